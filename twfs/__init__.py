@@ -1,0 +1,1 @@
+"""twfs: a Twilio account's Video Recordings and Compositions as decrypted, read-only files."""

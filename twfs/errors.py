@@ -1,0 +1,93 @@
+"""Every failure twfs knows by name; used by all floors.
+
+TwfsError
+├── ConfigError             what the user gave cannot be used (option, file, credentials, key)
+├── NoSuchName              no such path in the mount
+├── NotADirectory, IsADirectory, NoSuchAttribute, BadHandle
+├── ReadOnly                an attempt to change something
+├── NoKey                   no private key at hand opens this medium
+├── CredentialsRefused      Twilio answered 401 or 403
+├── RemoteError             the network or a server failed
+│   ├── Unreachable         no connection, retries spent, 5xx, 429 for too long, nonsense instead of an answer
+│   ├── DeadlineExceeded    the operation's time is up
+│   └── NotFound            Twilio has no such resource (404)
+│       └── MediaAbsent     the resource is there, its media is not (404 of /Media)
+├── ObjectChanged           the stored object is another one than was opened (412, other ETag or length)
+├── MediaDamaged            bad padding, wrong length, unknown envelope, short body
+└── BadResource             a record of a listing that cannot be a medium
+
+The message of each is one line that a user can read: what, why, and where possible what to do.
+No message contains a secret or the query of a pre-signed URL.
+"""
+
+
+class TwfsError(Exception):
+    """Base of all errors that twfs raises on purpose."""
+
+
+class ConfigError(TwfsError):
+    """What the user gave cannot be used."""
+
+
+class NoSuchName(TwfsError):
+    """No such path in the mount."""
+
+
+class NotADirectory(TwfsError):
+    """A path goes through something that is no directory."""
+
+
+class IsADirectory(TwfsError):
+    """A directory where a file is needed."""
+
+
+class NoSuchAttribute(TwfsError):
+    """The extended attribute is not set."""
+
+
+class BadHandle(TwfsError):
+    """The file handle is not open."""
+
+
+class ReadOnly(TwfsError):
+    """An attempt to change something."""
+
+
+class NoKey(TwfsError):
+    """No private key at hand opens this medium."""
+
+
+class CredentialsRefused(TwfsError):
+    """Twilio refused the account's credentials (401 or 403)."""
+
+
+class RemoteError(TwfsError):
+    """The network or a server failed."""
+
+
+class Unreachable(RemoteError):
+    """No usable answer within the retries allowed."""
+
+
+class DeadlineExceeded(RemoteError):
+    """The operation's time is up."""
+
+
+class NotFound(RemoteError):
+    """Twilio has no such resource."""
+
+
+class MediaAbsent(NotFound):
+    """The resource is there, its media is not."""
+
+
+class ObjectChanged(TwfsError):
+    """The stored object is another one than was opened."""
+
+
+class MediaDamaged(TwfsError):
+    """Bad padding, wrong length, unknown envelope or short body."""
+
+
+class BadResource(TwfsError):
+    """A record of a listing that cannot be a medium."""

@@ -1,0 +1,53 @@
+"""What one look at a stored object tells, before and after it is interpreted; shared by media, catalog and remote.
+
+A probe is one `Range: bytes=-32`: it returns all metadata headers, the total length and the two blocks that
+prove key and padding. `ObjectFacts` holds just that; nothing in it is secret, so it may be stored.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+TAIL_SIZE = 32
+"""Two AES blocks: the last one, and the one that is its IV."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """A stored object as S3 describes it."""
+
+    stored_size: int
+    """Bytes in the bucket: ciphertext if encrypted, else plaintext."""
+    etag: str
+    """As sent, quotes included; empty if S3 sent none."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """`x-amz-meta-*` headers, names in lower case without that prefix."""
+    tail: bytes = b""
+    """The last `min(32, stored_size)` bytes."""
+
+
+class MediaState(StrEnum):
+    """What a reader can expect of a medium."""
+
+    READABLE = "readable"
+    ABSENT = "absent"
+    """Twilio has no media for it (track muted all the time): an empty file."""
+    LOCKED = "locked"
+    """No private key at hand fits: listed with a size, cannot be opened (ENOKEY)."""
+    DAMAGED = "damaged"
+    """The object contradicts itself or its envelope is unknown: listed, cannot be opened (EIO)."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaInfo:
+    """What a probe means with the private keys at hand."""
+
+    state: MediaState
+    plain_size: int
+    """Exact for READABLE and ABSENT, the best that is known otherwise."""
+    encrypted: bool = False
+    etag: str = ""
+    reason: str = ""
+    """Why it is LOCKED or DAMAGED, one line."""
+    facts: ObjectFacts | None = None
+    """None only if ABSENT."""
