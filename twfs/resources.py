@@ -79,6 +79,15 @@ class Medium:
         return next((moment for moment in (self.completed_at, self.created_at) if moment is not None), 0)
 
 
+@dataclass(frozen=True, slots=True)
+class ListFilter:
+    """Which part of a list is wanted; moments are whole seconds since 1970 UTC, `[created_after, created_before)`."""
+
+    created_after: int | None = None
+    created_before: int | None = None
+    room_sid: str | None = None
+
+
 def parse_medium(kind: Kind, record: object) -> Medium:
     """A record of a listing, checked.
 
