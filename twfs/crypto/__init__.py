@@ -1,0 +1,1 @@
+"""Pure functions of bytes, no I/O: CBC offset arithmetic and blocks, envelopes, private keys."""

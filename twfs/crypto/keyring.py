@@ -1,0 +1,96 @@
+"""The customer's RSA private keys: read from PEM, and asked which of them a content key was wrapped for."""
+
+import hashlib
+import secrets
+from collections.abc import Iterator, Sequence
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from twfs.crypto.cbc import KEY_SIZES
+from twfs.errors import ConfigError
+
+
+class PrivateKey:
+    """One RSA private key and the name of where it came from; its repr shows no more than these."""
+
+    def __init__(self, key: RSAPrivateKey, name: str) -> None:
+        """`name` is for messages: the file's path."""
+        self._key = key
+        self.name = name
+        der = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self.fingerprint = hashlib.sha256(der).hexdigest()
+        """SHA-256 of the public key's SubjectPublicKeyInfo, in hex."""
+
+    def __repr__(self) -> str:
+        """Name and fingerprint."""
+        return f"PrivateKey({self.name}, {self._key.key_size} bits, {self.fingerprint[:16]})"
+
+    def unwrap(self, wrapped_key: bytes) -> bytes | None:
+        """The content key, perhaps: bytes of a legal length, or None.
+
+        OpenSSL from 3.2 rejects PKCS#1 v1.5 implicitly: for what was not wrapped for this key it answers
+        random-looking bytes of random length instead of an error, of a legal length once in about 80 times. So the
+        answer is only a candidate: see `wraps_legal_key` and `twfs.crypto.unlock`.
+        """
+        try:
+            candidate = self._key.decrypt(wrapped_key, PKCS1v15())
+        except ValueError:
+            return None
+        return candidate if len(candidate) in KEY_SIZES else None
+
+    def wraps_legal_key(self, wrapped_key: bytes) -> bool:
+        """Whether `wrapped_key` really was wrapped for this key, by its PKCS#1 v1.5 structure (RFC 8017, 7.2.2).
+
+        OpenSSL hides this on purpose, and no library function tells it; it is needed only where a candidate of legal
+        length fails the other proofs, to tell a wrong key (ENOKEY) from a damaged object (EIO). The number is blinded
+        so that the time taken says nothing of the key. A wrong key passes with a chance of about 2**-22.
+        """
+        numbers = self._key.private_numbers()
+        modulus, public_exponent = numbers.public_numbers.n, numbers.public_numbers.e
+        blind = secrets.randbelow(modulus - 2) + 2
+        blinded = int.from_bytes(wrapped_key) * pow(blind, public_exponent, modulus) % modulus
+        message = pow(blinded, numbers.d, modulus) * pow(blind, -1, modulus) % modulus
+        encoded = message.to_bytes((modulus.bit_length() + 7) // 8)
+        separator = encoded.find(b"\0", 2)
+        return encoded.startswith(b"\x00\x02") and separator >= 10 and len(encoded) - separator - 1 in KEY_SIZES
+
+
+class Keyring:
+    """All private keys at hand, in the order given; several because of key rotation."""
+
+    def __init__(self, keys: Sequence[PrivateKey]) -> None:
+        """Keys given twice are kept once."""
+        self._keys = tuple({key.fingerprint: key for key in keys}.values())
+
+    def __iter__(self) -> Iterator[PrivateKey]:
+        """The keys."""
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._keys)
+
+
+def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> PrivateKey:
+    """A private key from PEM: PKCS#1, PKCS#8 or encrypted PKCS#8 (or encrypted traditional).
+
+    Raises:
+        ConfigError: no PEM, no RSA, a public key, or the passphrase is missing or wrong.
+    """
+    if b"PUBLIC KEY-----" in pem:
+        raise ConfigError(f"{name} holds a public key; private_key needs the private one")
+    # A passphrase given for one key of several must not spoil those that need none.
+    encrypted = b"ENCRYPTED" in pem
+    if encrypted and passphrase is None:
+        raise ConfigError(f"{name} is encrypted; give private_key_passphrase_file")
+    try:
+        key = load_pem_private_key(pem, passphrase if encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        why = "wrong passphrase or damaged file" if encrypted else "no PEM private key"
+        raise ConfigError(f"{name} cannot be read: {why}") from None
+    if not isinstance(key, RSAPrivateKey):
+        raise ConfigError(f"{name} is no RSA key; Twilio encrypts for RSA keys only")
+    return PrivateKey(key, name)

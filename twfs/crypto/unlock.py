@@ -1,0 +1,107 @@
+"""Which private key opens an object, proven; and what its probe therefore means.
+
+A content key counts only when everything known agrees: its length is legal, the last block's padding is valid, and the
+plaintext length equals the envelope's where the envelope names one. Where the envelope names none, or something
+disagrees, the wrapping's own structure decides whether this was the wrong key or the object is damaged.
+"""
+
+from dataclasses import dataclass
+
+from twfs.crypto.cbc import AES_BLOCK, ContentKey, cipher_size, padding_size
+from twfs.crypto.envelope import Envelope, parse_envelope
+from twfs.crypto.keyring import Keyring, PrivateKey
+from twfs.errors import MediaDamaged, NoKey
+from twfs.probe import TAIL_SIZE, MediaInfo, MediaState, ObjectFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Unlocked:
+    """An encrypted object that can be read."""
+
+    content_key: ContentKey
+    iv: bytes
+    plain_size: int
+    key_name: str
+
+
+class Unlocker:
+    """Opens objects with the private keys of one keyring. Safe for use by several threads."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        """Keys are tried in the keyring's order."""
+        self._keyring = keyring
+
+    def interpret(self, facts: ObjectFacts) -> MediaInfo:
+        """What a probe means; never raises for what is wrong with the object, that is its state."""
+        fallback_size = facts.stored_size
+        try:
+            envelope = parse_envelope(facts.metadata)
+            if envelope is None:
+                return MediaInfo(MediaState.READABLE, facts.stored_size, encrypted=False, etag=facts.etag, facts=facts)
+            fallback_size = _size_without_key(envelope, facts)
+            plain_size = self._unlock(envelope, facts).plain_size
+        except NoKey as error:
+            return MediaInfo(MediaState.LOCKED, fallback_size, True, facts.etag, str(error), facts)  # noqa: FBT003  (encrypted)
+        except MediaDamaged as error:
+            return MediaInfo(MediaState.DAMAGED, fallback_size, True, facts.etag, str(error), facts)  # noqa: FBT003  (encrypted)
+        return MediaInfo(MediaState.READABLE, plain_size, encrypted=True, etag=facts.etag, facts=facts)
+
+    def unlock(self, facts: ObjectFacts) -> Unlocked | None:
+        """What it takes to decrypt the object; None if it is not encrypted.
+
+        Raises:
+            NoKey: no private key at hand fits.
+            MediaDamaged: unknown envelope, or the right key shows a wrong padding or length.
+        """
+        envelope = parse_envelope(facts.metadata)
+        return None if envelope is None else self._unlock(envelope, facts)
+
+    def _unlock(self, envelope: Envelope, facts: ObjectFacts) -> Unlocked:
+        _check_lengths(facts)
+        damage = None
+        for key in self._keyring:
+            try:
+                unlocked = _try_key(key, envelope, facts)
+            except MediaDamaged as error:
+                damage = error
+                continue
+            if unlocked is not None:
+                return unlocked
+        if damage is not None:
+            raise damage
+        raise NoKey(f"none of the {len(self._keyring)} private keys at hand fits; add the one it was encrypted for")
+
+
+def _try_key(key: PrivateKey, envelope: Envelope, facts: ObjectFacts) -> Unlocked | None:
+    candidate = key.unwrap(envelope.wrapped_key)
+    if candidate is None:
+        return None
+    content_key = ContentKey(candidate)
+    plain_size = _plain_size(content_key, envelope.iv, facts)
+    agreed = plain_size is not None and plain_size == envelope.plain_size
+    if not agreed and not key.wraps_legal_key(envelope.wrapped_key):
+        return None
+    if plain_size is None or envelope.plain_size not in (None, plain_size):
+        # One sentence for both: which of the two failed is nobody's business but the owner's (padding oracles).
+        raise MediaDamaged("the object's end does not fit its envelope (padding or length)")
+    return Unlocked(content_key, envelope.iv, plain_size, key.name)
+
+
+def _plain_size(content_key: ContentKey, iv: bytes, facts: ObjectFacts) -> int | None:
+    last_iv = facts.tail[:AES_BLOCK] if len(facts.tail) == TAIL_SIZE else iv
+    padding = padding_size(content_key.decrypt(last_iv, facts.tail[-AES_BLOCK:]))
+    return None if padding is None else facts.stored_size - padding
+
+
+def _check_lengths(facts: ObjectFacts) -> None:
+    if facts.stored_size < AES_BLOCK or facts.stored_size % AES_BLOCK:
+        raise MediaDamaged(
+            f"an encrypted object of {facts.stored_size} bytes is cut: it must be a multiple of {AES_BLOCK}"
+        )
+    if len(facts.tail) != min(TAIL_SIZE, facts.stored_size):
+        raise MediaDamaged("the object's last blocks did not come whole")
+
+
+def _size_without_key(envelope: Envelope, facts: ObjectFacts) -> int:
+    claimed = envelope.plain_size
+    return claimed if claimed is not None and cipher_size(claimed) == facts.stored_size else facts.stored_size
