@@ -1,0 +1,205 @@
+"""The simulator's HTTP server: its own thread and event loop; the only simulator module that knows aiohttp."""
+
+import asyncio
+import socket
+import struct
+import threading
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+
+from twfs.simulator.account import SimulatedAccount
+from twfs.simulator.exchange import MAX_BODY, Answer, Request
+from twfs.simulator.faults import Fault, FaultBox
+from twfs.simulator.journal import Journal, ServedRequest
+from twfs.simulator.service import Service
+
+_CHUNK = 256 * 1024
+"""Bytes written at once: large enough for full speed on loopback, small enough that many bodies flow at once."""
+_SLOW_CHUNKS_PER_SECOND = 50
+_FAREWELL = 0.2
+"""Seconds that answers under way may take when the server stops."""
+_NO_LINGER = struct.pack("ii", 1, 0)
+"""SO_LINGER with time 0: close() resets the connection."""
+
+
+class Simulator:
+    """Serves one account on 127.0.0.1 between `start` and `stop`, or within `with`."""
+
+    def __init__(
+        self,
+        account: SimulatedAccount,
+        port: int = 0,
+        url_ttl: int | None = None,
+        latency: float = 0.0,
+        api_rate: int | None = None,
+    ) -> None:
+        """Not yet listening.
+
+        `port` 0: any free one. `url_ttl`: seconds that pre-signed URLs live, whatever was asked for.
+        `latency`: seconds before each answer. `api_rate`: API requests per second, beyond which it answers 429.
+        """
+        self.account = account
+        self.url = ""
+        self._port = port
+        self._latency = latency
+        self._service = Service(account, url_ttl=url_ttl, api_rate=api_rate)
+        self._faults = FaultBox()
+        self._journal = Journal()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._failure: OSError | None = None
+
+    def start(self) -> None:
+        """Listen, and serve in a thread of its own.
+
+        Raises:
+            OSError: the port cannot be had.
+        """
+        ready = threading.Event()
+        self._failure = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), name="simulator", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if self._failure is not None:
+            self._thread.join()
+            raise self._failure
+
+    def stop(self) -> None:
+        """Close every connection and end the thread."""
+        if self._loop is not None and self._stopping is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+            self._thread.join()
+        self._loop = self._stopping = self._thread = None
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def inject(self, fault: Fault) -> None:
+        """Have `fault` strike the next requests it fits; of several the oldest first."""
+        self._faults.inject(fault)
+
+    def clear_faults(self) -> None:
+        """Let everything go well from now on."""
+        self._faults.clear()
+
+    def expire_urls(self) -> None:
+        """Every pre-signed URL handed out so far is answered 403 from now on."""
+        self._service.expire_urls()
+
+    @property
+    def requests(self) -> list[ServedRequest]:
+        """Copies of all requests so far, in the order of their arrival."""
+        return self._journal.entries()
+
+    def count(self, kind: str) -> int:
+        """Requests of that kind so far; `api` and `s3` count all of the service."""
+        return len(self._journal.entries(kind))
+
+    def bytes_sent(self, kind: str) -> int:
+        """Bytes of bodies sent in answer to requests of that kind so far."""
+        return sum(entry.bytes_sent for entry in self._journal.entries(kind))
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        self._journal.clear()
+
+    async def _run(self, ready: threading.Event) -> None:
+        runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=_FAREWELL)
+        try:
+            await runner.setup()
+            self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
+            await web.TCPSite(runner, "127.0.0.1", self._port).start()
+            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            self._service.listen_at(self.url)
+            ready.set()
+            await self._stopping.wait()
+        except OSError as failure:
+            self._failure = failure
+        finally:
+            await runner.cleanup()
+            ready.set()
+
+    async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
+        request = await _request(incoming)
+        kind = self._service.kind(request)
+        entry = self._journal.open(kind, request)
+        fault = self._faults.strike(kind, request)
+        await asyncio.sleep(self._latency + (fault.delay if fault else 0))
+        answer = self._service.answer(kind, request, fault)
+        self._journal.begin(entry, answer.status)
+        response = _response(answer)
+        if fault is not None and fault.cut_after == 0:
+            _cut(incoming, reset=fault.reset_after is not None)
+            return response
+        await response.prepare(incoming)
+        if request.method != "HEAD":
+            await self._send(incoming, response, answer, fault, entry)
+        return response
+
+    async def _send(
+        self,
+        incoming: web.BaseRequest,
+        response: web.StreamResponse,
+        answer: Answer,
+        fault: Fault | None,
+        entry: ServedRequest,
+    ) -> None:
+        rate = fault.rate if fault else None
+        cut_after = fault.cut_after if fault else None
+        length = len(answer.body)
+        end = length if cut_after is None else min(length, cut_after)
+        step = _CHUNK if rate is None else max(1, min(_CHUNK, int(rate / _SLOW_CHUNKS_PER_SECOND)))
+        for at in range(0, end, step):
+            chunk = _part(answer, at, min(at + step, end))
+            self._journal.sent(entry, len(chunk))
+            await response.write(chunk)
+            # Without a pause one fast reader would keep the loop from everyone else.
+            await asyncio.sleep(0 if rate is None else len(chunk) / rate)
+        if cut_after is not None and end < length:
+            _cut(incoming, reset=fault is not None and fault.reset_after is not None)
+        else:
+            await response.write_eof()
+
+
+async def _request(incoming: web.BaseRequest) -> Request:
+    path, _, query = incoming.raw_path.partition("?")
+    body = await incoming.content.read(MAX_BODY) if incoming.can_read_body else b""
+    headers = {name.lower(): value for name, value in incoming.headers.items()}
+    return Request(incoming.method, path, query, headers, body)
+
+
+def _response(answer: Answer) -> web.StreamResponse:
+    response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
+    if answer.status != 204:
+        response.content_length = len(answer.body)
+    return response
+
+
+def _part(answer: Answer, start: int, end: int) -> bytes:
+    if isinstance(answer.body, bytes):
+        return answer.body[start:end]
+    return answer.body.read(start, end)
+
+
+def _cut(incoming: web.BaseRequest, *, reset: bool) -> None:
+    """End the connection without ending the answer."""
+    transport = incoming.transport
+    if transport is None:
+        return
+    if reset:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        transport.abort()
+    else:
+        transport.close()
