@@ -1,0 +1,1 @@
+"""The commands: from argv to calls. The only place that prints or exits."""

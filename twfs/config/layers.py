@@ -1,0 +1,74 @@
+"""Where an option's text may come from, in the order of precedence, and how the text becomes a value."""
+
+import os
+import pwd
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from twfs.config.table import OPTIONS
+from twfs.errors import ConfigError
+from twfs.option import Option
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Texts of options given at one place."""
+
+    texts: Mapping[str, str]
+    names: Mapping[str, str]
+    """What the place calls each option, for messages: `TWFS_TIMEOUT`."""
+    base: Path
+    """The folder that relative paths start from."""
+
+
+def flags_layer(overrides: Mapping[str, str]) -> Layer:
+    """`-o` and flags; relative paths start where the command was run."""
+    return Layer(dict(overrides), {name: f"option {name}" for name in overrides}, Path.cwd())
+
+
+def environment_layer(environ: Mapping[str, str]) -> Layer:
+    """`TWFS_*`; an empty variable counts as none."""
+    names = {name: f"TWFS_{name.upper()}" for name in OPTIONS if environ.get(f"TWFS_{name.upper()}")}
+    return Layer({name: environ[variable] for name, variable in names.items()}, names, Path.cwd())
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """The user's home. mount(8) may leave HOME empty: then what passwd says, and `/` for a user without a name."""
+    if environ.get("HOME"):
+        return Path(environ["HOME"])
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/")
+
+
+def value_of(option: Option, layers: Iterable[Layer], home: Path) -> Any:
+    """The value of the first layer that has the option, else its default. Paths are absolute.
+
+    Raises:
+        ConfigError: the text cannot be such a value; names the place and the option.
+    """
+    for layer in layers:
+        if option.name in layer.texts:
+            return absolute(_parse(option, layer), layer.base, home)
+    return absolute(option.default, Path("/"), home)
+
+
+def absolute(value: Any, base: Path, home: Path) -> Any:
+    """Paths, and tuples of them, made absolute with `~` expanded; other values as they are."""
+    if isinstance(value, tuple):
+        return tuple(absolute(part, base, home) for part in value)
+    if not isinstance(value, Path):
+        return value
+    return home / Path(*value.parts[1:]) if value.parts[:1] == ("~",) else base / value
+
+
+def _parse(option: Option, layer: Layer) -> Any:
+    try:
+        return option.parse(layer.texts[option.name])
+    except ConfigError as error:
+        raise ConfigError(f"{layer.names[option.name]}: {error}") from None
+    except ValueError:  # how Python's own types refuse a text
+        raise ConfigError(f"{layer.names[option.name]}: no {option.metavar}") from None

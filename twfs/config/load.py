@@ -1,0 +1,99 @@
+"""From SOURCE, flags, environment and files to a `Config`.
+
+Precedence: `-o` and flags, environment (`TWFS_*`), the profile, the default. See `twfs.config.accounts` for
+credentials. systemd's credentials folder serves what nothing else gives: `credentials`, private keys
+(`private_key*`, `*.pem`, `*.key`) and `private_key_passphrase`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from twfs.catalog.options import default_state_dir
+from twfs.config.accounts import Places, choose_credentials
+from twfs.config.config import Config
+from twfs.config.layers import Layer, environment_layer, flags_layer, home_folder, value_of
+from twfs.config.profiles import parse_source, profile_layer
+from twfs.config.secrets import (
+    is_folder,
+    is_key_file,
+    keys_of_folder,
+    list_folder,
+    read_passphrase,
+    read_private_keys,
+    systemd_file,
+)
+from twfs.config.table import OPTIONS, TABLE, refuse_secret, unknown_option
+from twfs.config.urls import checked_base_url
+from twfs.crypto.keyring import Keyring
+from twfs.remote.hosts import is_loopback
+
+_PASSPHRASE_FILE = "private_key_passphrase"  # noqa: S105 - a file's name
+
+
+def load_config(source: str, overrides: Mapping[str, str], environ: Mapping[str, str]) -> Config:
+    """Everything that is configured, read and checked; files that hold secrets are read now.
+
+    Args:
+        source: `twilio:ACCOUNT`.
+        overrides: texts by option name, from `-o` and flags.
+        environ: the environment.
+
+    Raises:
+        ConfigError: something cannot be used; one line that says what, why and what to do.
+    """
+    meant = parse_source(source)
+    _refuse_unknown(overrides)
+    home = home_folder(environ)
+    explicit = [flags_layer(overrides), environment_layer(environ)]
+    profile = profile_layer(meant, value_of(OPTIONS["config"], explicit, home), home)
+    layers = [*explicit, profile]
+    values = {option.name: value_of(option, layers, home) for option in TABLE}
+    folder = Path(environ["CREDENTIALS_DIRECTORY"]) if environ.get("CREDENTIALS_DIRECTORY") else None
+    places = Places(explicit, profile, environ, folder, home)
+    account_sid, credentials = choose_credentials(places, meant.account_sid)
+    values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(home)})
+    found = {"account_sid": account_sid, "credentials": credentials, "keyring": _keyring(values, folder, home)}
+    return Config(**(values | _addresses(values, layers) | found))
+
+
+def _refuse_unknown(overrides: Mapping[str, str]) -> None:
+    for name in overrides:
+        refuse_secret(name)
+        if name not in OPTIONS:
+            raise unknown_option(name)
+
+
+def _addresses(values: Mapping[str, Any], layers: list[Layer]) -> dict[str, Any]:
+    """The URLs, checked, and the hosts that media may come from: with a loopback API also loopback, by default."""
+    found: dict[str, Any] = {name: checked_base_url(name, values[name]) for name in ("api_url", "accounts_url")}
+    hosts_given = any("media_hosts" in layer.texts for layer in layers)
+    if not hosts_given and is_loopback(urlsplit(found["api_url"]).hostname or ""):
+        found["media_hosts"] = (*values["media_hosts"], "localhost")
+    return found
+
+
+def _keyring(values: Mapping[str, Any], folder: Path | None, home: Path) -> Keyring:
+    passphrase = _passphrase(values["private_key_passphrase_file"], folder)
+    paths = values["private_key"] or _systemd_keys(folder)
+    if paths:
+        return Keyring(read_private_keys(paths, passphrase, folder))
+    own_folder = home / ".config/twfs/keys"
+    return Keyring(keys_of_folder(own_folder, passphrase) if is_folder(own_folder) else [])
+
+
+def _passphrase(path: Path | None, folder: Path | None) -> bytes | None:
+    path = path or systemd_file(folder, _PASSPHRASE_FILE)
+    return read_passphrase(path, folder) if path else None
+
+
+def _systemd_keys(folder: Path | None) -> list[Path]:
+    if folder is None:
+        return []
+    return [path for path in list_folder(folder) if _is_systemd_key(path)]
+
+
+def _is_systemd_key(path: Path) -> bool:
+    is_named_so = path.name.startswith("private_key") and not path.name.startswith(_PASSPHRASE_FILE)
+    return is_named_so or is_key_file(path)
