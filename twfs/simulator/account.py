@@ -270,6 +270,7 @@ class SimulatedAccount:
     def _add(self, medium: SimulatedMedium) -> str:
         if medium.date_created.tzinfo is None:
             raise ValueError("date_created needs a time zone")
+        medium = replace(medium, date_created=medium.date_created.replace(microsecond=0))
         with self._lock:
             if medium.sid in self._media:
                 raise ValueError(f"{medium.sid} is already there")

@@ -18,12 +18,15 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from twfs.simulator.objects import StoredObject
 
+SealingKey = RSAPublicKey
+"""What media are encrypted for."""
+
 _BLOCK_BITS = 128
 
 
 def seal(
     plain: bytes,
-    public_key: RSAPublicKey,
+    public_key: SealingKey,
     *,
     key_bits: int = 256,
     with_length: bool = True,
@@ -47,7 +50,7 @@ def seal(
     return StoredObject(_encrypt(plain, content_key, iv), metadata, part_size=part_size, plain=plain)
 
 
-def throwaway_public_key() -> RSAPublicKey:
+def throwaway_public_key() -> SealingKey:
     """A key whose private part nobody has."""
     return generate_private_key(public_exponent=65537, key_size=2048).public_key()
 
