@@ -1,0 +1,122 @@
+"""What to fetch when a handle is read: pure decisions, no I/O, no threads, no clock.
+
+A handle may carry several streams at once: a player reads the head, the tail and the middle of a file. A read that
+continues a stream (in order, or out of order within what has been asked for: kernels reorder 2% of a plain copy) makes
+its window grow, by doubling; any other read is a jump, which begins a stream with no window at all and ends the others'
+prefetching. So jumping costs one small range each, and reading on costs nothing that is not read.
+"""
+
+from dataclasses import dataclass
+
+from twfs.ranges import ByteRange
+
+FIRST_WINDOW = 256 * 2**10
+"""After the first proof of reading on. `ffprobe` reads 0.2 to 0.5 MiB, so it fetches about what it reads."""
+
+_MOST_STREAMS = 4
+"""Head, tail, middle, and one more."""
+
+_BEHIND = 2**20
+"""How far back a read may be and still belong to the stream: one request of libfuse 3."""
+
+_GAP = 512 * 2**10
+"""How far beyond what was asked for a read may be and still belong: reading a gap this short costs less than a jump."""
+
+_PARTS = 8
+"""Into how many ranges a full window is cut, so that as many connections carry it."""
+
+_SMALLEST_PART = 128 * 2**10
+_LARGEST_PART = 8 * 2**20
+"""At 60 MB/s per connection and 30 ms to the first byte, a part of 8 MiB spends a fifth of its time waiting."""
+
+
+@dataclass(eq=False, slots=True)
+class Stream:
+    """One place in a medium that is being read on from."""
+
+    position: int
+    """End of what was read."""
+    frontier: int
+    """End of what was asked for; never before `position`."""
+    window: int = 0
+    """Bytes to keep asked for ahead of `position`."""
+    proof: int = 0
+    """Bytes read on since the window last grew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one read calls for."""
+
+    stream: Stream
+    ahead: ByteRange
+    """To fetch besides what is read; may be empty."""
+    part_size: int
+    """How large a range one connection should fetch of it."""
+    jumped: bool
+    """The read began a stream: what the handle's other streams asked for ahead is no longer wanted."""
+
+
+class Prefetcher:
+    """The streams of one handle. One thread at a time."""
+
+    def __init__(self, plain_size: int) -> None:
+        """`plain_size` is the medium's."""
+        self._plain_size = plain_size
+        self._streams: list[Stream] = []
+        self._last: Stream | None = None
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Least recently used first."""
+        return tuple(self._streams)
+
+    def plan(self, read: ByteRange, most_ahead: int, *, missed: bool) -> Plan:
+        """Account for a read of plaintext `read`; windows stay within `most_ahead` bytes.
+
+        `missed` if some of it was not there nor on its way: what was asked for from there on did not stay either.
+        """
+        stream = self._continued(read)
+        if stream is None:
+            return self._jump(read)
+        if missed:
+            stream.frontier = min(stream.frontier, read.start)
+        progress = max(0, read.end - max(stream.position, read.start))
+        stream.position = max(stream.position, read.end)
+        stream.frontier = max(stream.frontier, stream.position)
+        stream.proof += progress
+        if stream.proof >= stream.window and progress:
+            stream.window = max(stream.window * 2, FIRST_WINDOW)
+            stream.proof = 0
+        stream.window = min(stream.window, most_ahead)
+        return Plan(stream, self._ahead(stream), _part_size(stream.window), jumped=False)
+
+    def _continued(self, read: ByteRange) -> Stream | None:
+        for stream in reversed(self._streams):
+            if stream.position - _BEHIND <= read.start <= stream.frontier + _GAP:
+                self._streams.remove(stream)
+                self._streams.append(stream)
+                return stream
+        return None
+
+    def _jump(self, read: ByteRange) -> Plan:
+        for other in self._streams:
+            other.window //= 2
+            other.frontier = other.position
+        self._streams = self._streams[-(_MOST_STREAMS - 1) :]
+        stream = Stream(position=read.end, frontier=read.end)
+        self._streams.append(stream)
+        return Plan(stream, ByteRange(read.end, read.end), _SMALLEST_PART, jumped=len(self._streams) > 1)
+
+    def _ahead(self, stream: Stream) -> ByteRange:
+        """Up to a full window, but only once half of it is used up: fewer and larger ranges."""
+        target = min(stream.position + stream.window, self._plain_size)
+        if stream.frontier - stream.position > stream.window // 2 or target <= stream.frontier:
+            return ByteRange(stream.frontier, stream.frontier)
+        ahead = ByteRange(stream.frontier, target)
+        stream.frontier = target
+        return ahead
+
+
+def _part_size(window: int) -> int:
+    return min(max(window // _PARTS, _SMALLEST_PART), _LARGEST_PART)

@@ -1,0 +1,96 @@
+"""The pre-signed URL of one medium: asked for when first needed, renewed before it expires or when S3 refuses it."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import parse_qs, urlsplit
+
+from twfs.clock import Clock, Deadline
+from twfs.errors import DeadlineExceeded
+
+_LIFETIME = 600.0
+"""Twilio's default Ttl, supposed where the URL itself does not tell."""
+
+_MARGIN = 0.1
+"""Part of its life in which a URL is no longer used: clocks differ, and the request still has to get there."""
+
+_LONGEST_MARGIN = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUrl:
+    """A pre-signed URL and the moment (monotonic clock) until which it is used; the repr shows neither."""
+
+    url: str
+    usable_until: float
+
+    def __repr__(self) -> str:
+        """Nothing of the URL: its query opens the medium to anybody."""
+        return "SignedUrl(...)"
+
+
+class UrlLease:
+    """Hands out the current URL of one medium; however many ask, it is renewed once."""
+
+    def __init__(self, obtain: Callable[[Deadline], str], clock: Clock) -> None:
+        """`obtain` asks for a fresh URL."""
+        self._obtain = obtain
+        self._clock = clock
+        self._renewing = threading.Lock()
+        self._current: SignedUrl | None = None
+        self.renewals = 0
+
+    def get(self, deadline: Deadline) -> SignedUrl:
+        """A URL that should work.
+
+        Raises:
+            RemoteError, CredentialsRefused: what `obtain` raises; DeadlineExceeded also while waiting for another's.
+        """
+        current = self._current
+        if current is not None and self._clock.monotonic() < current.usable_until:
+            return current
+        return self._renew(current, deadline)
+
+    def refused(self, signed_url: SignedUrl, deadline: Deadline) -> SignedUrl:
+        """Another URL in place of one that S3 refused; if somebody has renewed it meanwhile, that one.
+
+        Raises:
+            RemoteError, CredentialsRefused: as `get`.
+        """
+        return self._renew(signed_url, deadline)
+
+    def _renew(self, worn: SignedUrl | None, deadline: Deadline) -> SignedUrl:
+        if not self._renewing.acquire(timeout=deadline.remaining()):
+            raise DeadlineExceeded("no fresh pre-signed URL in time (option timeout)")
+        try:
+            if self._current is None or self._current is worn:
+                url = self._obtain(deadline)
+                self._current = SignedUrl(url, self._clock.monotonic() + _usable_seconds(url, self._clock.wall()))
+                self.renewals += 1
+            return self._current
+        finally:
+            self._renewing.release()
+
+
+def _usable_seconds(url: str, now: float) -> float:
+    """How long to use a fresh URL: until a little before its expiry as its query tells it, never more than its life.
+
+    The life is trusted more than the moment of signing: this machine's clock may be wrong by a day, and a URL just
+    handed out is fresh.
+    """
+    query = parse_qs(urlsplit(url).query)
+    life = _LIFETIME
+    try:
+        if "X-Amz-Expires" in query:
+            life = float(query["X-Amz-Expires"][0])
+            signed_at = datetime.strptime(query["X-Amz-Date"][0], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+            age = now - signed_at.timestamp()
+            # Twilio may hand out a URL that it signed a while ago; an age beyond the life is a wrong clock instead.
+            life -= age if 0 <= age < life else 0
+        elif "Expires" in query:
+            left = float(query["Expires"][0]) - now
+            life = left if 0 < left < _LIFETIME * 6 else _LIFETIME
+    except (KeyError, ValueError):
+        life = _LIFETIME
+    return life - min(life * _MARGIN, _LONGEST_MARGIN)
