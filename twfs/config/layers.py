@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
 from twfs.option import Option
+
+_HOME_PREFIX = re.compile(r"(?:^|(?<=:))~/")
+"""The `~` of a path, or of one of several joined by colons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +56,22 @@ def value_of(option: Option, layers: Iterable[Layer], home: Path) -> Any:
     """
     for layer in layers:
         if option.name in layer.texts:
-            return absolute(_parse(option, layer), layer.base, home)
-    return absolute(option.default, Path("/"), home)
+            return _absolute(_parse(option, layer, home), layer.base)
+    return option.default
 
 
-def absolute(value: Any, base: Path, home: Path) -> Any:
-    """Paths, and tuples of them, made absolute with `~` expanded; other values as they are."""
+def _absolute(value: Any, base: Path) -> Any:
+    """Paths, and tuples of them, made absolute; other values as they are."""
     if isinstance(value, tuple):
-        return tuple(absolute(part, base, home) for part in value)
-    if not isinstance(value, Path):
-        return value
-    return home / Path(*value.parts[1:]) if value.parts[:1] == ("~",) else base / value
+        return tuple(_absolute(part, base) for part in value)
+    return base / value if isinstance(value, Path) else value
 
 
-def _parse(option: Option, layer: Layer) -> Any:
+def _parse(option: Option, layer: Layer, home: Path) -> Any:
+    # Not left to Path.expanduser(), which takes an empty HOME for the root directory.
+    text = _HOME_PREFIX.sub(lambda _: f"{home}/", layer.texts[option.name])
     try:
-        return option.parse(layer.texts[option.name])
+        return option.parse(text)
     except ConfigError as error:
         raise ConfigError(f"{layer.names[option.name]}: {error}") from None
     except ValueError:  # how Python's own types refuse a text

@@ -22,7 +22,7 @@ _SECRET_LIKE = (*SECRET_NAMES, "password", "passwd", "pass", "secret", "token")
 
 
 def parse_path(text: str) -> Path:
-    """A path as written, `~` not yet expanded.
+    """A path as written.
 
     Raises:
         ConfigError: empty, or holds a NUL.
