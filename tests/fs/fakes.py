@@ -1,0 +1,158 @@
+"""A catalogue and a library in memory: they count what they are asked and fail on demand."""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+
+from twfs.clock import Clock, Deadline
+from twfs.errors import NoSuchName
+from twfs.probe import MediaInfo, MediaState
+from twfs.resources import Kind, Medium
+
+NOVEMBER_23 = 1_511_455_627
+"""2017-11-23T16:47:07Z."""
+
+
+def sid_of(number: int, prefix: str = "RT") -> str:
+    return f"{prefix}{number:032x}"
+
+
+def recording(number: int, **fields: object) -> Medium:
+    values = {
+        "status": "completed",
+        "account_sid": sid_of(1, "AC"),
+        "created_at": NOVEMBER_23 + number,
+        "duration": 60,
+        "codec": "VP8",
+        "container": "mkv",
+        "media_type": "video",
+        "room_sid": sid_of(7, "RM"),
+        "participant_sid": sid_of(8, "PA"),
+        "track_name": "camera",
+        "source_sid": sid_of(9, "MT"),
+        "offset_ms": 1000 * number,
+    }
+    return Medium(sid=sid_of(number), kind=Kind.RECORDING, **(values | fields))  # type: ignore[arg-type]
+
+
+def composition(number: int, **fields: object) -> Medium:
+    values = {"status": "completed", "created_at": NOVEMBER_23 + number, "container": "mp4"}
+    return Medium(sid=sid_of(number, "CJ"), kind=Kind.COMPOSITION, **(values | fields))  # type: ignore[arg-type]
+
+
+def readable(size: int, **fields: object) -> MediaInfo:
+    return MediaInfo(MediaState.READABLE, size, **({"encrypted": True, "etag": '"e1"'} | fields))  # type: ignore[arg-type]
+
+
+@lru_cache(maxsize=64)
+def content_of(sid: str, size: int) -> bytes:
+    """The plaintext of a medium: the same in every process."""
+    return random.Random(sid).randbytes(size)
+
+
+class ManualClock:
+    """Time that passes only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return 1_700_000_000.0 + self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeCatalog:
+    """Media and what a probe found of each; `failures` by SID are raised instead."""
+
+    def __init__(self, media: Mapping[Medium, MediaInfo] | None = None) -> None:
+        self.version = 1
+        self.infos: dict[str, MediaInfo] = {}
+        self.failures: dict[str, Exception] = {}
+        self.calls: Counter[str] = Counter()
+        self.deadlines: list[float] = []
+        self.unprobed: set[str] = set()
+        self._media: Mapping[str, Medium] = MappingProxyType({})
+        self.replace(media or {})
+
+    def replace(self, media: Mapping[Medium, MediaInfo]) -> None:
+        """Other media from now on."""
+        self._media = MappingProxyType({medium.sid: medium for medium in media})
+        self.infos = {medium.sid: info for medium, info in media.items()}
+        self.version += 1
+
+    def media(self) -> Mapping[str, Medium]:
+        self.calls["media"] += 1
+        return self._media
+
+    def info(self, sid: str, deadline: Deadline) -> MediaInfo:
+        self.calls["info"] += 1
+        self.deadlines.append(deadline.remaining())
+        if sid in self.failures:
+            raise self.failures[sid]
+        if sid not in self.infos:
+            raise NoSuchName(f"{sid} is gone")
+        self.unprobed.discard(sid)
+        return self.infos[sid]
+
+    def known_info(self, sid: str) -> MediaInfo | None:
+        self.calls["known_info"] += 1
+        return None if sid in self.unprobed else self.infos.get(sid)
+
+
+class FakeLibrary:
+    """Media whose bytes are `content_of` them; `open_failure` and `read_failure` are raised instead."""
+
+    def __init__(self, clock: Clock, *, shortfall: int = 0, stall: float = 0.0) -> None:
+        self.clock = clock
+        self.shortfall = shortfall
+        self.stall = stall
+        self.open_failure: Exception | None = None
+        self.read_failure: BaseException | None = None
+        self.reads: list[tuple[str, int, int]] = []
+        self.open_now = 0
+        self.opened = 0
+        self._lock = threading.Lock()
+
+    def open(self, medium: Medium, info: MediaInfo) -> "FakeMedium":
+        if self.open_failure is not None:
+            raise self.open_failure
+        with self._lock:
+            self.open_now += 1
+            self.opened += 1
+        return FakeMedium(self, medium.sid, info.plain_size)
+
+    def note_close(self) -> None:
+        with self._lock:
+            self.open_now -= 1
+
+
+class FakeMedium:
+    """One open medium. The last bytes come only after `stall` seconds of the clock."""
+
+    def __init__(self, library: FakeLibrary, sid: str, size: int) -> None:
+        self._library = library
+        self._sid = sid
+        self._size = size
+
+    def read_into(self, view: memoryview, plain_offset: int, deadline: Deadline) -> int:
+        deadline.remaining()
+        self._library.reads.append((self._sid, plain_offset, len(view)))
+        if self._library.read_failure is not None:
+            raise self._library.read_failure
+        if plain_offset + len(view) >= self._size and self._library.stall:
+            deadline.sleep(self._library.stall)
+        part = content_of(self._sid, self._size)[plain_offset : plain_offset + len(view)]
+        part = part[: len(part) - self._library.shortfall]
+        view[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        self._library.note_close()

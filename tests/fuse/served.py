@@ -1,0 +1,96 @@
+"""A small mount of made-up media, served in the foreground: `python -m tests.fuse.served DIR --fuse 3`.
+
+`media()` is what it serves; the tests compare with it.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from pathlib import Path
+
+from tests.fs.fakes import FakeCatalog, FakeLibrary, composition, readable, recording
+from twfs.clock import SystemClock
+from twfs.errors import Unreachable
+from twfs.fs.options import FsSettings
+from twfs.fs.vfs import Vfs
+from twfs.fuse.binding import load_binding
+from twfs.fuse.operations import Operations
+from twfs.probe import MediaInfo, MediaState
+from twfs.resources import Medium
+
+SIZES = (1, 15, 16, 17, 4095, 4096, 4097, 2**20 - 1, 2**20, 2**20 + 1, 3_000_001)
+
+ABSENT = recording(101, track_name="muted")
+LOCKED = recording(102, track_name="other key")
+DAMAGED = recording(103, track_name="damaged")
+UNREACHABLE = recording(104, track_name="unreachable")
+BROKEN = recording(105, track_name="broken")
+COMPOSITION = composition(106, completed_at=1_511_460_000)
+HOSTILE = recording(107, track_name="../../etc/pas\0swd\u202egpj.exe\n:*?")
+UNDATED = recording(108, created_at=None, room_sid=None)
+
+STATUS = b'{"state": "ready"}\n'
+
+
+def readable_media() -> dict[Medium, MediaInfo]:
+    """Whole media of all sizes."""
+    media = {recording(number): readable(size) for number, size in enumerate(SIZES)}
+    return media | {COMPOSITION: readable(5000), HOSTILE: readable(10, encrypted=False), UNDATED: readable(20)}
+
+
+def media() -> dict[Medium, MediaInfo]:
+    """All that is mounted."""
+    return readable_media() | {
+        ABSENT: MediaInfo(MediaState.ABSENT, 0),
+        LOCKED: MediaInfo(MediaState.LOCKED, 1234, encrypted=True, reason="no private key fits"),
+        DAMAGED: MediaInfo(MediaState.DAMAGED, 4321, reason="the padding is wrong"),
+        UNREACHABLE: readable(1),
+        BROKEN: readable(1),
+    }
+
+
+def _vfs(stall: float, timeout: float) -> Vfs:
+    clock = SystemClock()
+    catalog = FakeCatalog(media())
+    catalog.failures[UNREACHABLE.sid] = Unreachable("the API cannot be reached")
+    catalog.failures[BROKEN.sid] = ZeroDivisionError("https://example.test/?X-Amz-Signature=secret")
+    settings = FsSettings(uid=os.getuid(), gid=os.getgid(), timeout=timeout)
+    counter = iter(range(1, 10**9))
+    virtual_files = {"status": lambda: STATUS, "metrics": lambda: b"reads %d\n" % next(counter) * 100}
+    return Vfs(catalog, FakeLibrary(clock, stall=stall), settings, clock, virtual_files)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory")
+    parser.add_argument("--fuse", choices=("auto", "3", "2"), default="auto")
+    parser.add_argument("--attr-timeout", type=float, default=60.0)
+    parser.add_argument("--stall", type=float, default=0.0)
+    parser.add_argument("--timeout", type=float, default=30.0)
+    parser.add_argument("--allow-other", action="store_true")
+    parser.add_argument("--fail-at-init", action="store_true")
+    parser.add_argument("--ready", type=Path, required=True)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    binding = load_binding(options.fuse)
+
+    def begin() -> None:
+        if options.fail_at_init:
+            raise LookupError("nothing to serve")
+        options.ready.write_text(f"{binding.name} {binding.libfuse_version}")
+
+    operations = Operations(_vfs(options.stall, options.timeout))
+    binding.run(
+        operations,
+        options.directory,
+        fsname="twilio:test",
+        attr_timeout=options.attr_timeout,
+        allow_other=options.allow_other,
+        on_init=begin,
+    )
+    sys.stderr.write("ended\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the mount looks like, whatever protocol serves it."""

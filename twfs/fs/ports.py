@@ -1,0 +1,60 @@
+"""What the file system needs of others; the composition root passes the real things in."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from twfs.clock import Deadline
+from twfs.probe import MediaInfo
+from twfs.resources import Medium
+
+
+class Catalog(Protocol):
+    """What media exist."""
+
+    @property
+    def version(self) -> int:
+        """Grows whenever `media()` differs."""
+
+    def media(self) -> Mapping[str, Medium]:
+        """Completed media by SID: a snapshot that never changes."""
+
+    def info(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """What the probe of a medium found; at once if known, else waits for it.
+
+        Raises:
+            RemoteError: it could not be found out (`DeadlineExceeded`: in time).
+            CredentialsRefused: nor will it be.
+            NoSuchName: the medium is gone.
+        """
+
+    def known_info(self, sid: str) -> MediaInfo | None:
+        """The same as far as known: neither waits nor asks anybody."""
+
+
+class OpenMedium(Protocol):
+    """One medium open for reading."""
+
+    def read_into(self, view: memoryview, plain_offset: int, deadline: Deadline) -> int:
+        """Fill `view` with the plaintext at `[plain_offset, plain_offset + len(view))`.
+
+        Returns:
+            Bytes written: `len(view)`, fewer only at the end of the medium.
+
+        Raises:
+            RemoteError, CredentialsRefused, ObjectChanged, MediaDamaged: the bytes could not be had.
+        """
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
+class MediaLibrary(Protocol):
+    """Opens media."""
+
+    def open(self, medium: Medium, info: MediaInfo) -> OpenMedium:
+        """Asks nobody; bytes are fetched when they are read.
+
+        Raises:
+            NoKey: no private key at hand fits.
+            MediaDamaged: the object contradicts itself.
+        """

@@ -1,0 +1,162 @@
+"""The tree of names, built from one snapshot of the catalogue and never changed afterwards.
+
+Only folders are kept; a file or a link is found by the SID in its name, so 100,000 media cost a few lists and no
+node each. Building is one pass over the media; each says itself which folders it is in (`homes`).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from twfs.errors import NoSuchName, NotADirectory
+from twfs.fs.names import date_path, inode, sid_in, view_name
+from twfs.resources import Kind, Medium
+
+HIDDEN = "/.twfs"
+"""Not listed in the root, so that no copy and no search takes it along; can be looked up, listed and read."""
+
+_ROOT = ""
+_BY_DATE = "/by-date"
+_BY_ROOM = "/by-room"
+_KIND_FOLDERS = {f"/{kind}": kind for kind in Kind}
+
+
+@dataclass(slots=True)
+class Folder:
+    """A directory. Paths have no slash at the end: the root's is empty."""
+
+    path: str
+    folder_names: list[str] = field(default_factory=list)
+    """Directories in it that are listed."""
+    media: list[Medium] = field(default_factory=list)
+    """Media that are in it, as regular files or as links."""
+    changed_at: int = 0
+    """`changed_at` of the newest medium in it or below: folders too look the same in every mount."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediumFile:
+    """The regular file of a medium."""
+
+    medium: Medium
+
+
+@dataclass(frozen=True, slots=True)
+class MediumLink:
+    """A symbolic link to the file of a medium."""
+
+    path: str
+    medium: Medium
+
+    @property
+    def target(self) -> str:
+        """Relative, so that it holds wherever the mount is."""
+        depth = self.path.count("/") - 1
+        return f"{'../' * depth}{self.medium.kind}/{self.medium.file_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualFile:
+    """A file that twfs itself writes, as it is read."""
+
+    path: str
+    name: str
+
+
+Node = Folder | MediumFile | MediumLink | VirtualFile
+
+
+class Tree:
+    """All names of the mount at one moment."""
+
+    def __init__(self, media: Mapping[str, Medium], virtual_names: tuple[str, ...]) -> None:
+        """`media` by SID, never changed any more; `virtual_names` are the files of `.twfs`."""
+        self.media = media
+        self._virtual_names = virtual_names
+        self._folders = {_ROOT: Folder(_ROOT)}
+        for path in (*_KIND_FOLDERS, _BY_DATE, _BY_ROOM):
+            self._folder(path)
+        for medium in media.values():
+            for home in homes(medium):
+                self._folder(home).media.append(medium)
+        self._stamp_folders()
+        newest = self._folders[_ROOT].changed_at
+        self._folders[HIDDEN] = Folder(HIDDEN, changed_at=newest)
+
+    def lookup(self, path: str) -> Node:
+        """What stands at `path` (absolute, as the kernel gives it).
+
+        Raises:
+            NoSuchName: nothing.
+            NotADirectory: the way leads through a file.
+        """
+        path = path.rstrip("/")
+        folder = self._folders.get(path)
+        if folder is not None:
+            return folder
+        parent, _, name = path.rpartition("/")
+        if parent not in self._folders:
+            self.lookup(parent)
+            raise NotADirectory(f"{parent} is no folder")
+        leaf = self._leaf(parent, name)
+        if leaf is None:
+            raise NoSuchName(f"there is no {path}")
+        return leaf
+
+    def children(self, folder: Folder) -> Iterator[tuple[str, Node]]:
+        """Names listed in `folder`, and what they are."""
+        for name in folder.folder_names:
+            yield name, self._folders[f"{folder.path}/{name}"]
+        for medium in folder.media:
+            name = _name_in(folder.path, medium)
+            yield name, _medium_node(folder.path, name, medium)
+        if folder.path == HIDDEN:
+            for name in self._virtual_names:
+                yield name, VirtualFile(f"{HIDDEN}/{name}", name)
+
+    def _leaf(self, parent: str, name: str) -> Node | None:
+        if parent == HIDDEN and name in self._virtual_names:
+            return VirtualFile(f"{HIDDEN}/{name}", name)
+        medium = self.media.get(sid_in(name))
+        if medium is None or parent not in homes(medium) or name != _name_in(parent, medium):
+            return None
+        return _medium_node(parent, name, medium)
+
+    def _folder(self, path: str) -> Folder:
+        folder = self._folders.get(path)
+        if folder is None:
+            parent, _, name = path.rpartition("/")
+            self._folder(parent).folder_names.append(name)
+            folder = self._folders[path] = Folder(path)
+        return folder
+
+    def _stamp_folders(self) -> None:
+        # A folder is made after the one it is in: backwards, each is finished before its parent is asked.
+        for folder in reversed(self._folders.values()):
+            own = max((medium.changed_at for medium in folder.media), default=0)
+            folder.changed_at = max(folder.changed_at, own)
+            if folder.path != _ROOT:
+                parent = self._folders[folder.path.rpartition("/")[0]]
+                parent.changed_at = max(parent.changed_at, folder.changed_at)
+
+
+def homes(medium: Medium) -> tuple[str, ...]:
+    """Paths of the folders a medium is in."""
+    dated = f"{_BY_DATE}/{date_path(medium.created_at)}"
+    if medium.room_sid is None:
+        return (f"/{medium.kind}", dated)
+    return (f"/{medium.kind}", dated, f"{_BY_ROOM}/{medium.room_sid}")
+
+
+def node_inode(node: Node) -> int:
+    """The inode number: a file's from its SID, all others' from their path."""
+    if isinstance(node, MediumFile):
+        return inode(node.medium.sid)
+    return inode(node.path or "/")
+
+
+def _name_in(folder_path: str, medium: Medium) -> str:
+    return medium.file_name if folder_path in _KIND_FOLDERS else view_name(medium)
+
+
+def _medium_node(folder_path: str, name: str, medium: Medium) -> Node:
+    return MediumFile(medium) if folder_path in _KIND_FOLDERS else MediumLink(f"{folder_path}/{name}", medium)

@@ -1,0 +1,324 @@
+"""The file system, whatever protocol serves it: paths and handles in, attributes and bytes out.
+
+Used by `twfs.fuse.operations`, and by nothing of the kernel's: tests run it without a mount. Every method may be
+called from several threads at once. Locks guard the tree while it is rebuilt and the table of handles; none is held
+while a catalogue or a reader waits for the network. Failures are classes of `twfs.errors`.
+"""
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NoReturn
+
+from twfs.clock import Clock, Deadline
+from twfs.errors import IsADirectory, MediaDamaged, NoKey, NoSuchAttribute, NoSuchName, NotADirectory, ReadOnly
+from twfs.fs.attributes import Attributes, Usage, nanoseconds, usage, xattrs
+from twfs.fs.handles import HandleTable
+from twfs.fs.names import inode
+from twfs.fs.options import FsSettings
+from twfs.fs.ports import Catalog, MediaLibrary, OpenMedium
+from twfs.fs.tree import Folder, MediumFile, MediumLink, Node, Tree, VirtualFile, node_inode
+from twfs.probe import MediaInfo, MediaState
+from twfs.ranges import ByteRange
+from twfs.resources import Medium
+
+_USAGE_LIFETIME = 10.0
+"""Seconds that a sum over all media is good for: desktops ask statfs every few seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One name in a folder."""
+
+    name: str
+    st_mode: int
+    """The type of the file only."""
+    st_ino: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedFile:
+    """How a file was opened."""
+
+    handle: int
+    is_virtual: bool
+    """Its content is this handle's own: nobody may cache it, nor trust its size."""
+    is_unchanged: bool
+    """Whether what is cached of it since it was last open still holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenFile:
+    path: str
+    attributes: Attributes
+    source: OpenMedium
+
+
+class Vfs:
+    """The mount's content."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        library: MediaLibrary,
+        settings: FsSettings,
+        clock: Clock,
+        virtual_files: Mapping[str, Callable[[], bytes]],
+    ) -> None:
+        """`virtual_files`: names in `.twfs`, and what writes their content anew at each call."""
+        self._catalog = catalog
+        self._library = library
+        self._settings = settings
+        self._clock = clock
+        self._virtual_files = dict(virtual_files)
+        self._handles: HandleTable[_OpenFile] = HandleTable()
+        self._tree_lock = threading.Lock()
+        self._tree_version: int | None = None
+        self._tree = Tree({}, ())
+        self._usage: tuple[float, Usage] | None = None
+        self._last_etag: dict[str, str] = {}
+
+    @property
+    def open_files(self) -> int:
+        """How many files are open."""
+        return len(self._handles)
+
+    def getattr(self, path: str, handle: int | None = None) -> Attributes:
+        """The attributes of `path`; with a handle those that were fixed when it was opened, asking nobody.
+
+        A handle's attributes never fail: the kernel asks for them at the end of a long read, too.
+
+        Raises:
+            NoSuchName, NotADirectory: no such path.
+            BadHandle: no such handle.
+            RemoteError, CredentialsRefused: the size of a medium could not be found out.
+        """
+        if handle is not None:
+            return self._handles.get(handle).attributes
+        match self._lookup(path):
+            case Folder() as folder:
+                return self._folder_attributes(folder)
+            case MediumLink() as link:
+                return self._link_attributes(link)
+            case VirtualFile() as file:
+                return self._virtual_attributes(file, self._virtual_files[file.name]())
+            case MediumFile(medium):
+                return self._medium_attributes(medium, self._info(medium))
+
+    def readdir(self, path: str) -> Iterator[Entry]:
+        """What is in a folder, `.` and `..` first. Neither waits nor asks anybody.
+
+        Raises:
+            NoSuchName, NotADirectory: no such folder.
+        """
+        tree = self._current_tree()
+        folder = tree.lookup(path)
+        if not isinstance(folder, Folder):
+            raise NotADirectory(f"{path} is no folder")
+        return self._entries(tree, folder)
+
+    def readlink(self, path: str) -> str:
+        """Where a symbolic link leads.
+
+        Raises:
+            NoSuchName: there is no such link.
+        """
+        node = self._lookup(path)
+        if not isinstance(node, MediumLink):
+            raise NoSuchName(f"{path} is no symbolic link")
+        return node.target
+
+    def open(self, path: str, flags: int) -> OpenedFile:
+        """A handle to read a file by; `flags` is `O_RDONLY` and the like. Attributes are fixed until `release`.
+
+        Raises:
+            ReadOnly: to write or to truncate it.
+            IsADirectory, NoSuchName, NotADirectory: it is no file.
+            NoKey: no private key fits.
+            MediaDamaged: it cannot be decrypted.
+            RemoteError, CredentialsRefused: what it holds could not be found out.
+        """
+        if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
+            self.refuse_change(path)
+        match self._lookup(path):
+            case Folder():
+                raise IsADirectory(f"{path} is a folder")
+            case VirtualFile() as file:
+                return self._open_virtual(file)
+            case MediumFile(medium) | MediumLink(_, medium):
+                return self._open_medium(path, medium)
+
+    def read(self, handle: int, view: memoryview, plain_offset: int) -> int:
+        """Fill `view` with the file's bytes from `plain_offset` on.
+
+        Returns:
+            Bytes written: fewer than `len(view)` only at the end of the file.
+
+        Raises:
+            BadHandle: no such handle.
+            RemoteError, CredentialsRefused, ObjectChanged, MediaDamaged: the bytes could not be had.
+        """
+        file = self._handles.get(handle)
+        wanted = ByteRange(plain_offset, plain_offset + len(view)).clipped(file.attributes.st_size)
+        if not wanted.size:
+            return 0
+        deadline = Deadline(self._clock, self._settings.timeout)
+        got = file.source.read_into(view[: wanted.size], wanted.start, deadline)
+        if got != wanted.size:
+            raise MediaDamaged(f"{file.path}: {got} bytes at {wanted.start} where there must be {wanted.size}")
+        return got
+
+    def release(self, handle: int) -> None:
+        """The file is not read any more.
+
+        Raises:
+            BadHandle: no such handle.
+        """
+        self._handles.remove(handle).source.close()
+
+    def listxattr(self, path: str) -> list[str]:
+        """Names of the extended attributes, as far as known.
+
+        Raises:
+            NoSuchName, NotADirectory: no such path.
+        """
+        return list(self._xattrs(path))
+
+    def getxattr(self, path: str, name: str) -> bytes:
+        """The value of an extended attribute.
+
+        Raises:
+            NoSuchAttribute: it is not set, or not known.
+            NoSuchName, NotADirectory: no such path.
+        """
+        try:
+            return self._xattrs(path)[name]
+        except KeyError:
+            raise NoSuchAttribute(f"{path} has no attribute {name}") from None
+
+    def statfs(self) -> Usage:
+        """How much there is, as far as known; at most `_USAGE_LIFETIME` old. Asks nobody."""
+        now = self._clock.monotonic()
+        known = self._usage
+        if known is None or now >= known[0]:
+            known = self._usage = (now + _USAGE_LIFETIME, usage(self._catalog, self._current_tree().media))
+        return known[1]
+
+    def refuse_change(self, path: str) -> NoReturn:
+        """What every call that would change something comes to.
+
+        Raises:
+            ReadOnly: always.
+        """
+        raise ReadOnly(f"{path} cannot be changed: the mount is read-only")
+
+    def _current_tree(self) -> Tree:
+        if self._catalog.version == self._tree_version:
+            return self._tree
+        with self._tree_lock:
+            # The version is read before the media: should they change in between, the next call builds once more.
+            version = self._catalog.version
+            if version != self._tree_version:
+                self._tree = Tree(self._catalog.media(), tuple(self._virtual_files))
+                self._tree_version = version
+            return self._tree
+
+    def _lookup(self, path: str) -> Node:
+        return self._current_tree().lookup(path)
+
+    def _info(self, medium: Medium) -> MediaInfo:
+        return self._catalog.info(medium.sid, Deadline(self._clock, self._settings.timeout))
+
+    def _xattrs(self, path: str) -> dict[str, bytes]:
+        node = self._lookup(path)
+        if not isinstance(node, MediumFile):
+            return {}
+        return xattrs(node.medium, self._catalog.known_info(node.medium.sid))
+
+    def _entries(self, tree: Tree, folder: Folder) -> Iterator[Entry]:
+        parent = folder.path.rpartition("/")[0]
+        yield Entry(".", stat.S_IFDIR, inode(folder.path or "/"))
+        yield Entry("..", stat.S_IFDIR, inode(parent or "/"))
+        for name, node in tree.children(folder):
+            yield Entry(name, _file_type(node), node_inode(node))
+
+    def _open_virtual(self, file: VirtualFile) -> OpenedFile:
+        content = self._virtual_files[file.name]()
+        attributes = self._virtual_attributes(file, content)
+        handle = self._handles.add(_OpenFile(file.path, attributes, _Content(content)))
+        return OpenedFile(handle, is_virtual=True, is_unchanged=False)
+
+    def _open_medium(self, path: str, medium: Medium) -> OpenedFile:
+        info = self._info(medium)
+        source = self._source(medium, info)
+        handle = self._handles.add(_OpenFile(path, self._medium_attributes(medium, info), source))
+        is_unchanged = self._last_etag.get(medium.sid, info.etag) == info.etag
+        self._last_etag[medium.sid] = info.etag
+        return OpenedFile(handle, is_virtual=False, is_unchanged=is_unchanged)
+
+    def _source(self, medium: Medium, info: MediaInfo) -> OpenMedium:
+        match info.state:
+            case MediaState.ABSENT:
+                return _Content(b"")
+            case MediaState.LOCKED:
+                raise NoKey(f"{medium.sid}: {info.reason or 'no private key at hand fits'}")
+            case MediaState.DAMAGED:
+                raise MediaDamaged(f"{medium.sid}: {info.reason or 'it contradicts itself'}")
+            case MediaState.READABLE:
+                return self._library.open(medium, info)
+
+    def _folder_attributes(self, folder: Folder) -> Attributes:
+        mode = stat.S_IFDIR | self._settings.masked(self._settings.dir_mode)
+        return self._attributes(folder, mode, 0, nanoseconds(folder.changed_at), links=2 + len(folder.folder_names))
+
+    def _link_attributes(self, link: MediumLink) -> Attributes:
+        return self._attributes(link, stat.S_IFLNK | 0o777, len(link.target), nanoseconds(link.medium.changed_at))
+
+    def _virtual_attributes(self, file: VirtualFile, content: bytes) -> Attributes:
+        return self._attributes(file, self._file_mode, len(content), nanoseconds(self._clock.wall()))
+
+    def _medium_attributes(self, medium: Medium, info: MediaInfo) -> Attributes:
+        node = MediumFile(medium)
+        return self._attributes(node, self._file_mode, info.plain_size, nanoseconds(medium.changed_at))
+
+    @property
+    def _file_mode(self) -> int:
+        return stat.S_IFREG | self._settings.masked(self._settings.file_mode)
+
+    def _attributes(self, node: Node, mode: int, size: int, time_ns: int, links: int = 1) -> Attributes:
+        return Attributes(
+            st_mode=mode,
+            st_ino=node_inode(node),
+            st_nlink=links,
+            st_uid=self._settings.uid,
+            st_gid=self._settings.gid,
+            st_size=size,
+            time_ns=time_ns,
+        )
+
+
+class _Content:
+    """Bytes at hand, open for reading."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read_into(self, view: memoryview, plain_offset: int, _deadline: Deadline) -> int:
+        part = self._content[plain_offset : plain_offset + len(view)]
+        view[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+
+def _file_type(node: Node) -> int:
+    match node:
+        case Folder():
+            return stat.S_IFDIR
+        case MediumLink():
+            return stat.S_IFLNK
+        case _:
+            return stat.S_IFREG

@@ -1,0 +1,274 @@
+"""libfuse through Python: which version, with which options, and reads straight into its reply buffer.
+
+mfusepy (fusepy's maintained fork) serves libfuse3 and libfuse2, fusepy only libfuse2. Both load their libfuse when they
+are imported, so they are imported here on demand. Their untyped world ends at this module's borders.
+No thread is started before libfuse's own: `on_init` is the place for that.
+"""
+
+import codecs
+import ctypes
+import importlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from twfs.errors import ConfigError
+from twfs.fuse.operations import Operations
+from twfs.log import log
+
+Choice = Literal["auto", "3", "2"]
+
+MAX_BACKGROUND = 64
+"""Read-ahead requests that the kernel may have under way; its default of 12 starves parallel ranged requests."""
+
+CONGESTION_THRESHOLD = MAX_BACKGROUND * 3 // 4
+"""From here on the kernel holds read-ahead back: three quarters, as the kernel's own default is."""
+
+MAX_THREADS = 64
+"""Requests served at once; libfuse 3.12 and later stop at 10, so that ten stalled reads would stall `ls` too."""
+
+_LOOP_FAILED = 8
+"""What libfuse3's main returns when a signal has ended it (fuse_main_real in helper.c: the loop's result is not 0)."""
+
+_PATH_ENCODING = "twfs_path"
+_PyBUF_WRITE = 0x200
+
+_view_of_memory: Callable[[int, int, int], memoryview] = ctypes.pythonapi.PyMemoryView_FromMemory
+_view_of_memory.restype = ctypes.py_object  # type: ignore[attr-defined]
+_view_of_memory.argtypes = (ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One usable libfuse."""
+
+    name: str
+    """The Python package: `mfusepy` or `fusepy`."""
+    libfuse_version: str
+    """`3.14`, `2.9`."""
+    module: Any
+    """The imported package."""
+
+    @property
+    def is_libfuse3(self) -> bool:
+        """Whether it is libfuse 3."""
+        return self.libfuse_version.startswith("3.")
+
+    def run(
+        self,
+        operations: Operations,
+        mountpoint: str,
+        *,
+        fsname: str,
+        attr_timeout: float,
+        allow_other: bool = False,
+        allow_root: bool = False,
+        on_init: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Mount, serve, and return when the file system is unmounted or a signal has ended it.
+
+        Runs in the calling thread, which should be the main one: there libfuse ends on SIGINT, SIGTERM and SIGHUP.
+
+        Args:
+            operations: the callbacks.
+            mountpoint: an existing directory.
+            fsname: what mount(8) and findmnt show as the source.
+            attr_timeout: seconds the kernel may keep names and attributes.
+            allow_other: let all users in, as the permission bits say.
+            allow_root: let root in.
+            on_init: called once, when the kernel has accepted the mount and before it asks for anything.
+
+        Raises:
+            ConfigError: libfuse cannot mount there, or not so; it says why on stderr.
+            Exception: what `on_init` raised.
+        """
+        session = _Session(operations, on_init, self.module.fuse_exit)
+        options = self._options(fsname, attr_timeout, allow_other=allow_other, allow_root=allow_root)
+        try:
+            self._fuse_class()(session, mountpoint, raw_fi=True, foreground=True, **options)
+        except RuntimeError as failure:
+            session.judge_end(mountpoint, failure.args[0])
+        if session.failure is not None:
+            raise session.failure
+
+    def _options(self, fsname: str, attr_timeout: float, *, allow_other: bool, allow_root: bool) -> dict[str, Any]:
+        if "," in fsname or not fsname:
+            raise ConfigError(f"{fsname!r} cannot be the source of a mount: it must be a name without commas")
+        if allow_other and allow_root:
+            raise ConfigError("allow_other and allow_root exclude each other; allow_other lets root in as well")
+        common = {
+            "fsname": fsname,
+            "subtype": "twfs",
+            "ro": True,
+            "nosuid": True,
+            "nodev": True,
+            "default_permissions": True,
+            "use_ino": True,
+            "attr_timeout": attr_timeout,
+            "entry_timeout": attr_timeout,
+            "negative_timeout": 0,
+            "allow_other": allow_other,
+            "allow_root": allow_root,
+        }
+        return common | (self._libfuse3_options() if self.is_libfuse3 else _LIBFUSE2_OPTIONS)
+
+    def _libfuse3_options(self) -> dict[str, Any]:
+        minor = int(self.libfuse_version.split(".")[1])
+        # 3.12 and later complain on stderr of their own default of idle threads.
+        return {"max_threads": MAX_THREADS, "max_idle_threads": MAX_THREADS} if minor >= 12 else {}
+
+    def _fuse_class(self) -> Any:
+        if self.name == "mfusepy":
+            return type("InPlaceFuse", (_ReadsInPlace, self.module.FUSE), {})
+        return type("InPlaceFuse", (_CallsByName, _ReadsInPlace, self.module.FUSE), {})
+
+
+_LIBFUSE2_OPTIONS = {
+    # libfuse3 mounts over a folder that is not empty, as mount(8) does everywhere else.
+    "nonempty": True,
+    "max_background": MAX_BACKGROUND,
+    "congestion_threshold": CONGESTION_THRESHOLD,
+}
+
+
+def load_binding(choice: Choice = "auto") -> Binding:
+    """The best libfuse at hand: 3 before 2, 2 through fusepy before mfusepy.
+
+    Args:
+        choice: a version of libfuse, or `auto`.
+
+    Raises:
+        ConfigError: there is none, and which package would bring it.
+    """
+    missing = []
+    for name, major in _CANDIDATES[choice]:
+        try:
+            return _load(name, major)
+        except (ImportError, OSError, AttributeError) as failure:
+            log.debug("no libfuse%d through %s: %s", major, name, failure)
+            missing.append(f"{name}: {failure}")
+    raise ConfigError(f"no usable libfuse; {_REMEDY[choice]} ({'; '.join(missing)})")
+
+
+_CANDIDATES: dict[Choice, tuple[tuple[str, int], ...]] = {
+    "3": (("mfusepy", 3),),
+    "2": (("fusepy", 2), ("mfusepy", 2)),
+    "auto": (("mfusepy", 3), ("fusepy", 2), ("mfusepy", 2)),
+}
+
+_REMEDY: dict[Choice, str] = {
+    "3": "install the Debian package libfuse3-3 and the Python package by: pip install 'twfs[fuse3]'",
+    "2": "install the Debian package libfuse2 (libfuse2t64 where that is its name)",
+    "auto": "install the Debian package libfuse3-3 and the Python package by: pip install 'twfs[fuse3]', "
+    "or the Debian package libfuse2 alone",
+}
+
+
+def _load(name: str, major: int) -> Binding:
+    """Import a binding together with its libfuse.
+
+    Raises:
+        ImportError, OSError, AttributeError: it is not there, its libfuse is not, or is another version.
+    """
+    if name == "mfusepy":
+        # Left alone it takes libfuse2 when both are there (facts: its module level).
+        os.environ["FUSE_LIBRARY_NAME"] = "fuse3" if major == 3 else "fuse"
+    module: Any = importlib.import_module("fuse" if name == "fusepy" else name)
+    if not hasattr(module, "FUSE"):
+        raise ImportError("another package of that name is installed")
+    version = _version(module._libfuse.fuse_version())  # noqa: SLF001 - the loaded library has no other name
+    if not version.startswith(f"{major}."):
+        raise ImportError(f"it has loaded libfuse {version}")
+    return Binding(name, version, module)
+
+
+def _version(number: int) -> str:
+    # 29 is 2.9, 314 is 3.14 (FUSE_MAKE_VERSION in fuse_common.h).
+    return f"{number // 10}.{number % 10}" if number < 100 else f"{number // 100}.{number % 100}"
+
+
+class _Session:
+    """The operations as a binding sees them, and the beginning and end of their service."""
+
+    def __init__(self, operations: Operations, on_init: Callable[[], None], leave: Callable[[], None]) -> None:
+        self._operations = operations
+        self._on_init = on_init
+        self._leave = leave
+        self._is_started = False
+        self.failure: BaseException | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._operations, name)
+
+    def init(self, _path: str) -> None:
+        """As fusepy calls it."""
+        self._is_started = True
+        try:
+            self._on_init()
+        except BaseException as failure:  # noqa: BLE001 - libfuse cannot be told: `run` raises it when it has ended
+            self.failure = failure
+            self._leave()
+
+    def init_with_config(self, connection: Any, config: Any) -> None:
+        """As mfusepy calls it; `config` is there with libfuse3 only, which has no mount options for these limits."""
+        if config is not None:
+            connection.max_background = MAX_BACKGROUND
+            connection.congestion_threshold = CONGESTION_THRESHOLD
+        self.init("/")
+
+    def judge_end(self, mountpoint: str, code: int) -> None:
+        """What libfuse's exit code means.
+
+        Raises:
+            ConfigError: it never came to serve.
+        """
+        if not self._is_started:
+            raise ConfigError(f"libfuse could not mount on {mountpoint} (code {code}); its own message says why")
+        if code != _LOOP_FAILED:
+            log.warning("libfuse ended with code %d", code)
+
+
+class _ReadsInPlace:
+    """A binding's FUSE class that reads without a copy."""
+
+    operations: Any
+
+    def read(self, path: bytes, buffer: Any, size: int, plain_offset: int, info: Any) -> int:
+        """Both stock versions copy twice: into a `bytes`, and from there into libfuse's reply buffer."""
+        with _view_of_memory(ctypes.addressof(buffer.contents), size, _PyBUF_WRITE) as view:
+            count: int = self.operations.read(os.fsdecode(path), view, plain_offset, info.contents.fh)
+        return count
+
+
+class _CallsByName:
+    """fusepy's FUSE class, which calls `operations(name, *arguments)` and chokes on paths that are no UTF-8."""
+
+    def __init__(self, operations: _Session, mountpoint: str, **options: Any) -> None:
+        super().__init__(_Callable(operations), mountpoint, encoding=_PATH_ENCODING, **options)  # type: ignore[call-arg]
+
+
+class _Callable:
+    """fusepy's way of calling; mfusepy warns of an object that can be called."""
+
+    def __init__(self, session: _Session) -> None:
+        self._session = session
+
+    def __call__(self, name: str, *arguments: Any) -> Any:
+        return getattr(self._session, name)(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._session, name)
+
+
+def _find_codec(name: str) -> codecs.CodecInfo | None:
+    if name != _PATH_ENCODING:
+        return None
+    return codecs.CodecInfo(
+        encode=lambda text, _errors="strict": codecs.utf_8_encode(text, "surrogateescape"),
+        decode=lambda data, _errors="strict": codecs.utf_8_decode(data, "surrogateescape"),
+        name=_PATH_ENCODING,
+    )
+
+
+codecs.register(_find_codec)

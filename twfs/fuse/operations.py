@@ -1,0 +1,216 @@
+"""libfuse's callbacks: each calls `Vfs`, and every failure becomes an errno, here and nowhere else.
+
+The same object serves both bindings. fusepy and mfusepy register a callback only if the attribute exists, so what is
+missing here (`access`, which `default_permissions` leaves to the kernel, and `ioctl`, `lock`, …) the kernel decides
+itself. Both are used with `raw_fi`: for files they hand over libfuse's `fuse_file_info` itself.
+Callbacks run on libfuse's threads, several at once.
+"""
+
+import errno
+import functools
+import os
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+from twfs import errors
+from twfs.fs.attributes import Attributes
+from twfs.fs.vfs import Vfs
+from twfs.log import OnceUntilChanged, log
+
+ERRNO: Mapping[type[errors.TwfsError], int] = MappingProxyType(
+    {
+        errors.TwfsError: errno.EIO,
+        errors.ConfigError: errno.EIO,
+        errors.NoSuchName: errno.ENOENT,
+        errors.NotADirectory: errno.ENOTDIR,
+        errors.IsADirectory: errno.EISDIR,
+        errors.NoSuchAttribute: errno.ENODATA,
+        errors.BadHandle: errno.EBADF,
+        errors.ReadOnly: errno.EROFS,
+        errors.NoKey: errno.ENOKEY,
+        errors.CredentialsRefused: errno.EACCES,
+        errors.RemoteError: errno.EIO,
+        errors.Unreachable: errno.EIO,
+        errors.DeadlineExceeded: errno.ETIMEDOUT,
+        # A medium that is listed and cannot be had has failed: only `NoSuchName` means that there is none.
+        errors.NotFound: errno.EIO,
+        errors.MediaAbsent: errno.EIO,
+        errors.ObjectChanged: errno.ESTALE,
+        errors.MediaDamaged: errno.EIO,
+        errors.BadResource: errno.EIO,
+    }
+)
+"""What a caller sees of each failure. A class without a row counts as the nearest of its bases."""
+
+_CALLERS_OWN = (
+    errors.NoSuchName,
+    errors.NotADirectory,
+    errors.IsADirectory,
+    errors.NoSuchAttribute,
+    errors.BadHandle,
+    errors.ReadOnly,
+)
+"""Answers to a wrong question rather than troubles: not worth a line of the log."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class FileInfo(Protocol):
+    """The fields of libfuse's `struct fuse_file_info` that are used here."""
+
+    flags: int
+    fh: int
+    direct_io: int
+    keep_cache: int
+
+
+def _answered(
+    callback: "Callable[Concatenate[Operations, str, P], R]",
+) -> "Callable[Concatenate[Operations, str, P], R]":
+    """The callback, whatever it raises turned into an `OSError` that both bindings hand to the kernel."""
+
+    @functools.wraps(callback)
+    def answer(self: "Operations", path: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return callback(self, path, *args, **kwargs)
+        except BaseException as failure:  # noqa: BLE001 - what escapes reads as EINVAL, or as an empty file
+            raise self.os_error(path, callback.__name__, failure) from None
+
+    return answer
+
+
+class Operations:
+    """What libfuse calls."""
+
+    use_ns = True
+    """Times are whole nanoseconds."""
+
+    def __init__(self, vfs: Vfs) -> None:
+        """Serves `vfs`."""
+        self._vfs = vfs
+        self._complaints = OnceUntilChanged()
+
+    # Names and attributes
+
+    @_answered
+    def getattr(self, path: str, info: FileInfo | None = None) -> dict[str, int]:
+        """The fields of `struct stat`."""
+        return _stat_fields(self._vfs.getattr(path, info.fh if info else None))
+
+    @_answered
+    def readlink(self, path: str) -> str:
+        """Where a symbolic link leads."""
+        return self._vfs.readlink(path)
+
+    @_answered
+    def readdir(self, path: str, _handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
+        """Names, with type and inode number; offset 0 lets libfuse keep the whole list from one call."""
+        # Made here, not as libfuse takes them: a failure halfway must be one, not the end of a shorter list.
+        entries = [
+            (entry.name, {"st_mode": entry.st_mode, "st_ino": entry.st_ino}, 0) for entry in self._vfs.readdir(path)
+        ]
+        return iter(entries)
+
+    @_answered
+    def listxattr(self, path: str) -> list[str]:
+        """Names of the extended attributes."""
+        return self._vfs.listxattr(path)
+
+    @_answered
+    def getxattr(self, path: str, name: str) -> bytes:
+        """The value of an extended attribute."""
+        return self._vfs.getxattr(path, name)
+
+    @_answered
+    def statfs(self, _path: str) -> dict[str, int]:
+        """The fields of `struct statvfs`."""
+        usage = self._vfs.statfs()
+        return {name: getattr(usage, name) for name in usage.__slots__}
+
+    # Files
+
+    @_answered
+    def open(self, path: str, info: FileInfo) -> int:
+        """Open a file; its handle goes into `info`."""
+        opened = self._vfs.open(path, info.flags)
+        info.fh = opened.handle
+        info.direct_io = int(opened.is_virtual)
+        info.keep_cache = int(opened.is_unchanged)
+        return 0
+
+    @_answered
+    def read(self, path: str, view: memoryview, plain_offset: int, handle: int) -> int:
+        """Fill `view`, which is libfuse's reply buffer itself.
+
+        Returns:
+            Bytes written.
+        """
+        count = self._vfs.read(handle, view, plain_offset)
+        self._complaints.settle(path, f"{path}: can be read again")
+        return count
+
+    @_answered
+    def release(self, _path: str, info: FileInfo) -> int:
+        """The file is not read any more."""
+        self._vfs.release(info.fh)
+        return 0
+
+    def flush(self, _path: str, _info: FileInfo) -> int:
+        """Called at each close(2): there is nothing to write."""
+        return 0
+
+    def fsync(self, _path: str, _datasync: int, _info: FileInfo) -> int:
+        """There is nothing to write."""
+        return 0
+
+    # Changes
+
+    @_answered
+    def _refuse(self, path: str, *_args: Any) -> int:
+        self._vfs.refuse_change(path)
+
+    mknod = mkdir = unlink = rmdir = symlink = rename = link = create = _refuse
+    chmod = chown = truncate = utimens = write = setxattr = removexattr = _refuse
+
+    # Failures
+
+    def os_error(self, path: str, callback: str, failure: BaseException) -> OSError:
+        """`failure` as an `OSError` with the errno that the caller is to see; troubles are logged."""
+        number = _errno_of(failure)
+        if not isinstance(failure, errors.TwfsError):
+            log.debug("%s of %s failed", callback, path, exc_info=failure)
+        if not isinstance(failure, _CALLERS_OWN):
+            self._complaints.warn(path, f"{path}: {callback} failed ({os.strerror(number)}): {_reason(failure)}")
+        return OSError(number, os.strerror(number))
+
+
+def _errno_of(failure: BaseException) -> int:
+    if isinstance(failure, errors.TwfsError):
+        return next(ERRNO[base] for base in type(failure).__mro__ if base in ERRNO)
+    if isinstance(failure, OSError) and failure.errno and failure.errno > 0:
+        # Some file of twfs' own is missing, not the one that was asked for.
+        return errno.EIO if failure.errno == errno.ENOENT else failure.errno
+    return errno.EIO
+
+
+def _reason(failure: BaseException) -> str:
+    # The text of an error that twfs did not raise may hold a URL with its query.
+    return " ".join(str(failure).split()) if isinstance(failure, errors.TwfsError) else type(failure).__name__
+
+
+def _stat_fields(attributes: Attributes) -> dict[str, int]:
+    return {
+        "st_mode": attributes.st_mode,
+        "st_ino": attributes.st_ino,
+        "st_nlink": attributes.st_nlink,
+        "st_uid": attributes.st_uid,
+        "st_gid": attributes.st_gid,
+        "st_size": attributes.st_size,
+        "st_blksize": attributes.st_blksize,
+        "st_blocks": attributes.st_blocks,
+        "st_atime": attributes.time_ns,
+        "st_mtime": attributes.time_ns,
+        "st_ctime": attributes.time_ns,
+    }

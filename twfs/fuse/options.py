@@ -1,0 +1,16 @@
+"""The options of the kernel's side of the mount."""
+
+from twfs.option import Option, number, one_of
+
+FUSE_CHOICES = ("auto", "3", "2")
+
+OPTIONS: tuple[Option, ...] = (
+    Option("fuse", one_of(*FUSE_CHOICES), "auto", "version of libfuse to use: auto, 3 or 2", "VERSION"),
+    Option(
+        "attr_timeout",
+        number(float, 0, 86_400),
+        60.0,
+        "seconds the kernel may keep names and attributes without asking again",
+        "SECONDS",
+    ),
+)
