@@ -1,16 +1,14 @@
 """Fetching in the background: a fixed number of threads, each filling blocks from one connection at a time."""
 
-import logging
 import threading
 from collections.abc import Sequence
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import TwfsError, Unreachable
+from twfs.log import log
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.ranges import ByteRange
-
-log = logging.getLogger(__name__)
 
 _KEPT_FOR_READERS = 8
 """One thread in so many (at least one of two) is for what readers wait for, not for prefetching."""

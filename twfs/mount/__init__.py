@@ -1,0 +1,1 @@
+"""Composition root and life of a mount: build the objects, mount, serve, unmount."""

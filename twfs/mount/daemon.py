@@ -1,0 +1,87 @@
+"""Going to the background: the command returns when the mount stands, or with the reason why it does not."""
+
+import json
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from twfs.errors import TwfsError
+from twfs.mount.system import MountFailed
+
+_SYSLOG = Path("/dev/log")
+_LONGEST_REPORT = 64 * 2**10
+
+
+def in_background(serve: Callable[[Callable[[], None]], None]) -> None:
+    """Run `serve(ready)` in a process of its own; return when it has called `ready`.
+
+    Must be called before any thread is started: only the calling thread lives on in the new process.
+
+    Raises:
+        MountFailed: `serve` ended before it was ready; its error's message.
+    """
+    read_end, write_end = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.fork() == 0:
+        os.close(read_end)
+        _child(serve, write_end)
+    os.close(write_end)
+    _await_report(read_end)
+
+
+def _await_report(read_end: int) -> None:
+    with os.fdopen(read_end, "rb") as pipe:
+        text = pipe.read(_LONGEST_REPORT)
+    if not text:
+        raise MountFailed("the mounting process ended without a word; run with -f -v to see why")
+    error = json.loads(text)["error"]
+    if error is not None:
+        raise MountFailed(error)
+
+
+def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
+    """Serve and exit; never returns into the caller's code, which is the parent's."""
+    os.setsid()
+    os.chdir("/")
+    reported = False
+
+    def report(error: str | None) -> None:
+        nonlocal reported
+        if not reported:
+            reported = True
+            os.write(write_end, json.dumps({"error": error}).encode()[:_LONGEST_REPORT])
+            os.close(write_end)
+
+    def ready() -> None:
+        _leave_the_terminal()
+        report(None)
+
+    code = 0
+    try:
+        serve(ready)
+    except TwfsError as error:
+        report(str(error))
+        code = 1
+    except BaseException as error:
+        logging.getLogger("twfs").exception("the mount ended")
+        report(f"unexpected {type(error).__name__}: {error}; run with -f -v to see where")
+        code = 1
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+def _leave_the_terminal() -> None:
+    """Nobody reads the standard streams any more: they go nowhere, the log goes to the system's, if there is one."""
+    with Path(os.devnull).open("r+b", buffering=0) as nowhere:
+        for stream in (0, 1, 2):
+            os.dup2(nowhere.fileno(), stream)
+    if _SYSLOG.exists():
+        root = logging.getLogger()
+        handler = logging.handlers.SysLogHandler(address=str(_SYSLOG), facility="daemon")
+        handler.setFormatter(logging.Formatter(f"twfs[{os.getpid()}]: %(message)s"))
+        root.handlers[:] = [handler]

@@ -1,0 +1,116 @@
+"""The life of a mount: from checked options to a file system that stands, and to its end."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from twfs.config.config import Config
+from twfs.errors import ConfigError, TwfsError
+from twfs.fs.options import FsSettings
+from twfs.fs.vfs import Vfs
+from twfs.fuse.binding import Binding, Choice, load_binding
+from twfs.fuse.operations import Operations
+from twfs.log import log
+from twfs.mount.daemon import in_background
+from twfs.mount.hardening import refuse_core_dumps
+from twfs.mount.session import Session, open_session
+from twfs.mount.status import status_file
+from twfs.mount.system import MountFailed, absolute, detach_stale, find_mount, is_mounted, raise_read_ahead
+
+_FUSE_CONF = Path("/etc/fuse.conf")
+_READ_AHEAD_KIB = 1024
+"""The largest request that libfuse 3 passes on."""
+
+
+def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) -> None:
+    """Mount `source` at `mountpoint`; returns when it stands, or with `foreground` when it has ended.
+
+    Raises:
+        ConfigError: the options do not fit the machine.
+        MountFailed: it did not come about: no such folder, nothing known and no answer from Twilio, libfuse refused.
+    """
+    place = _checked(mountpoint)
+    _check_sharing(config)
+    binding = load_binding(cast(Choice, config.fuse))
+    refuse_core_dumps()
+
+    def serve(ready: Callable[[], None]) -> None:
+        _serve(config, source, place, binding, ready)
+
+    if foreground:
+        serve(lambda: log.info("%s: mounted", place))
+        return
+    in_background(serve)
+    if not is_mounted(place):
+        raise MountFailed(f"{mountpoint}: the mount is gone already; run with -f -v to see why")
+
+
+def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Callable[[], None]) -> None:
+    """Mount and serve in this process until the end."""
+    with open_session(config) as session:
+        _first_look(session, source)
+        status = status_file(session, source, place, binding)
+        vfs = Vfs(session.catalog, session.library, _fs_settings(config), session.clock, {"status": status})
+
+        def begin() -> None:
+            session.start()
+            entry = find_mount(place)
+            if entry is not None and binding.is_libfuse3:
+                raise_read_ahead(entry, _READ_AHEAD_KIB)
+            ready()
+
+        binding.run(
+            Operations(vfs),
+            str(place),
+            fsname=source,
+            attr_timeout=config.attr_timeout,
+            allow_other=config.allow_other,
+            allow_root=config.allow_root,
+            on_init=begin,
+        )
+        log.info("%s: unmounted", place)
+
+
+def _first_look(session: Session, source: str) -> None:
+    """A mount that knows nothing must not stand: it would be an empty folder, which to a backup means deletion."""
+    try:
+        session.know_something()
+    except TwfsError as error:
+        raise MountFailed(
+            f"{source}: nothing is known of this account yet, and Twilio cannot be asked: {error}"
+        ) from error
+
+
+def _checked(mountpoint: Path) -> Path:
+    place = absolute(mountpoint)
+    detach_stale(place)
+    if is_mounted(place):
+        raise MountFailed(f"{mountpoint}: a twfs is mounted there already; unmount it first: twfs umount {mountpoint}")
+    if not place.is_dir():
+        raise MountFailed(f"{mountpoint}: no such folder; make it first: mkdir -p {mountpoint}")
+    return place
+
+
+def _check_sharing(config: Config) -> None:
+    """Say which file lacks which line: the refusal of fusermount does not (facts: what users complain about)."""
+    if not (config.allow_other or config.allow_root) or os.geteuid() == 0:
+        return
+    allowed = _FUSE_CONF.exists() and "user_allow_other" in (
+        line.strip() for line in _FUSE_CONF.read_text().splitlines()
+    )
+    if not allowed:
+        raise ConfigError(
+            f"allow_other and allow_root need a line user_allow_other in {_FUSE_CONF}, which root can add"
+        )
+
+
+def _fs_settings(config: Config) -> FsSettings:
+    return FsSettings(
+        uid=os.geteuid() if config.uid is None else config.uid,
+        gid=os.getegid() if config.gid is None else config.gid,
+        timeout=config.timeout,
+        umask=config.umask,
+        file_mode=config.file_mode,
+        dir_mode=config.dir_mode,
+    )

@@ -1,0 +1,89 @@
+"""Everything it takes to list and read an account, built from a `Config`: what the mount and the commands share."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from twfs.catalog.catalog import Catalog
+from twfs.catalog.options import CatalogSettings, store_path
+from twfs.catalog.store import Store
+from twfs.clock import Clock, SystemClock
+from twfs.config.config import Config
+from twfs.crypto.unlock import Unlocker
+from twfs.media.block_cache import BlockCache
+from twfs.media.fetcher import Fetcher
+from twfs.media.reader import MediaLibrary, ReadingSettings
+from twfs.remote.http import Authorization, HttpPool
+from twfs.remote.retry import RateLimit
+from twfs.remote.store import MediaStore
+from twfs.remote.twilio import TwilioApi
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The objects of one account. No thread runs, and no connection is open, before they are used or started."""
+
+    config: Config
+    clock: Clock
+    api: TwilioApi
+    catalog: Catalog
+    cache: BlockCache
+    fetcher: Fetcher
+    library: MediaLibrary
+
+    def start(self) -> None:
+        """Start the background threads; after the daemonising fork."""
+        self.fetcher.start()
+        self.catalog.start()
+
+    def stop(self) -> None:
+        """End them."""
+        self.catalog.stop()
+        self.fetcher.stop()
+
+    def know_something(self) -> None:
+        """Have a complete listing: an earlier one if there is one, else Twilio's now.
+
+        Raises:
+            RemoteError, CredentialsRefused: nothing was known and Twilio did not answer.
+        """
+        if not self.catalog.load():
+            self.catalog.first_listing()
+
+
+@contextmanager
+def open_session(config: Config) -> Iterator[Session]:
+    """A session that is stopped, and its connections closed, at the end of the block."""
+    clock = SystemClock()
+    credentials = config.credentials
+    api_pool = HttpPool(config.connections, Authorization(credentials.user, credentials.secret.reveal()))
+    # Its own pool, without credentials: Authorization must never reach S3.
+    media_pool = HttpPool(config.connections, Authorization())
+    limit = RateLimit(config.api_rate, clock)
+    api = TwilioApi(api_pool, config.api_url, limit, clock, config.timeout)
+    session = _build(config, clock, api, MediaStore(api, media_pool, config.media_hosts, clock))
+    try:
+        yield session
+    finally:
+        session.stop()
+        api_pool.close()
+        media_pool.close()
+
+
+def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore) -> Session:
+    settings = CatalogSettings(config.refresh, config.kind, config.room, config.since, config.until)
+    store = Store(store_path(config.state_dir, config.account_sid, config.api_url, settings))
+    unlocker = Unlocker(config.keyring)
+    catalog = Catalog(api, stored, unlocker, store, settings, clock)
+    cache = BlockCache(config.cache_size)
+    fetcher = Fetcher(cache, config.connections, clock, config.timeout)
+    library = MediaLibrary(
+        stored=stored,
+        unlocker=unlocker,
+        cache=cache,
+        fetcher=fetcher,
+        settings=ReadingSettings(config.readahead),
+        clock=clock,
+        on_changed=catalog.suspect,
+    )
+    return Session(config, clock, api, catalog, cache, fetcher, library)
