@@ -1,0 +1,150 @@
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, room_of, sid_of
+from twfs.catalog.catalog import Catalog
+from twfs.catalog.options import CatalogSettings
+from twfs.catalog.store import Store
+from twfs.clock import Deadline
+from twfs.errors import CredentialsRefused, NoSuchName, Unreachable
+from twfs.probe import MediaState
+from twfs.resources import Kind
+
+
+class House:
+    """A catalogue over a fake account."""
+
+    def __init__(self, path: Path | None = None, settings: CatalogSettings | None = None) -> None:
+        self.twilio = FakeTwilio()
+        self.clock = FakeClock()
+        self.interpreter = FakeInterpreter()
+        self.path = path
+        self.settings = settings or CatalogSettings()
+        self.catalog = self.remount()
+
+    def remount(self) -> Catalog:
+        store = Store(self.path)
+        self.catalog = Catalog(self.twilio, self.twilio, self.interpreter, store, self.settings, self.clock)
+        return self.catalog
+
+    def deadline(self) -> Deadline:
+        return Deadline(self.clock, 30)
+
+
+def test_nothing_is_known_and_nothing_asked_at_first(tmp_path: Path) -> None:
+    house = House(tmp_path / "state" / "a.sqlite3")
+    assert house.catalog.load() is False
+    assert not house.twilio.requests
+    assert house.catalog.media() == {}
+    house.catalog.stop()
+
+
+def test_a_remount_knows_everything_without_a_request(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    sids = [house.twilio.add(kind, number) for kind in Kind for number in range(5)]
+    house.catalog.first_listing()
+    infos = {sid: house.catalog.info(sid, house.deadline()) for sid in sids}
+    media = house.catalog.media()
+    house.catalog.stop()
+    house.twilio.requests.clear()
+    house.interpreter.calls = 0
+
+    catalog = house.remount()
+    assert catalog.load() is True
+    assert catalog.media() == media
+    assert {sid: catalog.known_info(sid) for sid in sids} == infos
+    assert {sid: catalog.info(sid, house.deadline()) for sid in sids} == infos
+    assert not house.twilio.requests
+    assert house.interpreter.calls == 0
+    catalog.stop()
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("down"), CredentialsRefused("refused")])
+@pytest.mark.parametrize("page", [0, 1])
+def test_a_first_listing_comes_whole_or_raises(trouble: Exception, page: int) -> None:
+    house = House()
+    for number in range(6):
+        house.twilio.add(Kind.RECORDING, number)
+        house.twilio.add(Kind.COMPOSITION, number)
+    assert isinstance(trouble, Unreachable | CredentialsRefused)
+    house.twilio.fail_page[Kind.COMPOSITION] = (page, trouble)
+    with pytest.raises(type(trouble)):
+        house.catalog.first_listing()
+    assert house.catalog.media() == {}
+    assert house.catalog.load() is False
+    house.catalog.stop()
+
+
+def test_first_listing_asks_each_page_once() -> None:
+    house = House()
+    for number in range(7):
+        house.twilio.add(Kind.RECORDING, number)
+    house.catalog.first_listing()
+    assert house.twilio.requests == {"recordings": 3, "compositions": 1}
+    assert len(house.catalog.media()) == 7
+    house.catalog.stop()
+
+
+def test_only_completed_media_are_shown() -> None:
+    house = House()
+    shown = house.twilio.add(Kind.RECORDING, 1)
+    for number, status in enumerate(["processing", "failed", "deleted", "enqueued"], 2):
+        house.twilio.add(Kind.RECORDING, number, status)
+    house.catalog.first_listing()
+    assert list(house.catalog.media()) == [shown]
+    house.catalog.stop()
+
+
+def test_info_of_an_unknown_sid() -> None:
+    house = House()
+    house.catalog.first_listing()
+    with pytest.raises(NoSuchName):
+        house.catalog.info(sid_of(Kind.RECORDING, 1), house.deadline())
+    assert house.catalog.known_info(sid_of(Kind.RECORDING, 1)) is None
+    house.catalog.stop()
+
+
+def test_a_selection_restricts_what_is_asked_and_shown() -> None:
+    house = House(settings=CatalogSettings(kind="recordings", room=room_of(2)))
+    house.twilio.add(Kind.RECORDING, 1, room=1)
+    chosen = house.twilio.add(Kind.RECORDING, 2, room=2)
+    house.twilio.add(Kind.COMPOSITION, 3, room=2)
+    house.catalog.first_listing()
+    assert list(house.catalog.media()) == [chosen]
+    assert house.twilio.requests == {"recordings": 1}
+    house.catalog.stop()
+
+
+def test_status_counts() -> None:
+    house = House()
+    readable = house.twilio.add(Kind.RECORDING, 1)
+    absent = house.twilio.add(Kind.RECORDING, 2)
+    del house.twilio.objects[absent]
+    house.twilio.add(Kind.COMPOSITION, 3)
+    house.twilio.add(Kind.COMPOSITION, 4, "processing")
+    house.catalog.first_listing()
+    assert house.catalog.info(readable, house.deadline()).state is MediaState.READABLE
+    assert house.catalog.info(absent, house.deadline()).state is MediaState.ABSENT
+    status = house.catalog.status()
+    assert status["media"] == {"recordings": 2, "compositions": 1}
+    assert status["states"] == {"readable": 1, "absent": 1, "locked": 0, "damaged": 0, "unknown": 1}
+    assert (status["probes_pending"], status["unsettled"], status["plain_bytes"]) == (1, 1, 993)
+    assert status["last_refresh"] == house.clock.wall()
+    assert status["refresh_error"] is None
+    house.catalog.stop()
+
+
+def test_start_probes_all_in_the_background_and_stop_leaves_no_thread(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    sids = [house.twilio.add(Kind.RECORDING, number) for number in range(20)]
+    before = set(threading.enumerate())
+    house.catalog.first_listing()
+    assert set(threading.enumerate()) == before
+    house.catalog.start()
+    infos = [house.catalog.info(sid, Deadline(house.clock, 30)) for sid in reversed(sids)]
+    house.catalog.stop()
+    assert set(threading.enumerate()) == before
+    assert all(info.state is MediaState.READABLE for info in infos)
+    assert sorted(house.twilio.inspected) == sorted(sids)

@@ -1,0 +1,1 @@
+"""What media exist: refresh, SQLite store of resources and probes, background probing. No network of its own."""

@@ -1,0 +1,135 @@
+"""The catalogue as file system and commands see it."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from twfs.catalog.known import ProbeBook
+from twfs.catalog.options import CatalogSettings
+from twfs.catalog.ports import Inspector, Interpreter, Listing
+from twfs.catalog.probes import Prober
+from twfs.catalog.refresh import Refresher
+from twfs.catalog.store import Store
+from twfs.catalog.truth import Truth
+from twfs.clock import Clock, Deadline
+from twfs.probe import MediaInfo
+from twfs.resources import Kind, Medium
+
+
+class Catalog:
+    """What media there are and what is known of each.
+
+    First `load`, and `first_listing` if that knew nothing; after the daemonising fork, if any, `start`.
+    Neither of the first two leaves a thread or an open state file behind.
+    """
+
+    def __init__(  # noqa: PLR0917 - a composition root: the six things it is made of
+        self,
+        listing: Listing,
+        inspector: Inspector,
+        interpreter: Interpreter,
+        store: Store,
+        settings: CatalogSettings,
+        clock: Clock,
+    ) -> None:
+        """No I/O, no thread."""
+        self._store = store
+        self._truth = Truth(settings.includes)
+        self._book = ProbeBook(store, interpreter, clock)
+        self._prober = Prober(inspector, interpreter, self._book, clock, on_doubtful=self.suspect)
+        self._refresher = Refresher(
+            listing, self._truth, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
+        )
+
+    def load(self) -> bool:
+        """Take over what an earlier mount knew, without a request; whether that is a complete listing."""
+        try:
+            remembered = self._store.load()
+            if remembered is None:
+                return False
+            self._book.load()
+            self._truth.apply(remembered.media)
+            self._refresher.loaded(remembered.listed_at)
+            self._prober.update(self._truth.media())
+            return True
+        finally:
+            self._store.release()
+
+    def first_listing(self) -> None:
+        """List the account, in the caller's thread.
+
+        Raises:
+            RemoteError, CredentialsRefused: it did not come whole; nothing is known then.
+        """
+        try:
+            self._refresher.first_listing()
+        finally:
+            self._store.release()
+
+    def start(self) -> None:
+        """Refresh and probe in the background from now on."""
+        self._refresher.start()
+        self._prober.start()
+
+    def stop(self) -> None:
+        """End the background work and close the state file."""
+        self._refresher.stop()
+        self._prober.stop()
+        self._store.close()
+
+    @property
+    def version(self) -> int:
+        """Grows whenever `media()` changes, or a medium turns out to be another object than was known."""
+        return self._truth.version + self._prober.contradictions
+
+    def media(self) -> Mapping[str, Medium]:
+        """All completed media of the selection by SID: a snapshot that never changes. No I/O."""
+        return self._truth.media()
+
+    def info(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """What `sid` is to a reader; asks Twilio and S3 only if that is not known yet.
+
+        Raises:
+            NoSuchName: no such medium.
+            DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: it could not be found out this time.
+        """
+        return self._prober.info(sid, deadline)
+
+    def known_info(self, sid: str) -> MediaInfo | None:
+        """The same as far as it is known, without a request."""
+        return self._book.known(sid) if sid in self._truth.media() else None
+
+    def plain_bytes(self) -> int:
+        """Sum of all plain sizes known, for statfs."""
+        return self._book.plain_bytes(self._truth.media())
+
+    def suspect(self, sid: str) -> None:
+        """A reader met 404 or another object: ask Twilio for this one soon, in the background."""
+        self._refresher.suspect(sid)
+
+    def refresh_now(self) -> None:
+        """Have the background make a full pass now; returns at once."""
+        self._refresher.refresh_now()
+
+    def status(self) -> dict[str, Any]:
+        """What is known, for people and scripts; JSON-able. Times are seconds since 1970 UTC."""
+        media = self._truth.media()
+        by_kind = Counter(medium.kind for medium in media.values())
+        states = self._book.states(media)
+        return {
+            "media": {kind.value: by_kind[kind] for kind in Kind},
+            "unsettled": len(self._truth.unsettled()),
+            "states": states,
+            "plain_bytes": self.plain_bytes(),
+            "probes_pending": states["unknown"],
+            "in_doubt": self._refresher.suspects,
+            "last_refresh": self._refresher.last_success,
+            "refresh_error": self._refresher.last_error,
+            "probe_error": self._prober.last_error,
+            "state_file": "lasting" if self._store.is_lasting else "in memory",
+            "version": self.version,
+        }
+
+    def _changed(self, gone: Collection[str]) -> None:
+        self._book.drop(gone)
+        self._prober.update(self._truth.media())

@@ -1,0 +1,47 @@
+"""What the catalogue needs of others; `mount` and `cli` pass the real things in."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from twfs.clock import Deadline
+from twfs.probe import MediaInfo, ObjectFacts
+from twfs.resources import Kind, ListFilter, Medium
+
+
+class Listing(Protocol):
+    """Twilio's lists of recordings and compositions."""
+
+    def pages(self, kind: Kind, wanted: ListFilter) -> Iterator[list[object]]:
+        """Raw JSON records, a page of at most 100 at a time, requested as they are consumed.
+
+        Raises:
+            RemoteError, CredentialsRefused: a page did not come; no later page will.
+        """
+
+    def fetch(self, kind: Kind, sid: str) -> object:
+        """One raw JSON record.
+
+        Raises:
+            NotFound: Twilio has no such resource.
+            RemoteError, CredentialsRefused: no answer.
+        """
+
+
+class Inspector(Protocol):
+    """One look at a stored object."""
+
+    def inspect(self, medium: Medium, deadline: Deadline) -> ObjectFacts:
+        """One `/Media` call and one ranged GET of the last 32 bytes.
+
+        Raises:
+            MediaAbsent: Twilio has no media for this resource.
+            MediaDamaged: S3's answer contradicts itself.
+            RemoteError, CredentialsRefused: no answer.
+        """
+
+
+class Interpreter(Protocol):
+    """What facts mean with the private keys at hand: pure, a few milliseconds, no request."""
+
+    def interpret(self, facts: ObjectFacts) -> MediaInfo:
+        """READABLE only if key, padding and sizes prove it; else LOCKED or DAMAGED with a reason. Never raises."""

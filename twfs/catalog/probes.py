@@ -1,0 +1,272 @@
+"""Probing: each medium once, on demand at once, otherwise in the background in listing order.
+
+One medium's trouble delays only that medium. Trouble of the network or the account pauses all background probing,
+longer each time, so that an outage costs a few requests and not one per medium.
+"""
+
+import heapq
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+
+from twfs.catalog.known import ProbeBook
+from twfs.catalog.loop import Loop
+from twfs.catalog.ports import Inspector, Interpreter
+from twfs.catalog.trouble import Troubles
+from twfs.clock import Clock, Deadline
+from twfs.errors import (
+    CredentialsRefused,
+    DeadlineExceeded,
+    MediaAbsent,
+    MediaDamaged,
+    NoSuchName,
+    NotFound,
+    RemoteError,
+    TwfsError,
+)
+from twfs.probe import MediaInfo, MediaState
+from twfs.resources import Medium
+
+WORKERS = 4
+"""A probe is two round trips, about 150 ms: four at once keep to some 25 API requests/s of the default `api_rate` 40,
+and leave the rest to readers."""
+PROBE_SECONDS = 30.0
+"""Deadline of a background probe: that of any operation (default of the option `timeout`)."""
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
+"""Seconds that background probing pauses after trouble of network or account; doubled as long as it lasts."""
+FIRST_DELAY, LONGEST_DELAY = 30.0, 3600.0
+"""Seconds until a medium whose probe failed is probed again in the background; doubled each time."""
+IDLE_SECONDS = 3600.0
+"""Nothing to do: `update` and `doubt` wake the workers."""
+_SIZE_LIMIT = 2**63
+
+
+class Prober:
+    """Gives a `MediaInfo` for each medium. Thread-safe; no thread before `start`."""
+
+    def __init__(
+        self,
+        inspector: Inspector,
+        interpreter: Interpreter,
+        book: ProbeBook,
+        clock: Clock,
+        on_doubtful: Callable[[str], None],
+    ) -> None:
+        """`on_doubtful(sid)` is called when a probe hints that the resource itself may be gone."""
+        self._inspector = inspector
+        self._interpreter = interpreter
+        self._book = book
+        self._clock = clock
+        self._on_doubtful = on_doubtful
+        self._troubles = Troubles()
+        self._loop = Loop("probe", self.step, WORKERS)
+        self._lock = threading.Lock()
+        self._media: Mapping[str, Medium] = {}
+        self._flights: dict[str, Future[MediaInfo]] = {}
+        self._queue: deque[str] = deque()
+        self._doubted: dict[str, None] = {}
+        self._later: list[tuple[float, str]] = []
+        self._failures: dict[str, int] = {}
+        self._pause = 0.0
+        self._pause_begin = self._pause_end = clock.monotonic()
+        self.contradictions = 0
+        """How often a medium was found to be another object than before."""
+
+    def update(self, media: Mapping[str, Medium]) -> None:
+        """These are the media now; queue those that were never probed, in this order."""
+        with self._lock:
+            self._media = media
+            elsewhere = {sid for _, sid in self._later}.union(self._flights)
+            self._queue = deque(sid for sid in media if not self._book.is_believed(sid) and sid not in elsewhere)
+        self._loop.wake()
+
+    def info(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """What is known of `sid`, else a probe at once, in the caller's thread; callers of one SID share it.
+
+        Raises:
+            NoSuchName: there is no such medium.
+            DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: the probe failed; the next call tries anew.
+        """
+        while True:
+            if sid not in self._media:
+                raise NoSuchName(f"there is no medium {sid}")
+            known = self._book.known(sid)
+            if known is not None:
+                return known
+            flight, leads = self._board(sid)
+            if leads:
+                return self._fly(sid, flight, deadline)
+            try:
+                return flight.result(deadline.remaining())
+            except (TimeoutError, DeadlineExceeded):
+                # Either our own time is up, and remaining() says so, or only that of the thread that probed.
+                deadline.remaining()
+
+    def doubt(self, sid: str) -> None:
+        """Have `sid` probed once more if it is known; only another answer with facts replaces what is known."""
+        with self._lock:
+            if self._book.is_believed(sid):
+                self._doubted[sid] = None
+        self._loop.wake()
+
+    def step(self) -> float:
+        """One piece of background work; seconds until the next is worthwhile (0: at once)."""
+        unproven = self._book.first_unproven()
+        if unproven is not None:
+            self._book.prove(unproven)
+            return 0.0
+        with self._lock:
+            now = self._clock.monotonic()
+            if now < self._pause_end:
+                return self._pause_end - now
+            doubted = self._doubted.popitem()[0] if self._doubted else None
+            sid = doubted or self._next(now)
+            if sid is None:
+                return self._later[0][0] - now if self._later else IDLE_SECONDS
+        if doubted is not None:
+            self._check(doubted)
+        else:
+            self._attempt(sid)
+        return 0.0
+
+    def start(self) -> None:
+        """Begin background probing."""
+        self._loop.start()
+
+    def stop(self) -> None:
+        """End background probing."""
+        self._loop.stop()
+
+    @property
+    def last_error(self) -> str | None:
+        """What keeps background probing from going on, or went wrong with some medium last."""
+        return self._troubles.last_text()
+
+    def _next(self, now: float) -> str | None:
+        """The medium whose turn it is. Must be called with the lock held."""
+        while self._later and self._later[0][0] <= now:
+            self._queue.appendleft(heapq.heappop(self._later)[1])
+        while self._queue:
+            sid = self._queue.popleft()
+            if sid in self._media and not self._book.is_believed(sid):
+                return sid
+        return None
+
+    def _attempt(self, sid: str) -> None:
+        """Probe `sid`; what brings no facts is tried again later: media may follow its resource by some seconds."""
+        flight, leads = self._board(sid)
+        if not leads:
+            self._delay(sid)
+            return
+        try:
+            if self._fly(sid, flight, Deadline(self._clock, PROBE_SECONDS)).state is MediaState.ABSENT:
+                self._delay(sid)
+        except TwfsError as error:
+            self._delay(sid)
+            if not _is_outage(error):
+                self._troubles.arose(sid, error, f"{sid} could not be examined, it is tried again later")
+
+    def _board(self, sid: str) -> tuple[Future[MediaInfo], bool]:
+        """The probe of `sid` that is under way, or a new one which the caller must fly."""
+        with self._lock:
+            flight = self._flights.get(sid)
+            if flight is not None:
+                return flight, False
+            flight = self._flights[sid] = Future()
+            return flight, True
+
+    def _fly(self, sid: str, flight: "Future[MediaInfo]", deadline: Deadline) -> MediaInfo:
+        """Probe and tell all who wait; what was learnt is recorded before the flight ends."""
+        try:
+            info = self._probe(sid, deadline)
+        except BaseException as error:
+            self._land(sid)
+            flight.set_exception(error)
+            raise
+        self._land(sid)
+        flight.set_result(info)
+        return info
+
+    def _land(self, sid: str) -> None:
+        with self._lock:
+            del self._flights[sid]
+
+    def _probe(self, sid: str, deadline: Deadline) -> MediaInfo:
+        known = self._book.known(sid)
+        if known is not None:
+            return known
+        try:
+            info = self._look(sid, deadline)
+        except MediaAbsent:
+            if self._book.record_absent(sid):
+                self._on_doubtful(sid)
+            return MediaInfo(MediaState.ABSENT, 0)
+        self._book.record(sid, info)
+        self._failures.pop(sid, None)
+        self._troubles.ended(sid, f"{sid} could be examined now")
+        return info
+
+    def _look(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """Ask and interpret; notices how network and account are.
+
+        Raises:
+            MediaAbsent, MediaDamaged, RemoteError, CredentialsRefused, NoSuchName: as in `Inspector`.
+        """
+        medium = self._media.get(sid)
+        if medium is None:
+            raise NoSuchName(f"there is no medium {sid}")
+        began = self._clock.monotonic()
+        try:
+            facts = self._inspector.inspect(medium, deadline)
+        except (RemoteError, CredentialsRefused) as error:
+            if _is_outage(error):
+                self._pause_all(began, error)
+            else:
+                self._resume()
+            raise
+        self._resume()
+        if not 0 <= facts.stored_size < _SIZE_LIMIT:
+            raise MediaDamaged(f"{sid}: S3 claims a size of {facts.stored_size} bytes")
+        return self._interpreter.interpret(facts)
+
+    def _check(self, sid: str) -> None:
+        """A second look at a known medium; a failure leaves what is known."""
+        before = self._book.known(sid)
+        try:
+            info = self._look(sid, Deadline(self._clock, PROBE_SECONDS))
+        except TwfsError as error:
+            self._troubles.arose(sid, error, f"{sid} could not be examined again, what is known of it is kept")
+            return
+        self._troubles.ended(sid, f"{sid} could be examined now")
+        if info != before:
+            self._book.record(sid, info)
+            with self._lock:
+                self.contradictions += 1
+
+    def _pause_all(self, began: float, error: Exception) -> None:
+        """Pause longer than last time, once per wave of failures: those under way when the pause began are no news."""
+        with self._lock:
+            if began >= self._pause_begin:
+                self._pause = min(max(FIRST_PAUSE, 2 * self._pause), LONGEST_PAUSE)
+                self._pause_begin = self._clock.monotonic()
+                self._pause_end = self._pause_begin + self._pause
+        self._troubles.arose("probing", error, "examining media in the background is paused")
+
+    def _resume(self) -> None:
+        with self._lock:
+            self._pause = 0.0
+            self._pause_end = self._clock.monotonic()
+        self._troubles.ended("probing", "examining media in the background goes on")
+
+    def _delay(self, sid: str) -> None:
+        with self._lock:
+            count = self._failures.get(sid, 0)
+            self._failures[sid] = count + 1
+            delay = min(FIRST_DELAY * 2.0 ** min(count, 20), LONGEST_DELAY)
+            heapq.heappush(self._later, (self._clock.monotonic() + delay, sid))
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether it is about network or account, and would meet the next medium too."""
+    return isinstance(error, RemoteError | CredentialsRefused) and not isinstance(error, NotFound)

@@ -1,0 +1,339 @@
+"""What is remembered across mounts: one SQLite file per account and selection.
+
+It holds every resource as Twilio gave it and, per medium, what one probe found and what that was proven to mean.
+Wrapped keys and IVs are no secrets; unwrapped keys and plaintext never come here.
+
+The file is a memory, never a cause of errors: damaged or foreign, it is set aside and begun anew; where it cannot be
+written (read-only or full disk) the same tables live in memory until the mount ends. Each is one warning.
+SQLite has no checksums of its own, so every row carries one, and the number of resources is recorded: a flipped
+bit is never read as a size, a key or a missing medium.
+
+WAL, because a reader then never waits for another mount's writer, and with `synchronous=NORMAL` a commit does not
+wait for the disk: a power cut loses the last moments, nothing else (https://sqlite.org/wal.html).
+A connection must not be carried across a fork (https://sqlite.org/howtocorrupt.html, 2.6): `release()` before it.
+"""
+
+import json
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from zlib import crc32
+
+from twfs.errors import BadResource, Unreachable
+from twfs.log import log
+from twfs.probe import MediaInfo, MediaState, ObjectFacts
+from twfs.resources import Kind, Medium, parse_medium
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x74776673
+"""`twfs` in ASCII: tells our files from other SQLite files."""
+BUSY_SECONDS = 5.0
+"""How long to wait for another mount's transaction: theirs last milliseconds, the first listing's about a second."""
+
+_SCHEMA = f"""
+CREATE TABLE resources (sid TEXT PRIMARY KEY, kind TEXT, record TEXT, checksum INTEGER);
+CREATE TABLE probes (sid TEXT PRIMARY KEY, state TEXT, plain_size INTEGER, encrypted INTEGER, reason TEXT,
+    stored_size INTEGER, etag TEXT, metadata TEXT, tail BLOB, checksum INTEGER);
+CREATE TABLE listing (only INTEGER PRIMARY KEY CHECK (only = 1), resource_count INTEGER, listed_at REAL);
+INSERT INTO listing VALUES (1, 0, NULL);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+"""  # noqa: S608 - two integer constants of this module; a PRAGMA takes no parameters
+
+_PROBE_COLUMNS = "state, plain_size, encrypted, reason, stored_size, etag, metadata, tail"
+# A medium proven readable stays so: another mount of the same account may have fewer keys.
+_SAVE_PROBE = f"""
+INSERT INTO probes (sid, {_PROBE_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (sid) DO UPDATE SET ({_PROBE_COLUMNS}, checksum) = (excluded.state, excluded.plain_size,
+    excluded.encrypted, excluded.reason, excluded.stored_size, excluded.etag, excluded.metadata, excluded.tail,
+    excluded.checksum)
+WHERE excluded.state = 'readable' OR probes.state <> 'readable' OR probes.etag <> excluded.etag
+"""  # noqa: S608 - the column list is a constant of this module
+
+_Outcome = TypeVar("_Outcome")
+Resource = tuple[Medium, str]
+"""A medium and the JSON text it was parsed from."""
+
+
+class _Damaged(Exception):
+    """The file is not what this module wrote."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A complete listing of an earlier mount."""
+
+    media: list[Medium]
+    listed_at: float
+    """When the last full pass ended, seconds since 1970 UTC."""
+
+
+class Store:
+    """The state file; safe to use from several threads, and beside other processes with the same file."""
+
+    def __init__(self, path: Path | None) -> None:
+        """No I/O. Without a path everything is kept in memory."""
+        self._path = path
+        self._lock = threading.RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._begun_anew = False
+        self._closed = False
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether what is saved will be known after a remount."""
+        return self._path is not None
+
+    def load(self) -> Remembered | None:
+        """The last complete listing, or None if there is none that can be trusted."""
+        return self._do(_load)
+
+    def save(self, changed: Iterable[Resource], gone: Collection[str] = (), listed_at: float | None = None) -> None:
+        """Remember `changed`, forget `gone` and their probes, in one go; `listed_at` marks a complete listing."""
+        rows = [
+            (medium.sid, medium.kind.value, text, _checksum(medium.sid, medium.kind.value, text))
+            for medium, text in changed
+        ]
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.executemany("INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?)", rows)
+                for table in ("resources", "probes"):
+                    connection.executemany(f"DELETE FROM {table} WHERE sid = ?", [(sid,) for sid in gone])  # noqa: S608 - two constants
+                connection.execute(
+                    "UPDATE listing SET resource_count = (SELECT count(*) FROM resources),"
+                    " listed_at = coalesce(?, listed_at)",
+                    (listed_at,),
+                )
+
+        self._do(work)
+
+    def probed(self) -> dict[str, tuple[MediaState, int]]:
+        """State and plain size of every medium that was ever probed; unchecked until `probe` reads the row."""
+        return self._do(_probed)
+
+    def probe(self, sid: str) -> MediaInfo | None:
+        """What was saved of `sid`; None if nothing, or if the row is damaged."""
+        return self._do(lambda connection: _probe(connection, sid))
+
+    def save_probe(self, sid: str, info: MediaInfo) -> None:
+        """Remember `info`, which has facts; never replaces READABLE by less for the same ETag."""
+        row = _probe_row(info)
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute(_SAVE_PROBE, (sid, *row, _checksum(sid, *row)))
+
+        self._do(work)
+
+    def release(self) -> None:
+        """Close the file until it is needed again; what is kept in memory stays."""
+        with self._lock:
+            if self._path is not None:
+                self._disconnect()
+
+    def close(self) -> None:
+        """Close for good; what was only in memory is forgotten."""
+        with self._lock:
+            self._closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _do(self, work: Callable[[sqlite3.Connection], _Outcome]) -> _Outcome:
+        """Run `work`; on trouble change to a new file or to memory (`_recover`), where it runs again.
+
+        Three attempts: the file, a new file in its place, memory. An error of the last is a bug or lack of memory.
+
+        Raises:
+            Unreachable: the store is closed, which a request that outlasts the mount may still meet.
+        """
+        with self._lock:
+            if self._closed:
+                raise Unreachable("twfs is stopping")
+            for _ in range(2):
+                try:
+                    return work(self._open())
+                except (sqlite3.Error, OSError, _Damaged) as error:
+                    if self._path is None:
+                        raise
+                    self._recover(self._path, error)
+            return work(self._open())
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = _connect(self._path)
+        return self._connection
+
+    def _recover(self, path: Path, error: Exception) -> None:
+        damaged = isinstance(error, _Damaged) or _tells_of_damage(error)
+        if damaged and not self._begun_anew:
+            self._begun_anew = True
+            self._disconnect()
+            try:
+                aside = _set_aside(path)
+            except OSError as cause:
+                self._go_on_in_memory(path, cause, copy=False)
+            else:
+                log.warning(
+                    "state file %s cannot be trusted (%s): set aside as %s, begun anew", path, error, aside.name
+                )
+        else:
+            self._go_on_in_memory(path, error, copy=not damaged)
+
+    def _go_on_in_memory(self, path: Path, error: Exception, *, copy: bool) -> None:
+        log.warning(
+            "state file %s cannot be used (%s): what is learnt is kept in memory and lost at unmount;"
+            " check the disk, or name another folder with state_dir",
+            path,
+            error,
+        )
+        memory = _connect(None)
+        before, self._connection = self._connection, memory
+        self._path = None
+        if before is not None:
+            with closing(before):
+                if copy and not _copy(before, memory):
+                    memory.close()
+                    self._connection = _connect(None)
+
+
+def _connect(path: Path | None) -> sqlite3.Connection:
+    if path is not None:
+        _make_private(path)
+    connection = sqlite3.connect(
+        path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+    )
+    try:
+        with _transaction(connection):
+            _ensure_schema(connection)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_private(path: Path) -> None:
+    """Folder 0700, file 0600 (SQLite gives its side files the same), no symbolic link followed."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            os.fchmod(descriptor, 0o600)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite itself rolls back on some errors, a full disk among them.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _ensure_schema(connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if (application, version) == (APPLICATION_ID, SCHEMA_VERSION):
+        return
+    if application == APPLICATION_ID:
+        raise _Damaged(f"its format is version {version}, this twfs writes version {SCHEMA_VERSION}")
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+        raise _Damaged("it is another program's database")
+    # Statement by statement: executescript() would end the transaction that keeps two first mounts apart.
+    for statement in _SCHEMA.split(";\n"):
+        connection.execute(statement)
+
+
+def _set_aside(path: Path) -> Path:
+    aside = path.with_name(path.name + ".damaged")
+    for side_file in ("-wal", "-shm"):
+        path.with_name(path.name + side_file).unlink(missing_ok=True)
+    return path.replace(aside)
+
+
+def _tells_of_damage(error: Exception) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if isinstance(code, int):
+        return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+    # Undecodable text in a column is an OperationalError without a code.
+    return isinstance(error, sqlite3.Error)
+
+
+def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> bool:
+    try:
+        source.backup(target)
+    except sqlite3.Error as error:
+        log.info("what the state file held could not be taken over (%s): it will be asked for again", error)
+        return False
+    return True
+
+
+def _load(connection: sqlite3.Connection) -> Remembered | None:
+    count, listed_at = connection.execute("SELECT resource_count, listed_at FROM listing").fetchone() or (None, None)
+    if listed_at is None:
+        return None
+    if not isinstance(listed_at, float) or not isinstance(count, int):
+        raise _Damaged("the mark of its listing is unreadable")
+    media = list(_resources(connection))
+    if len({medium.sid for medium in media}) != count:
+        raise _Damaged(f"it should hold {count} resources and holds {len(media)}")
+    return Remembered(media, listed_at)
+
+
+def _resources(connection: sqlite3.Connection) -> Iterator[Medium]:
+    for sid, kind, record, checksum in connection.execute("SELECT sid, kind, record, checksum FROM resources"):
+        if _checksum(sid, kind, record) != checksum:
+            raise _Damaged("a resource does not match its checksum")
+        try:
+            yield parse_medium(Kind(kind), json.loads(record))
+        except (BadResource, ValueError) as error:
+            raise _Damaged(f"a resource cannot be read: {error}") from error
+
+
+def _probed(connection: sqlite3.Connection) -> dict[str, tuple[MediaState, int]]:
+    rows = connection.execute("SELECT sid, state, plain_size FROM probes")
+    states = {state.value: state for state in MediaState}
+    return {sid: (states[state], size) for sid, state, size in rows if state in states and isinstance(size, int)}
+
+
+def _probe(connection: sqlite3.Connection, sid: str) -> MediaInfo | None:
+    found = connection.execute(f"SELECT {_PROBE_COLUMNS}, checksum FROM probes WHERE sid = ?", (sid,)).fetchone()  # noqa: S608 - a constant list
+    if found is None:
+        return None
+    *row, checksum = found
+    if _checksum(sid, *row) != checksum:
+        log.warning("what the state file says of %s is damaged: it is looked at again", sid)
+        return None
+    state, plain_size, encrypted, reason, stored_size, etag, metadata, tail = row
+    facts = ObjectFacts(stored_size, etag, json.loads(metadata), tail)
+    return MediaInfo(MediaState(state), plain_size, bool(encrypted), etag, reason, facts)
+
+
+def _probe_row(info: MediaInfo) -> tuple[Any, ...]:
+    facts = info.facts
+    if facts is None:
+        raise ValueError("a probe without facts is nothing to remember")
+    metadata = json.dumps(dict(facts.metadata))
+    size = (info.state.value, info.plain_size, int(info.encrypted), info.reason)
+    return (*size, facts.stored_size, facts.etag, metadata, bytes(facts.tail))
+
+
+def _checksum(*columns: object) -> int:
+    return crc32(repr(columns).encode("utf-8", "surrogatepass"))
