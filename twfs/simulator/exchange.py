@@ -8,9 +8,6 @@ from urllib.parse import parse_qsl
 from twfs.ranges import ByteRange
 from twfs.simulator.objects import BucketObject
 
-MAX_BODY = 2**20
-"""Bytes of a request's body that are read."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -19,8 +16,8 @@ class Request:
     method: str
     path: str
     """As sent, percent-encoding kept."""
-    query_string: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    query_string: str = field(default="", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Names in lower case."""
     body: bytes = field(default=b"", repr=False)
 

@@ -10,7 +10,7 @@ from typing import Self
 from aiohttp import web
 
 from twfs.simulator.account import SimulatedAccount
-from twfs.simulator.exchange import MAX_BODY, Answer, Request
+from twfs.simulator.exchange import Answer, Request
 from twfs.simulator.faults import Fault, FaultBox
 from twfs.simulator.journal import Journal, ServedRequest
 from twfs.simulator.service import Service
@@ -99,16 +99,16 @@ class Simulator:
 
     @property
     def requests(self) -> list[ServedRequest]:
-        """Copies of all requests so far, in the order of their arrival."""
+        """Copies of the requests so far, in the order of their arrival (of very many, the newest)."""
         return self._journal.entries()
 
     def count(self, kind: str) -> int:
         """Requests of that kind so far; `api` and `s3` count all of the service."""
-        return len(self._journal.entries(kind))
+        return self._journal.count(kind)
 
     def bytes_sent(self, kind: str) -> int:
         """Bytes of bodies sent in answer to requests of that kind so far."""
-        return sum(entry.bytes_sent for entry in self._journal.entries(kind))
+        return self._journal.bytes_sent(kind)
 
     def clear_requests(self) -> None:
         """Forget the requests so far."""
@@ -174,9 +174,8 @@ class Simulator:
 
 async def _request(incoming: web.BaseRequest) -> Request:
     path, _, query = incoming.raw_path.partition("?")
-    body = await incoming.content.read(MAX_BODY) if incoming.can_read_body else b""
     headers = {name.lower(): value for name, value in incoming.headers.items()}
-    return Request(incoming.method, path, query, headers, body)
+    return Request(incoming.method, path, query, headers, await incoming.read())
 
 
 def _response(answer: Answer) -> web.StreamResponse:

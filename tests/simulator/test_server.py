@@ -1,0 +1,193 @@
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from tests.simulator.support import Client, HandClock, error_code
+from twfs.simulator.account import SimulatedAccount, StoredObject
+from twfs.simulator.faults import Fault
+from twfs.simulator.server import Simulator
+
+SIZE = 1_000_000
+LISTS = "/v1/Recordings"
+
+
+@pytest.fixture
+def url(client: Client) -> str:
+    return client.media_url(client.account.add_recording(StoredObject(bytes(SIZE))))
+
+
+def test_it_leaves_no_thread_and_no_listener() -> None:
+    before = threading.active_count()
+    with Simulator(SimulatedAccount()) as simulator:
+        assert threading.active_count() == before + 1
+        port = int(simulator.url.rpartition(":")[2])
+        with requests.Session() as session:
+            assert session.get(simulator.url, timeout=10).status_code == 401
+    assert threading.active_count() == before
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_it_stops_in_the_middle_of_an_answer() -> None:
+    with Simulator(SimulatedAccount()) as simulator, requests.Session() as session:
+        account = simulator.account
+        session.auth = (account.api_key, account.api_secret)
+        sid = account.add_recording(StoredObject(bytes(SIZE)))
+        answer = session.get(f"{simulator.url}/v1/Recordings/{sid}/Media", allow_redirects=False, timeout=10)
+        simulator.inject(Fault("s3.get", rate=1000, times=None))
+        with requests.get(answer.headers["Location"], stream=True, timeout=10) as body:
+            assert len(body.raw.read(10)) == 10
+            simulator.stop()
+            assert all(thread.name != "simulator" for thread in threading.enumerate())
+
+
+def test_it_can_be_started_again_and_stopped_twice() -> None:
+    simulator = Simulator(SimulatedAccount())
+    for _ in range(2):
+        simulator.start()
+        assert requests.get(simulator.url, timeout=10).status_code == 401
+        simulator.stop()
+        simulator.stop()
+
+
+def test_a_taken_port_is_an_error_and_no_thread() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        before = threading.active_count()
+        with pytest.raises(OSError, match="in use"):
+            Simulator(SimulatedAccount(), port=taken.getsockname()[1]).start()
+        assert threading.active_count() == before
+
+
+def test_it_counts_requests_and_bytes(client: Client, url: str) -> None:
+    client.simulator.clear_requests()
+    client.get(LISTS)
+    client.read(url, "bytes=0-99")
+    client.read(url, "bytes=-32")
+    simulator = client.simulator
+    assert (simulator.count("api.list"), simulator.count("s3.get"), simulator.count("api"), simulator.count("s3")) == (
+        1,
+        2,
+        1,
+        2,
+    )
+    assert simulator.bytes_sent("s3.get") == 132
+    first, second, third = simulator.requests
+    assert (first.kind, first.method, first.path, first.status) == ("api.list", "GET", LISTS, 200)
+    assert first.headers["authorization"].startswith("Basic ")
+    assert (second.status, second.range, second.bytes_sent) == (206, "bytes=0-99", 100)
+    assert "authorization" not in third.headers
+    assert "X-Amz-Signature" in third.query_string
+    assert "X-Amz-Signature" not in repr(third)
+
+
+def test_an_injected_status_has_the_services_own_error_body(client: Client, url: str) -> None:
+    client.simulator.inject(Fault("api.list", status=503))
+    client.simulator.inject(Fault("s3.get", status=503))
+    refused = client.get(LISTS)
+    assert (refused.status_code, refused.json()["code"]) == (503, 20503)
+    assert refused.headers["Twilio-Request-Id"].startswith("RQ")
+    slow = client.read(url)
+    assert (slow.status_code, error_code(slow)) == (503, "SlowDown")
+    assert client.get(LISTS).status_code == client.read(url).status_code == 200
+
+
+def test_an_injected_error_keeps_the_request_from_happening(client: Client) -> None:
+    sid = client.account.add_recording(StoredObject(b"x"))
+    client.simulator.inject(Fault("api.delete", status=500))
+    assert client.request("DELETE", f"{LISTS}/{sid}").status_code == 500
+    assert client.account.medium(sid).status == "completed"
+
+
+def test_body_and_headers_can_be_changed(client: Client, url: str) -> None:
+    client.simulator.inject(Fault("api.list", status=502, body="<html>proxy</html>", headers={"Retry-After": "7"}))
+    answer = client.get(LISTS)
+    assert (answer.status_code, answer.text, answer.headers["Retry-After"]) == (502, "<html>proxy</html>", "7")
+    client.simulator.inject(Fault("s3.get", body=b"short", headers={"ETag": None, "Content-Range": "bytes 0-0/9"}))
+    answer = client.read(url, "bytes=0-99")
+    assert (answer.status_code, answer.content, answer.headers["Content-Range"]) == (206, b"short", "bytes 0-0/9")
+    assert "ETag" not in answer.headers
+
+
+def test_a_redirect_can_be_told_in_the_body_only(client: Client) -> None:
+    sid = client.account.add_recording(StoredObject(b"x"))
+    client.simulator.inject(Fault("api.media", status=307, headers={"Location": None}))
+    answer = client.get(f"{LISTS}/{sid}/Media")
+    assert answer.status_code == 307
+    assert "Location" not in answer.headers
+    assert client.read(answer.json()["redirect_to"]).content == b"x"
+
+
+@pytest.mark.parametrize("after", [0, 1, 300_000])
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_connection_can_be_cut(client: Client, url: str, reset: bool, after: int) -> None:
+    fault = Fault("s3.get", reset_after=after) if reset else Fault("s3.get", close_after=after)
+    client.simulator.inject(fault)
+    with pytest.raises(requests.RequestException) as cut:
+        client.read(url)
+    assert ("reset by peer" in str(cut.value)) is reset
+    assert client.simulator.requests[-1].bytes_sent == after
+    assert len(client.read(url).content) == SIZE
+
+
+def test_a_cut_beyond_the_body_cuts_nothing(client: Client, url: str) -> None:
+    client.simulator.inject(Fault("s3.get", reset_after=SIZE))
+    assert len(client.read(url).content) == SIZE
+
+
+def test_answers_can_be_late_and_slow(client: Client, url: str) -> None:
+    client.simulator.inject(Fault("s3.get", delay=0.2, rate=100_000))
+    start = time.monotonic()
+    assert len(client.read(url, "bytes=0-19999").content) == 20_000
+    assert 0.38 <= time.monotonic() - start < 5
+
+
+def test_latency_is_every_answers() -> None:
+    with Simulator(SimulatedAccount(), latency=0.1) as simulator:
+        start = time.monotonic()
+        assert requests.get(simulator.url, timeout=10).status_code == 401
+        assert time.monotonic() - start >= 0.1
+
+
+def test_a_slow_answer_keeps_nobody_waiting(client: Client, url: str) -> None:
+    client.simulator.inject(Fault("s3.get", delay=60))
+    with pytest.raises(requests.ReadTimeout):
+        client.bucket.get(url, timeout=0.2)
+    with ThreadPoolExecutor(8) as pool:
+        ranges = [f"bytes={start}-{start + 99_999}" for start in range(0, SIZE, 100_000)]
+        answers = list(pool.map(lambda wanted: requests.get(url, headers={"Range": wanted}, timeout=10), ranges))
+    assert [len(answer.content) for answer in answers] == [100_000] * 10
+
+
+def test_a_limited_rate_is_429() -> None:
+    clock = HandClock()
+    account = SimulatedAccount(clock=clock)
+    with Simulator(account, api_rate=2) as simulator, requests.Session() as session:
+        session.auth = (account.api_key, account.api_secret)
+        answers = [session.get(simulator.url + LISTS, timeout=10) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert answers[2].json()["code"] == 20429
+        clock.seconds = 1
+        assert session.get(simulator.url + LISTS, timeout=10).status_code == 200
+
+
+def test_a_time_to_live_of_its_own_overrides_what_was_asked_for() -> None:
+    clock = HandClock()
+    account = SimulatedAccount(clock=clock)
+    sid = account.add_recording(StoredObject(b"x"))
+    with Simulator(account, url_ttl=5) as simulator, requests.Session() as session:
+        session.auth = (account.api_key, account.api_secret)
+        answer = session.get(f"{simulator.url}{LISTS}/{sid}/Media?Ttl=3600", allow_redirects=False, timeout=10)
+        url = answer.headers["Location"]
+        assert requests.get(url, timeout=10).status_code == 200
+        clock.seconds = 5
+        assert requests.get(url, timeout=10).status_code == 403
+
+
+def test_a_body_too_large_is_refused(client: Client) -> None:
+    answer = client.request("POST", "/v1/Credentials/PublicKeys", data={"PublicKey": "x" * 2**21})
+    assert answer.status_code == 413
+    assert client.get(LISTS).status_code == 200
