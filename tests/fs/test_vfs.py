@@ -1,0 +1,487 @@
+import os
+import stat
+import threading
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fs.fakes import (
+    NOVEMBER_23,
+    FakeCatalog,
+    FakeLibrary,
+    ManualClock,
+    composition,
+    content_of,
+    readable,
+    recording,
+    sid_of,
+)
+from twfs.clock import Deadline
+from twfs.errors import (
+    BadHandle,
+    CredentialsRefused,
+    DeadlineExceeded,
+    IsADirectory,
+    MediaDamaged,
+    NoKey,
+    NoSuchAttribute,
+    NoSuchName,
+    NotADirectory,
+    ObjectChanged,
+    ReadOnly,
+    Unreachable,
+)
+from twfs.fs.attributes import Usage
+from twfs.fs.names import inode, view_name
+from twfs.fs.options import FsSettings
+from twfs.fs.vfs import Entry, Vfs
+from twfs.probe import MediaInfo, MediaState
+from twfs.resources import Medium
+
+MEDIUM = recording(0)
+PATH = f"/recordings/{MEDIUM.file_name}"
+LINK = f"/by-room/{MEDIUM.room_sid}/{view_name(MEDIUM)}"
+SIZE = 1000
+WHOLE = content_of(MEDIUM.sid, SIZE)
+
+
+class Scene:
+    """A Vfs and everything around it."""
+
+    def __init__(self, media: dict[Medium, MediaInfo] | None = None, **settings: int) -> None:
+        self.clock = ManualClock()
+        self.catalog = FakeCatalog({MEDIUM: readable(SIZE)} if media is None else media)
+        self.library = FakeLibrary(self.clock)
+        self.renderings = 0
+        values = {"uid": 10, "gid": 20, "timeout": 30} | settings
+        self.vfs = Vfs(self.catalog, self.library, FsSettings(**values), self.clock, {"status": self.render})
+
+    def render(self) -> bytes:
+        self.renderings += 1
+        return b"#" * self.renderings
+
+    def read(self, handle: int, size: int, plain_offset: int) -> bytes:
+        buffer = bytearray(size)
+        return bytes(buffer[: self.vfs.read(handle, memoryview(buffer), plain_offset)])
+
+    def read_path(self, path: str) -> bytes:
+        handle = self.vfs.open(path, os.O_RDONLY).handle
+        try:
+            return self.read(handle, 2**20, 0)
+        finally:
+            self.vfs.release(handle)
+
+
+# Attributes
+
+
+def test_attributes_of_a_file() -> None:
+    found = Scene().vfs.getattr(PATH)
+    assert found.st_mode == stat.S_IFREG | 0o440
+    assert (found.st_ino, found.st_nlink) == (inode(MEDIUM.sid), 1)
+    assert (found.st_uid, found.st_gid) == (10, 20)
+    assert (found.st_size, found.st_blocks, found.st_blksize) == (SIZE, 2, 2**20)
+    assert found.time_ns == NOVEMBER_23 * 10**9
+
+
+@given(st.integers(0, 2**50))
+def test_blocks_hold_the_file(size: int) -> None:
+    found = Scene({MEDIUM: readable(size)}).vfs.getattr(PATH)
+    assert found.st_blocks * 512 - 511 <= found.st_size or size == 0
+    assert 0 <= found.st_blocks * 512 - size < 512
+
+
+def test_attributes_of_a_link() -> None:
+    scene = Scene()
+    found = scene.vfs.getattr(LINK)
+    assert found.st_mode == stat.S_IFLNK | 0o777
+    assert found.st_size == len(scene.vfs.readlink(LINK))
+    assert found.st_ino not in (0, inode(MEDIUM.sid))
+    assert found.time_ns == NOVEMBER_23 * 10**9
+    assert scene.catalog.calls["info"] == 0
+
+
+def test_attributes_of_folders() -> None:
+    vfs = Scene().vfs
+    for path, links in (("/", 6), ("/recordings", 2), ("/by-date", 3), ("/by-date/2017", 3), ("/.twfs", 2)):
+        found = vfs.getattr(path)
+        assert found.st_mode == stat.S_IFDIR | 0o550
+        assert found.st_nlink == links
+        assert found.time_ns == NOVEMBER_23 * 10**9
+    assert vfs.getattr("/compositions").time_ns == 0
+
+
+def test_permission_bits_are_settings() -> None:
+    vfs = Scene(umask=0o007, file_mode=0o666, dir_mode=0o777).vfs
+    assert stat.S_IMODE(vfs.getattr(PATH).st_mode) == 0o660
+    assert stat.S_IMODE(vfs.getattr("/recordings").st_mode) == 0o770
+
+
+def test_attributes_of_a_virtual_file_are_those_of_a_fresh_rendering() -> None:
+    scene = Scene()
+    first, second = scene.vfs.getattr("/.twfs/status"), scene.vfs.getattr("/.twfs/status")
+    assert (first.st_size, second.st_size) == (1, 2)
+    assert first.time_ns == round(scene.clock.wall() * 10**9)
+
+
+def test_a_size_is_waited_for_no_longer_than_timeout() -> None:
+    scene = Scene(timeout=7)
+    scene.vfs.getattr(PATH)
+    assert scene.catalog.deadlines == [7]
+
+
+@pytest.mark.parametrize("failure", [Unreachable("down"), DeadlineExceeded("late"), CredentialsRefused("no")])
+def test_a_size_that_cannot_be_found_out_is_a_failure(failure: Exception) -> None:
+    scene = Scene({MEDIUM: readable(SIZE), recording(1): readable(2)})
+    scene.catalog.failures[MEDIUM.sid] = failure
+    for use in (scene.vfs.getattr, lambda path: scene.vfs.open(path, os.O_RDONLY)):
+        with pytest.raises(type(failure)):
+            use(PATH)
+    names = [entry.name for entry in scene.vfs.readdir("/recordings")]
+    assert names == [".", "..", MEDIUM.file_name, recording(1).file_name]
+    assert scene.vfs.getattr(f"/recordings/{recording(1).file_name}").st_size == 2
+    assert scene.vfs.open_files == 0
+
+
+def test_the_same_in_every_mount() -> None:
+    assert Scene().vfs.getattr(PATH) == Scene().vfs.getattr(PATH)
+
+
+# Folders and links
+
+
+def test_a_listing_asks_nobody() -> None:
+    scene = Scene()
+    entries = list(scene.vfs.readdir("/recordings"))
+    assert entries == [
+        Entry(".", stat.S_IFDIR, inode("/recordings")),
+        Entry("..", stat.S_IFDIR, inode("/")),
+        Entry(MEDIUM.file_name, stat.S_IFREG, inode(MEDIUM.sid)),
+    ]
+    assert scene.catalog.calls["info"] == 0
+
+
+def test_the_root_lists_no_hidden_folder() -> None:
+    names = [entry.name for entry in Scene().vfs.readdir("/")]
+    assert names == [".", "..", "recordings", "compositions", "by-date", "by-room"]
+    assert [entry.name for entry in Scene().vfs.readdir("/.twfs")] == [".", "..", "status"]
+
+
+def test_a_listing_of_links() -> None:
+    vfs = Scene().vfs
+    entry = list(vfs.readdir(f"/by-room/{MEDIUM.room_sid}"))[-1]
+    assert (entry.name, entry.st_mode) == (view_name(MEDIUM), stat.S_IFLNK)
+    assert entry.st_ino == vfs.getattr(LINK).st_ino
+
+
+def test_wrong_folders_and_links() -> None:
+    vfs = Scene().vfs
+    with pytest.raises(NotADirectory):
+        vfs.readdir(PATH)
+    with pytest.raises(NoSuchName):
+        vfs.readdir("/none")
+    with pytest.raises(NoSuchName):
+        vfs.readlink(PATH)
+
+
+def test_names_follow_the_catalogue() -> None:
+    scene = Scene()
+    scene.vfs.getattr("/")
+    scene.vfs.getattr("/recordings")
+    assert scene.catalog.calls["media"] == 1
+    scene.catalog.replace({recording(1): readable(5)})
+    assert scene.read_path(f"/recordings/{recording(1).file_name}") == content_of(sid_of(1), 5)
+    with pytest.raises(NoSuchName):
+        scene.vfs.getattr(PATH)
+    assert scene.catalog.calls["media"] == 2
+
+
+def test_one_of_many_threads_rebuilds_the_tree() -> None:
+    scene = Scene()
+    threads = [threading.Thread(target=scene.vfs.getattr, args=("/recordings",)) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert scene.catalog.calls["media"] == 1
+
+
+# Reading
+
+
+def test_a_file_is_its_plaintext() -> None:
+    scene = Scene()
+    assert scene.read_path(PATH) == WHOLE
+    assert scene.library.reads == [(MEDIUM.sid, 0, SIZE)]
+    assert (scene.library.opened, scene.library.open_now, scene.vfs.open_files) == (1, 0, 0)
+
+
+def test_a_link_opens_the_file() -> None:
+    assert Scene().read_path(LINK) == WHOLE
+
+
+@given(st.integers(0, 200), st.integers(0, 250), st.integers(1, 250))
+def test_any_part_of_any_file(size: int, plain_offset: int, length: int) -> None:
+    scene = Scene({MEDIUM: readable(size)})
+    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
+    part = scene.read(handle, length, plain_offset)
+    assert part == content_of(MEDIUM.sid, size)[plain_offset : plain_offset + length]
+    assert len(scene.library.reads) == (1 if part else 0)
+
+
+def test_nothing_is_written_past_the_end() -> None:
+    scene = Scene()
+    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
+    buffer = bytearray(b"\xaa" * 20)
+    assert scene.vfs.read(handle, memoryview(buffer), SIZE - 5) == 5
+    assert buffer == WHOLE[-5:] + b"\xaa" * 15
+
+
+def test_a_short_answer_is_damage() -> None:
+    scene = Scene()
+    scene.library.shortfall = 1
+    with pytest.raises(MediaDamaged, match=MEDIUM.sid):
+        scene.read_path(PATH)
+
+
+@pytest.mark.parametrize(
+    "failure", [Unreachable("down"), ObjectChanged("new"), MediaDamaged("bad"), ZeroDivisionError()]
+)
+def test_a_failed_read_leaves_the_file_open(failure: Exception) -> None:
+    scene = Scene()
+    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
+    scene.library.read_failure = failure
+    with pytest.raises(type(failure)):
+        scene.read(handle, 10, 0)
+    scene.library.read_failure = None
+    assert scene.read(handle, 10, 0) == WHOLE[:10]
+
+
+def test_a_read_has_a_deadline() -> None:
+    scene = Scene(timeout=5)
+    scene.library.stall = 6
+    with pytest.raises(DeadlineExceeded):
+        scene.read_path(PATH)
+
+
+def test_a_released_handle_is_no_handle() -> None:
+    scene = Scene()
+    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
+    scene.vfs.release(handle)
+    uses: list[Callable[[], object]] = [
+        lambda: scene.read(handle, 1, 0),
+        lambda: scene.vfs.release(handle),
+        lambda: scene.vfs.getattr(PATH, handle),
+    ]
+    for use in uses:
+        with pytest.raises(BadHandle):
+            use()
+    assert scene.library.open_now == 0
+
+
+def test_an_open_file_outlives_its_medium_in_the_catalogue() -> None:
+    scene = Scene()
+    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
+    fixed = scene.vfs.getattr(PATH)
+    scene.catalog.replace({})
+    scene.catalog.failures[MEDIUM.sid] = Unreachable("down")
+    scene.catalog.calls.clear()
+    assert scene.vfs.getattr(PATH, handle) == fixed
+    assert scene.vfs.getattr("/any/other", handle) == fixed
+    assert scene.read(handle, SIZE, 0) == WHOLE
+    assert not scene.catalog.calls
+    with pytest.raises(NoSuchName):
+        scene.vfs.getattr(PATH)
+
+
+def test_an_empty_file_for_a_medium_without_media() -> None:
+    scene = Scene({MEDIUM: MediaInfo(MediaState.ABSENT, 0)})
+    assert scene.vfs.getattr(PATH).st_size == 0
+    assert scene.read_path(PATH) == b""
+    assert scene.library.opened == 0
+
+
+@pytest.mark.parametrize(("state", "failure"), [(MediaState.LOCKED, NoKey), (MediaState.DAMAGED, MediaDamaged)])
+def test_what_cannot_be_decrypted_is_not_opened(state: MediaState, failure: type[Exception]) -> None:
+    scene = Scene({MEDIUM: MediaInfo(state, 99, reason="this is why")})
+    assert scene.vfs.getattr(PATH).st_size == 99
+    with pytest.raises(failure, match=f"{MEDIUM.sid}.*this is why"):
+        scene.vfs.open(PATH, os.O_RDONLY)
+    assert (scene.library.opened, scene.vfs.open_files) == (0, 0)
+
+
+def test_a_library_that_refuses_leaves_nothing_open() -> None:
+    scene = Scene()
+    scene.library.open_failure = NoKey("no key")
+    with pytest.raises(NoKey):
+        scene.vfs.open(PATH, os.O_RDONLY)
+    assert scene.vfs.open_files == 0
+
+
+def test_what_is_cached_holds_as_long_as_the_object_is_the_same() -> None:
+    scene = Scene()
+
+    def is_unchanged() -> bool:
+        opened = scene.vfs.open(PATH, os.O_RDONLY)
+        scene.vfs.release(opened.handle)
+        return opened.is_unchanged
+
+    assert [is_unchanged(), is_unchanged()] == [True, True]
+    scene.catalog.infos[MEDIUM.sid] = readable(SIZE, etag='"e2"')
+    assert [is_unchanged(), is_unchanged()] == [False, True]
+
+
+def test_folders_are_not_opened_as_files() -> None:
+    scene = Scene()
+    with pytest.raises(IsADirectory):
+        scene.vfs.open("/recordings", os.O_RDONLY)
+    with pytest.raises(NoSuchName):
+        scene.vfs.open("/recordings/none", os.O_RDONLY)
+
+
+# Virtual files
+
+
+def test_a_virtual_file_keeps_what_was_rendered_at_open() -> None:
+    scene = Scene()
+    opened = scene.vfs.open("/.twfs/status", os.O_RDONLY)
+    other = scene.vfs.open("/.twfs/status", os.O_RDONLY)
+    assert opened.is_virtual
+    assert scene.renderings == 2
+    assert [scene.read(opened.handle, 1, offset) for offset in (0, 1)] == [b"#", b""]
+    assert scene.read(other.handle, 10, 0) == b"##"
+    assert scene.vfs.getattr("/.twfs/status", other.handle).st_size == 2
+    assert scene.renderings == 2
+
+
+# Extended attributes
+
+
+def xattrs_of(scene: Scene, path: str) -> dict[str, bytes]:
+    return {name.removeprefix("user.twilio."): scene.vfs.getxattr(path, name) for name in scene.vfs.listxattr(path)}
+
+
+def test_extended_attributes_of_a_probed_recording() -> None:
+    scene = Scene()
+    assert xattrs_of(scene, PATH) == {
+        "sid": MEDIUM.sid.encode(),
+        "account_sid": sid_of(1, "AC").encode(),
+        "kind": b"recording",
+        "status": b"completed",
+        "date_created": b"2017-11-23T16:47:07Z",
+        "duration": b"60",
+        "codec": b"VP8",
+        "container": b"mkv",
+        "room_sid": sid_of(7, "RM").encode(),
+        "participant_sid": sid_of(8, "PA").encode(),
+        "track_name": b"camera",
+        "source_sid": sid_of(9, "MT").encode(),
+        "offset": b"0",
+        "encrypted": b"true",
+        "etag": b'"e1"',
+    }
+    assert scene.catalog.calls["info"] == 0
+
+
+def test_extended_attributes_as_far_as_known() -> None:
+    medium = composition(1, created_at=None)
+    scene = Scene({medium: readable(1, encrypted=False, etag="")})
+    path = f"/compositions/{medium.file_name}"
+    expected = {"sid": medium.sid.encode(), "kind": b"composition", "status": b"completed", "container": b"mp4"}
+    assert xattrs_of(scene, path) == expected | {"encrypted": b"false"}
+    scene.catalog.unprobed.add(medium.sid)
+    assert xattrs_of(scene, path) == expected
+    assert scene.catalog.calls["info"] == 0
+
+
+def test_a_medium_without_media_says_so() -> None:
+    found = xattrs_of(Scene({MEDIUM: MediaInfo(MediaState.ABSENT, 0)}), PATH)
+    assert found["media"] == b"absent"
+    assert not {"encrypted", "etag"} & set(found)
+
+
+@given(st.text(st.characters(), min_size=1), st.integers(-(2**63), 2**63))
+def test_any_track_name_and_date(track_name: str, created_at: int) -> None:
+    medium = recording(0, track_name=track_name, created_at=created_at)
+    found = xattrs_of(Scene({medium: readable(1)}), PATH)
+    assert found["track_name"].decode() == track_name.encode(errors="replace").decode()
+
+
+def test_no_other_attributes() -> None:
+    scene = Scene()
+    for path in ("/recordings", LINK, "/.twfs/status"):
+        assert scene.vfs.listxattr(path) == []
+    for name in ("user.twilio.media", "security.selinux", "user.twilio."):
+        with pytest.raises(NoSuchAttribute):
+            scene.vfs.getxattr(PATH, name)
+    with pytest.raises(NoSuchName):
+        scene.vfs.listxattr("/none")
+
+
+# The whole
+
+
+def test_statfs_sums_known_sizes_now_and_then() -> None:
+    scene = Scene({MEDIUM: readable(4096), recording(1): readable(4097), recording(2): readable(10**6)})
+    scene.catalog.unprobed.add(sid_of(2))
+    assert scene.vfs.statfs() == Usage(f_blocks=1 + 2, f_files=3)
+    assert scene.catalog.calls["known_info"] == 3
+    scene.catalog.unprobed.clear()
+    scene.clock.sleep(9.9)
+    assert scene.vfs.statfs().f_blocks == 3
+    scene.clock.sleep(0.2)
+    assert scene.vfs.statfs().f_blocks == 3 + 245
+    assert scene.catalog.calls["info"] == 0
+
+
+@pytest.mark.parametrize(
+    "flags", [os.O_WRONLY, os.O_RDWR, os.O_TRUNC, os.O_WRONLY | os.O_APPEND, os.O_RDWR | os.O_CREAT]
+)
+@pytest.mark.parametrize("path", [PATH, "/.twfs/status", "/recordings/new"])
+def test_nothing_is_opened_for_change(path: str, flags: int) -> None:
+    scene = Scene()
+    with pytest.raises(ReadOnly):
+        scene.vfs.open(path, flags)
+    assert scene.vfs.open_files == 0
+
+
+def test_every_change_is_refused_with_its_path() -> None:
+    with pytest.raises(ReadOnly, match=PATH):
+        Scene().vfs.refuse_change(PATH)
+
+
+# No lock is held while somebody waits
+
+
+class WaitingCatalog(FakeCatalog):
+    """Its `info` waits until a test lets it go."""
+
+    def __init__(self, media: dict[Medium, MediaInfo]) -> None:
+        super().__init__(media)
+        self.asked = threading.Event()
+        self.go_on = threading.Event()
+
+    def info(self, sid: str, deadline: Deadline) -> MediaInfo:
+        self.asked.set()
+        assert self.go_on.wait(10)
+        return super().info(sid, deadline)
+
+
+def test_one_that_waits_stalls_nobody_else() -> None:
+    scene = Scene()
+    catalog = WaitingCatalog({MEDIUM: readable(SIZE)})
+    vfs = Vfs(catalog, scene.library, FsSettings(0, 0, 30), scene.clock, {"status": scene.render})
+    sizes: list[int] = []
+    waiting = threading.Thread(target=lambda: sizes.append(vfs.getattr(PATH).st_size))
+    waiting.start()
+    assert catalog.asked.wait(10)
+    catalog.version += 1
+    assert len(list(vfs.readdir("/recordings"))) == 3
+    assert vfs.statfs().f_files == 1
+    vfs.release(vfs.open("/.twfs/status", os.O_RDONLY).handle)
+    assert sizes == []
+    catalog.go_on.set()
+    waiting.join()
+    assert sizes == [SIZE]
