@@ -23,6 +23,10 @@ _VARIABLES = {
 }
 
 
+class NoCredentials(ConfigError):
+    """No place has credentials for the account."""
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """All places that may name an account or hold credentials."""
@@ -54,7 +58,8 @@ def choose_credentials(places: Places, account_sid: str | None) -> tuple[str, Cr
     """The account's SID and its credentials; `account_sid` is that of SOURCE, if it has one.
 
     Raises:
-        ConfigError: none fit; says of each place that was looked at why.
+        NoCredentials: none fit; says of each place that was looked at why.
+        ConfigError: a place that was asked for cannot be used.
     """
     account = account_sid or _named_account(places)
     wanted_key = places.named("api_key", places.explicit)
@@ -68,7 +73,7 @@ def choose_credentials(places: Places, account_sid: str | None) -> tuple[str, Cr
             if is_explicit:
                 raise
             passed_over.append(str(why_not))
-    raise ConfigError(
+    raise NoCredentials(
         "; ".join([f"no credentials for {account or 'any account'}", *passed_over])
         + "; give credentials=FILE, or set TWILIO_ACCOUNT_SID, TWILIO_API_KEY and TWILIO_API_SECRET"
     )

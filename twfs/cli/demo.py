@@ -1,0 +1,131 @@
+"""`twfs demo`: a simulated account, mounted, without any account."""
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from twfs.cli.output import say
+from twfs.cli.simulated import PROFILE, Simulated, simulated_account, until_signalled
+from twfs.errors import ConfigError
+from twfs.mount.system import MountFailed, is_mounted, unmount
+
+_MOUNT_SECONDS = 60
+_UNMOUNT_SECONDS = 15
+_LOOK_SECONDS = 0.1
+# What would give the demo's mount other options than the demo's own.
+_FOREIGN_VARIABLES = ("TWFS_", "TWILIO_", "CREDENTIALS_DIRECTORY", "CACHE_DIRECTORY")
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its flags."""
+    parser = commands.add_parser(
+        "demo",
+        help="try it without an account",
+        description="Mount a simulated account with real, encrypted sample media until interrupted.",
+    )
+    parser.add_argument(
+        "directory", metavar="DIR", type=Path, nargs="?", default=Path("twfs-demo"), help="where to [./twfs-demo]"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate, mount, and take everything away again at the end."""
+    place = Path.cwd() / arguments.directory
+    with (
+        until_signalled() as ended,
+        _folder(place),
+        simulated_account() as simulated,
+        _mounted(simulated, place, ended) as mounting,
+    ):
+        if mounting.poll() is None and not ended.is_set():
+            say(_invitation(arguments.directory, simulated))
+        while mounting.poll() is None and not ended.wait(_LOOK_SECONDS):
+            pass
+    return 0
+
+
+@contextmanager
+def _folder(place: Path) -> Iterator[None]:
+    """An empty folder; removed at the end if it was made here.
+
+    Raises:
+        ConfigError: something is there already.
+    """
+    is_new = not place.exists()
+    if is_new:
+        place.mkdir(parents=False)
+    elif not place.is_dir() or any(place.iterdir()):
+        raise ConfigError(f"{place} is no empty folder; give another DIR")
+    try:
+        yield
+    finally:
+        if is_new and not is_mounted(place):
+            place.rmdir()
+
+
+@contextmanager
+def _mounted(simulated: Simulated, place: Path, ended: threading.Event) -> Iterator["subprocess.Popen[bytes]"]:
+    """The mounting process, which stands when the block begins, or earlier if `ended` is set meanwhile.
+
+    It is a process of its own session: Ctrl-C reaches this process only, which then ends things in their order.
+
+    Raises:
+        MountFailed: it ended before it stood; it has said why.
+    """
+    options = ["--config", str(simulated.config_file), "--log-level", "warning"]
+    mounting = subprocess.Popen(  # noqa: S603 - this very Python
+        [sys.executable, "-m", "twfs", "mount", "-f", f"twilio:{PROFILE}", str(place), *options],
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env=_own_environment(os.environ),
+    )
+    try:
+        _await_mount(mounting, place, ended)
+        yield mounting
+    finally:
+        _end(mounting, place)
+
+
+def _await_mount(mounting: "subprocess.Popen[bytes]", place: Path, ended: threading.Event) -> None:
+    for _ in range(int(_MOUNT_SECONDS / _LOOK_SECONDS)):
+        if is_mounted(place) or ended.wait(_LOOK_SECONDS):
+            return
+        if mounting.poll() is not None:
+            raise MountFailed("the demo could not be mounted, for the reason above; twfs doctor may know more")
+    raise MountFailed(f"the demo was not mounted within {_MOUNT_SECONDS} s; twfs doctor may know more")
+
+
+def _end(mounting: "subprocess.Popen[bytes]", place: Path) -> None:
+    mounting.terminate()
+    try:
+        mounting.wait(_UNMOUNT_SECONDS)
+    except subprocess.TimeoutExpired:
+        mounting.kill()
+        mounting.wait()
+    if is_mounted(place):
+        unmount(place, lazy=True)
+
+
+def _own_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environ.items() if not name.startswith(_FOREIGN_VARIABLES)}
+
+
+def _invitation(directory: Path, simulated: Simulated) -> str:
+    return (
+        f"A simulated Twilio account is mounted at {directory}, decrypted while you read. In another terminal try:\n"
+        f"  ls -lR {directory}\n"
+        f"  ffprobe {directory}/compositions/*.mp4\n"
+        f"  mpv {directory}/recordings/*.mkv\n"
+        f"  cp {directory}/recordings/*.mka /tmp\n"
+        f"  twfs ls twilio:{PROFILE} --config {simulated.config_file}\n"
+        "One recording is encrypted for a key that nobody has: opening it says so, as it would with yours.\n"
+        "Ctrl-C ends the demo and leaves nothing behind."
+    )

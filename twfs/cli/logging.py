@@ -1,0 +1,85 @@
+"""Where the log goes and what a line looks like."""
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from twfs.cli.output import one_line, without_queries
+
+# Their lines show URLs with their queries: urllib3 at debug level, and at warning level when it retries.
+_TALKATIVE = ("urllib3", "requests")
+
+# sd-daemon(3): the syslog priority that the journal takes from the head of a line.
+_PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class TextFormatter(logging.Formatter):
+    """`2017-11-23T16:47:17Z warning: message`, one line per record; a traceback follows on its own lines."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        return f"{_moment(record)} {record.levelname.lower()}: {one_line(record.getMessage())}{_trace(record)}"
+
+
+class JournalFormatter(logging.Formatter):
+    """`<4>message`: the journal adds the time, and takes the priority away."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line; each of a traceback's gets the priority too."""
+        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        text = f"{one_line(record.getMessage())}{_trace(record)}"
+        return "\n".join(prefix + line for line in text.split("\n"))
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, message, and traceback if there is one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        fields = {
+            "time": _moment(record),
+            "level": record.levelname.lower(),
+            "message": without_queries(record.getMessage()),
+        }
+        trace = _trace(record).lstrip("\n")
+        return json.dumps(fields | ({"traceback": trace} if trace else {}))
+
+
+def set_up_logging(level: str, log_format: str, environ: Mapping[str, str]) -> None:
+    """Log to standard error from now on, from `level` on; libraries only from warnings on, and never with URLs."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_formatter(log_format, environ))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("twfs").setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def is_journal(environ: Mapping[str, str], descriptor: int) -> bool:
+    """Whether the descriptor leads to systemd's journal: JOURNAL_STREAM names its inode (systemd.exec(5))."""
+    stream = environ.get("JOURNAL_STREAM")
+    if not stream:
+        return False
+    status = os.fstat(descriptor)
+    return stream == f"{status.st_dev}:{status.st_ino}"
+
+
+def _formatter(log_format: str, environ: Mapping[str, str]) -> logging.Formatter:
+    if log_format == "json":
+        return JsonFormatter()
+    return JournalFormatter() if is_journal(environ, sys.stderr.fileno()) else TextFormatter()
+
+
+def _moment(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _trace(record: logging.LogRecord) -> str:
+    if record.exc_info is None or record.exc_info[1] is None:
+        return ""
+    return "\n" + without_queries(logging.Formatter().formatException(record.exc_info))

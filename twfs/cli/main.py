@@ -1,0 +1,71 @@
+"""`twfs`: which command is meant, and how it ended."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from twfs.cli import demo, doctor, install, ls, mount, simulator, umount
+from twfs.cli.outcome import ExitCodes, Parser, UsageError, run_reported
+from twfs.config.names import nearest
+
+COMMANDS = (mount, umount, demo, simulator, ls, doctor, install)
+_MOUNT_COMMANDS = ("mount", "umount")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code.
+
+    `twfs SOURCE DIR ...` is `twfs mount SOURCE DIR ...`: what mount(8) runs for `-t fuse.twfs` without a helper.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words and ":" in words[0] and not words[0].startswith("-"):
+        words.insert(0, "mount")
+    codes = mount.CODES if words and words[0] in _MOUNT_COMMANDS else ExitCodes()
+    return run_reported(lambda: _run(words), "twfs", codes, verbose=_is_verbose(words))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """All commands and their flags."""
+    parser = Parser(prog="twfs", description="A Twilio account's Video Recordings and Compositions as files.")
+    parser.add_argument("--version", action="version", version=f"twfs {version('twfs')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    for command in COMMANDS:
+        command.add_parser(commands)
+    return parser
+
+
+def _run(words: Sequence[str]) -> int:
+    parser = build_parser()
+    try:
+        arguments, rest = parser.parse_known_args(words)
+    except SystemExit as done:  # --help and --version have printed and end here
+        return int(done.code or 0)
+    if arguments.command is None:
+        raise UsageError(f"a command is missing: {', '.join(map(_name, COMMANDS))}; see twfs --help")
+    if rest:
+        raise UsageError(_unknown(rest[0], parser, arguments.command))
+    result: int = arguments.run(arguments)
+    return result
+
+
+def _is_verbose(words: Sequence[str]) -> bool:
+    return any(word == "--verbose" or (word.startswith("-") and word[1:2] != "-" and "v" in word) for word in words)
+
+
+def _unknown(word: str, parser: argparse.ArgumentParser, command: str) -> str:
+    if not word.startswith("-"):
+        return f"too many arguments from {word!r} on; see twfs {command} --help"
+    # The value behind "=" may be anything, a secret even.
+    name = word.partition("=")[0]
+    return f"unknown flag {name}{nearest(name, _flags(parser, command))}; see twfs {command} --help"
+
+
+def _flags(parser: argparse.ArgumentParser, command: str) -> list[str]:
+    # argparse has no public list of a parser's flags; its help is one.
+    choices = next(action.choices for action in parser._actions if action.dest == "command")  # noqa: SLF001
+    return [word for word in choices[command].format_help().replace(",", " ").split() if word.startswith("--")]  # type: ignore[index]
+
+
+def _name(command: object) -> str:
+    return str(getattr(command, "__name__", "")).rpartition(".")[2]

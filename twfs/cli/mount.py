@@ -1,0 +1,48 @@
+"""`twfs mount`."""
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.logging import set_up_logging
+from twfs.cli.outcome import MOUNT_CODES
+from twfs.config.config import Config
+from twfs.config.load import load_config
+from twfs.mount.lifecycle import mount
+
+CODES = MOUNT_CODES
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its flags."""
+    parser = commands.add_parser("mount", help="mount an account's media", description="Mount an account's media.")
+    parser.add_argument("source", metavar="SOURCE", help="twilio:AC..., twilio:PROFILE, or twilio: for the default")
+    parser.add_argument("directory", metavar="DIR", type=Path, help="where to")
+    parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground until it is unmounted")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
+    parser.add_argument("-s", "--sloppy", action="store_true", help="ignore unknown options of -o")
+    add_option_flags(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Mount; returns when it stands, or in the foreground when it has ended."""
+    overrides = overrides_of(arguments, sloppy=arguments.sloppy)
+    config = configured(arguments.source, overrides, verbose=arguments.verbose)
+    mount(config, arguments.source, arguments.directory, foreground=arguments.foreground)
+    return 0
+
+
+def configured(source: str, overrides: dict[str, str], *, verbose: bool) -> Config:
+    """The configuration, with the log set up as it says; `verbose` lowers the level unless one is given.
+
+    Raises:
+        ConfigError: something cannot be used.
+    """
+    if verbose:
+        overrides = {"log_level": "debug", **overrides}
+    config = load_config(source, overrides, os.environ)
+    set_up_logging(config.log_level, config.log_format, os.environ)
+    return config

@@ -1,0 +1,87 @@
+"""How a command ends: its exit code, and one line on standard error that says what, why and what to do."""
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from twfs.cli.output import complain, without_queries
+from twfs.errors import ConfigError, TwfsError
+
+
+class UsageError(TwfsError):
+    """The command line cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCodes:
+    """What a failure is called by number."""
+
+    usage: int = 2
+    """Also what is configured wrongly."""
+    system: int = 1
+    failed: int = 1
+    bug: int = 1
+    interrupted: int = 130
+
+
+MOUNT_CODES = ExitCodes(usage=1, system=2, failed=32, bug=4, interrupted=8)
+"""Those of mount(8)."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Leaves it to the caller to end the program; abbreviated flags are refused, for they change their meaning."""
+
+    def __init__(self, **settings: object) -> None:
+        """As argparse's."""
+        super().__init__(**{"allow_abbrev": False, **settings})  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Raise.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verbose: bool) -> int:
+    """What `run` returns, or its failure's exit code after a line on standard error.
+
+    With `verbose` the traceback goes before it. No message shows a signed URL's query.
+    """
+    try:
+        return run()
+    except BrokenPipeError:
+        return _reader_gone(codes)
+    except KeyboardInterrupt:
+        complain(program, "interrupted")
+        return codes.interrupted
+    except Exception as error:  # noqa: BLE001 - the end of the program: nothing may escape as a traceback
+        if verbose:
+            sys.stderr.write(without_queries(traceback.format_exc()))
+        code, message = _judged(error, codes)
+        complain(program, message)
+        return code
+
+
+def _judged(error: Exception, codes: ExitCodes) -> tuple[int, str]:
+    if isinstance(error, UsageError | ConfigError):
+        return codes.usage, str(error)
+    if isinstance(error, TwfsError):
+        return codes.failed, str(error)
+    if isinstance(error, OSError) and error.strerror:
+        where = f"{error.filename}: " if error.filename else ""
+        return codes.system, f"{where}{error.strerror}"
+    return codes.bug, f"unexpected {type(error).__name__}: {error}; run it again with -v to see where"
+
+
+def _reader_gone(codes: ExitCodes) -> int:
+    """The reader of our output (`head`) has seen enough: end quietly, and have Python's own last flush not fail."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return codes.failed

@@ -1,0 +1,38 @@
+"""What is written to the terminal: made harmless first."""
+
+import re
+import sys
+
+# From the question mark of a URL, or of the path that HTTP libraries quote, to where it ends.
+_QUERY = re.compile(r"\?[^\s?='\"<>]+=[^\s'\"<>)]*")
+
+
+def say(text: str) -> None:
+    """A line, or several, on standard output, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def complain(program: str, text: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"{program}: {one_line(text)}\n")
+    sys.stderr.flush()
+
+
+def one_line(text: str) -> str:
+    """The text without anything that could move the cursor, colour the screen or show a signed URL's query."""
+    return escaped(without_queries(text))
+
+
+def escaped(text: str) -> str:
+    """Control, format and other unprintable characters as Python's escapes: what a track is called may be hostile."""
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def without_queries(text: str) -> str:
+    """The text, with the queries of URLs cut: those of pre-signed URLs open media to everybody."""
+    return _QUERY.sub("?...", text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,152 @@
+"""A simulated account with everything it takes to use it: shared by `twfs demo` and `twfs simulator`."""
+
+import json
+import shutil
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_public_key,
+)
+
+from twfs.errors import ConfigError
+
+if TYPE_CHECKING:
+    from twfs.simulator.account import SimulatedAccount
+    from twfs.simulator.server import Simulator
+
+PROFILE = "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A running simulator and the files that a client needs."""
+
+    simulator: "Simulator"
+    folder: Path
+    """Readable by its owner alone; gone when the simulator ends."""
+
+    @property
+    def config_file(self) -> Path:
+        """Configuration with the one profile `demo`."""
+        return self.folder / "config.toml"
+
+    @property
+    def credentials_file(self) -> Path:
+        """Credentials of the simulated account."""
+        return self.folder / "credentials"
+
+
+@contextmanager
+def simulated_account(
+    port: int = 0, media: Path | None = None, public_key_file: Path | None = None
+) -> Iterator[Simulated]:
+    """A simulator on loopback, with a folder of configuration, credentials and private key, while the block runs.
+
+    Args:
+        port: to listen at; 0 is any free one.
+        media: the user's own files instead of the samples.
+        public_key_file: whom to encrypt for; by default a key pair of its own, its private key in the folder.
+
+    Raises:
+        ConfigError: aiohttp is not installed, or a file cannot be used.
+        OSError: the port cannot be had.
+    """
+    _need_aiohttp()
+    from twfs.simulator.server import Simulator  # noqa: PLC0415 - needs aiohttp, which is optional
+
+    folder = Path(tempfile.mkdtemp(prefix="twfs-"))
+    try:
+        public_key = _read_public_key(public_key_file) if public_key_file else _make_key_pair(folder)
+        with Simulator(_account(media, public_key), port=port) as simulator:
+            _write_files(folder, simulator)
+            yield Simulated(simulator, folder)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def until_signalled() -> Iterator[threading.Event]:
+    """An event that SIGINT, SIGTERM and SIGHUP set while the block runs; main thread only."""
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _need_aiohttp() -> None:
+    try:
+        import aiohttp  # noqa: F401, PLC0415 - asked for here only to say what is missing
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "the simulator needs aiohttp, which is not installed; run: pip install 'twfs[demo]'"
+        ) from None
+
+
+def _account(media: Path | None, public_key: RSAPublicKey) -> "SimulatedAccount":
+    from twfs.simulator.samples import account_from_folder, sample_account  # noqa: PLC0415 - as above
+
+    return account_from_folder(media, public_key) if media else sample_account(public_key, now=datetime.now(UTC))
+
+
+def _make_key_pair(folder: Path) -> RSAPublicKey:
+    private_key = generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    _write_private(folder / "private_key.pem", pem.decode())
+    return private_key.public_key()
+
+
+def _read_public_key(path: Path) -> RSAPublicKey:
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        key = None
+    if not isinstance(key, RSAPublicKey):
+        raise ConfigError(f"{path} is no RSA public key in PEM form (-----BEGIN PUBLIC KEY-----)")
+    return key
+
+
+def _write_files(folder: Path, simulator: "Simulator") -> None:
+    account = simulator.account
+    _write_private(
+        folder / "credentials",
+        f"account_sid={account.account_sid}\napi_key={account.api_key}\napi_secret={account.api_secret}\n",
+    )
+    options = {
+        "api_url": simulator.url,
+        "accounts_url": simulator.url,
+        "credentials": str(folder / "credentials"),
+        "state_dir": str(folder / "state"),
+    }
+    if (folder / "private_key.pem").exists():
+        options["private_key"] = str(folder / "private_key.pem")
+    # A JSON text is a TOML text.
+    lines = [f"{name} = {json.dumps(value)}" for name, value in options.items()]
+    _write_private(folder / "config.toml", "\n".join([f"[profiles.{PROFILE}]", *lines, ""]))
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(text)

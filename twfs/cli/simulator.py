@@ -1,0 +1,55 @@
+"""`twfs simulator`: Twilio and S3 on loopback, for tests and trials."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from twfs.cli.output import say
+from twfs.cli.simulated import PROFILE, Simulated, simulated_account, until_signalled
+
+_LARGEST_PORT = 65535
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its flags."""
+    parser = commands.add_parser(
+        "simulator",
+        help="a simulated account on loopback",
+        description="Serve a simulated Twilio account and its media on loopback until interrupted.",
+    )
+    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port to listen at [any free one]")
+    parser.add_argument("--media", type=Path, metavar="DIR", help="your own .mka, .mkv, .mp4 and .webm files [samples]")
+    parser.add_argument(
+        "--public-key", type=Path, metavar="PEM", help="RSA public key to encrypt for [a new pair, kept while it runs]"
+    )
+    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal."""
+    with (
+        until_signalled() as ended,
+        simulated_account(arguments.port, arguments.media, arguments.public_key) as simulated,
+    ):
+        say(_description(simulated))
+        ended.wait()
+    return 0
+
+
+def _description(simulated: Simulated) -> str:
+    return (
+        f"api_url      {simulated.simulator.url}\n"
+        f"account_sid  {simulated.simulator.account.account_sid}\n"
+        f"credentials  {simulated.credentials_file}\n"
+        f"config       {simulated.config_file}\n"
+        f"Try: twfs mount twilio:{PROFILE} DIR --config {simulated.config_file}\n"
+        "Ctrl-C ends it and removes these files."
+    )
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= _LARGEST_PORT:
+        raise argparse.ArgumentTypeError(f"{text} is no port")
+    return number
