@@ -26,7 +26,7 @@ def test_media_stand_newest_first(account: SimulatedAccount) -> None:
     ages = [3, 1, 2]
     sids = [account.add_recording(None, date_created=START - timedelta(days=age)) for age in ages]
     assert [medium.sid for medium in account.media(Kind.RECORDING)] == [sids[1], sids[2], sids[0]]
-    assert account.media(Kind.COMPOSITION) == []
+    assert account.media(Kind.COMPOSITION) == ()
 
 
 def test_a_deleted_medium_stays_without_media_until_it_is_forgotten(
@@ -40,7 +40,7 @@ def test_a_deleted_medium_stays_without_media_until_it_is_forgotten(
     assert medium.date_deleted == START + timedelta(seconds=5)
     account.forget(sid)
     assert account.find(sid) is None
-    assert account.media(Kind.COMPOSITION) == []
+    assert account.media(Kind.COMPOSITION) == ()
 
 
 def test_a_status_change_completes_a_composition(account: SimulatedAccount, clock: HandClock) -> None:

@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlsplit
 
@@ -9,16 +10,21 @@ from hypothesis import strategies as st
 from tests.simulator.support import START
 from twfs.resources import Kind
 from twfs.simulator.account import SimulatedAccount, SimulatedMedium, new_sid
-from twfs.simulator.listing import BadParameter, Page, media_filter, page_of
+from twfs.simulator.listing import BadParameter, Listing, Page, media_filter
 
 ROOM, OTHER_ROOM = new_sid("RM"), new_sid("RM")
 ALICE = new_sid("PA")
 SOURCE = new_sid("MT")
 
 
-def page(items: list[str], query: str) -> Page[str]:
+def everything(_item: str) -> bool:
+    return True
+
+
+def page(items: list[str], query: str, wanted: Callable[[str], bool] = everything) -> Page[str]:
     parsed = parse_qsl(query, keep_blank_values=True)
-    return page_of(items, str, parsed, url="http://h/v1/Things", key="things", largest=100)
+    places = {item: index for index, item in enumerate(items)}
+    return Listing("things", "http://h/v1/Things", items, str, places.get, wanted, 100).page(parsed)
 
 
 def link(found: Page[str], name: str) -> str | None:
@@ -26,21 +32,26 @@ def link(found: Page[str], name: str) -> str | None:
     return None if url is None else urlsplit(str(url)).query
 
 
-@given(count=st.integers(0, 60), size=st.integers(1, 25))
-def test_pages_hold_every_item_once_forwards_and_backwards(count: int, size: int) -> None:
-    items = [f"{index:03}" for index in range(count)]
+@given(flags=st.lists(st.booleans(), max_size=60), size=st.integers(1, 25))
+def test_pages_hold_every_wanted_item_once_forwards_and_backwards(flags: list[bool], size: int) -> None:
+    items = [f"{index:03}" for index in range(len(flags))]
+
+    def wanted(item: str) -> bool:
+        return flags[int(item)]
+
     query: str | None = f"PageSize={size}"
     pages = []
     while query is not None:
-        pages.append(page(items, query))
+        pages.append(page(items, query, wanted))
         query = link(pages[-1], "next_page_url")
-    assert [item for found in pages for item in found.items] == items
+    assert [item for found in pages for item in found.items] == list(filter(wanted, items))
     assert all(len(found.items) == size for found in pages[:-1])
     assert [found.meta["page"] for found in pages] == list(range(len(pages)))
     for earlier, later in itertools.pairwise(pages):
         back = link(later, "previous_page_url")
         assert back is not None
-        assert page(items, back).items == earlier.items
+        assert page(items, back, wanted).items == earlier.items
+        assert (link(page(items, back, wanted), "previous_page_url") is None) == (earlier is pages[0])
     assert link(pages[0], "previous_page_url") is None
 
 

@@ -6,7 +6,7 @@ Threads: tests and commands change it while the server reads it; every method ta
 import hmac
 import secrets
 import threading
-from bisect import insort
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from twfs.clock import Clock, SystemClock
 from twfs.resources import Kind
 from twfs.simulator.objects import BucketObject, StoredObject
 
-__all__ = ["BucketObject", "PublicKey", "SimulatedAccount", "SimulatedMedium", "StoredObject", "new_sid"]
+__all__ = ["BucketObject", "PublicKey", "SimulatedAccount", "SimulatedMedium", "StoredObject", "index_of", "new_sid"]
 
 _DEFAULT_CODEC = {"mkv": "VP8", "mka": "OPUS"}
 
@@ -54,11 +54,6 @@ class SimulatedMedium:
         """Whether `/Media` leads anywhere."""
         return self.status == "completed" and self.stored is not None
 
-    @property
-    def newest_first(self) -> tuple[float, str]:
-        """Sorts the newest to the front, and is unique."""
-        return (-self.date_created.timestamp(), self.sid)
-
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
@@ -90,7 +85,7 @@ class SimulatedAccount:
         self.clock: Clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._media: dict[str, SimulatedMedium] = {}
-        self._order: dict[Kind, list[tuple[float, str]]] = {kind: [] for kind in Kind}
+        self._newest_first: dict[Kind, tuple[SimulatedMedium, ...] | None] = dict.fromkeys(Kind)
         self._public_keys: dict[str, PublicKey] = {}
         self._settings: dict[Kind, Mapping[str, object]] = {}
 
@@ -204,8 +199,7 @@ class SimulatedAccount:
     def forget(self, sid: str) -> None:
         """Drop the resource too, as Twilio does 30 days after its deletion."""
         with self._lock:
-            medium = self._media.pop(sid)
-            self._order[medium.kind].remove(medium.newest_first)
+            self._newest_first[self._media.pop(sid).kind] = None
 
     def find(self, sid: str) -> SimulatedMedium | None:
         """The medium of that SID, if there is one."""
@@ -221,10 +215,14 @@ class SimulatedAccount:
         with self._lock:
             return self._media[sid]
 
-    def media(self, kind: Kind) -> list[SimulatedMedium]:
-        """All media of that kind, deleted ones too, newest first."""
+    def media(self, kind: Kind) -> tuple[SimulatedMedium, ...]:
+        """All media of that kind, deleted ones too, newest first; a later change does not show in it."""
         with self._lock:
-            return [self._media[sid] for _, sid in self._order[kind]]
+            found = self._newest_first[kind]
+            if found is None:
+                of_kind = (medium for medium in self._media.values() if medium.kind is kind)
+                found = self._newest_first[kind] = tuple(sorted(of_kind, key=_newest_first))
+            return found
 
     def plain(self, sid: str) -> bytes:
         """The plaintext of a medium whose object is a `StoredObject`.
@@ -275,9 +273,19 @@ class SimulatedAccount:
             if medium.sid in self._media:
                 raise ValueError(f"{medium.sid} is already there")
             self._media[medium.sid] = medium
-            insort(self._order[medium.kind], medium.newest_first)
+            self._newest_first[medium.kind] = None
         return medium.sid
 
     def _change(self, sid: str, **fields: object) -> None:
         with self._lock:
-            self._media[sid] = replace(self._media[sid], **fields)  # type: ignore[arg-type]
+            medium = self._media[sid] = replace(self._media[sid], **fields)  # type: ignore[arg-type]
+            self._newest_first[medium.kind] = None
+
+
+def index_of(media: Sequence[SimulatedMedium], medium: SimulatedMedium) -> int:
+    """Where in media that stand newest first the one of that age and SID stands, or would stand."""
+    return bisect_left(media, _newest_first(medium), key=_newest_first)
+
+
+def _newest_first(medium: SimulatedMedium) -> tuple[float, str]:
+    return (-medium.date_created.timestamp(), medium.sid)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Generic, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -62,50 +63,69 @@ def media_filter(kind: Kind, query: Query) -> Predicate:
     return wanted
 
 
-def page_of(
-    items: Sequence[Item], sid_of: Callable[[Item], str], query: Query, *, url: str, key: str, largest: int
-) -> Page[Item]:
-    """The page of `items` that the query asks for.
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Item]):
+    """A list that can be paged through."""
 
-    A token names the record it begins after (`PA`) or ends before (`PB`), so a page neither repeats nor skips
-    records when others come or go meanwhile.
+    key: str
+    """The name of the list in the answer."""
+    url: str
+    items: Sequence[Item]
+    sid_of: Callable[[Item], str]
+    index_of: Callable[[str], int | None]
+    """Where in `items` the one of that SID stands."""
+    wanted: Callable[[Item], bool]
+    largest_page: int
 
-    Raises:
-        BadParameter: a page size outside 1..`largest`, or an unknown token.
-    """
-    given = dict(query)
-    size = _page_size(given.get("PageSize", "50"), largest)
-    number = _whole("Page", given.get("Page", "0"))
-    start, end = _bounds([sid_of(item) for item in items], given.get("PageToken", ""), size)
-    shown = list(items[start:end])
-    filters = [(name, value) for name, value in query if name not in _PAGING]
+    def page(self, query: Query) -> Page[Item]:
+        """The page that the query asks for; only the items of that page are looked at, and those passed over.
 
-    def link(page: int, token: str = "") -> str:
-        paging = [("PageSize", str(size)), ("Page", str(page))] + ([("PageToken", token)] if token else [])
-        return f"{url}?{urlencode(filters + paging, quote_via=quote)}"
+        A token names the record it begins after (`PA`) or ends before (`PB`), so a page neither repeats nor skips
+        records when others come or go meanwhile.
 
-    meta = {
-        "key": key,
-        "page": number,
-        "page_size": size,
-        "url": link(number, given.get("PageToken", "")),
-        "first_page_url": link(0),
-        "previous_page_url": link(max(number - 1, 0), f"PB{sid_of(shown[0])}") if shown and start else None,
-        "next_page_url": link(number + 1, f"PA{sid_of(shown[-1])}") if shown and end < len(items) else None,
-    }
-    return Page(shown, meta)
+        Raises:
+            BadParameter: a page size outside 1..`largest_page`, or an unknown token.
+        """
+        given = dict(query)
+        size = _page_size(given.get("PageSize", "50"), self.largest_page)
+        number = _whole("Page", given.get("Page", "0"))
+        token = given.get("PageToken", "")
+        shown, has_previous, has_next = self._backward(token, size) if token[:2] == "PB" else self._forward(token, size)
+        filters = [(name, value) for name, value in query if name not in _PAGING]
 
+        def link(page: int, token: str = "") -> str:
+            paging = [("PageSize", str(size)), ("Page", str(page))] + ([("PageToken", token)] if token else [])
+            return f"{self.url}?{urlencode(filters + paging, quote_via=quote)}"
 
-def _bounds(sids: list[str], token: str, size: int) -> tuple[int, int]:
-    if not token:
-        return 0, size
-    try:
-        at = sids.index(token[2:])
-    except ValueError:
-        raise BadParameter("PageToken is not one of this list") from None
-    if token.startswith("PA"):
-        return at + 1, at + 1 + size
-    return max(at - size, 0), at
+        meta = {
+            "key": self.key,
+            "page": number,
+            "page_size": size,
+            "url": link(number, token),
+            "first_page_url": link(0),
+            "previous_page_url": link(max(number - 1, 0), f"PB{self.sid_of(shown[0])}") if has_previous else None,
+            "next_page_url": link(number + 1, f"PA{self.sid_of(shown[-1])}") if has_next else None,
+        }
+        return Page(shown, meta)
+
+    def _forward(self, token: str, size: int) -> tuple[list[Item], bool, bool]:
+        start = self._index(token) + 1 if token else 0
+        found = self._first_wanted(range(start, len(self.items)), size + 1)
+        return found[:size], bool(token) and bool(found), len(found) > size
+
+    def _backward(self, token: str, size: int) -> tuple[list[Item], bool, bool]:
+        found = self._first_wanted(range(self._index(token) - 1, -1, -1), size + 1)
+        return found[:size][::-1], len(found) > size, bool(found)
+
+    def _first_wanted(self, indexes: range, count: int) -> list[Item]:
+        candidates = (self.items[index] for index in indexes)
+        return list(islice(filter(self.wanted, candidates), count))
+
+    def _index(self, token: str) -> int:
+        index = self.index_of(token[2:])
+        if index is None:
+            raise BadParameter("PageToken is not one of this list")
+        return index
 
 
 def _page_size(text: str, largest: int) -> int:

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import attrgetter
 from uuid import uuid4
 
 from twfs.resources import Kind
-from twfs.simulator.account import PublicKey, SimulatedAccount, SimulatedMedium, new_sid
+from twfs.simulator.account import PublicKey, SimulatedAccount, SimulatedMedium, index_of, new_sid
 from twfs.simulator.exchange import Answer, Request
-from twfs.simulator.listing import BadParameter, media_filter, page_of
+from twfs.simulator.listing import BadParameter, Listing, media_filter
 from twfs.simulator.records import (
     COLLECTION,
     SETTINGS,
@@ -28,7 +29,7 @@ _MORE_INFO = "https://www.twilio.com/docs/errors/"
 _BAD_PARAMETER = 20001
 _TTL = 600
 _LONGEST_TTL = 3600
-_LARGEST_PAGE = {Kind.RECORDING: 100, Kind.COMPOSITION: 100}
+_LARGEST_PAGE = 100
 _LARGEST_OTHER_PAGE = 1000
 _SETTING_FIELDS = {
     "FriendlyName": "friendly_name",
@@ -140,23 +141,28 @@ class TwilioApi:
     def _lister(self, kind: Kind) -> Handler:
         def handle(request: Request, match: re.Match[str]) -> Answer:
             room = match.groupdict().get("room")
-            wanted = media_filter(kind, request.query)
-            media = [
-                medium
-                for medium in self._account.media(kind)
-                if wanted(medium) and (room is None or medium.room_sid == room)
-            ]
-            page = page_of(
-                media,
-                lambda medium: medium.sid,
-                request.query,
-                url=f"{self.base_url}{request.path}",
-                key=kind.value,
-                largest=_LARGEST_PAGE[kind] if room is None else _LARGEST_OTHER_PAGE,
-            )
+            page = self._listing(kind, room, request).page(request.query)
             return _json(200, {kind.value: [self._record(medium, room) for medium in page.items], "meta": page.meta})
 
         return handle
+
+    def _listing(self, kind: Kind, room: str | None, request: Request) -> Listing[SimulatedMedium]:
+        media = self._account.media(kind)
+        wanted = media_filter(kind, request.query)
+
+        def index(sid: str) -> int | None:
+            medium = self._account.find(sid)
+            return index_of(media, medium) if medium is not None and medium.kind is kind else None
+
+        return Listing(
+            key=kind.value,
+            url=f"{self.base_url}{request.path}",
+            items=media,
+            sid_of=attrgetter("sid"),
+            index_of=index,
+            wanted=lambda medium: wanted(medium) and room in (None, medium.room_sid),
+            largest_page=_LARGEST_PAGE if room is None else _LARGEST_OTHER_PAGE,
+        )
 
     def _record(self, medium: SimulatedMedium, room: str | None) -> Json:
         write = medium_record if room is None else room_recording_record
@@ -222,14 +228,18 @@ class TwilioApi:
         return settings
 
     def _list_keys(self, request: Request, _match: re.Match[str]) -> Answer:
-        page = page_of(
-            self._account.public_keys(),
-            lambda key: key.sid,
-            request.query,
-            url=f"{self.base_url}{request.path}",
+        keys = self._account.public_keys()
+        places = {key.sid: index for index, key in enumerate(keys)}
+        listing = Listing(
             key="credentials",
-            largest=_LARGEST_OTHER_PAGE,
+            url=f"{self.base_url}{request.path}",
+            items=keys,
+            sid_of=attrgetter("sid"),
+            index_of=places.get,
+            wanted=lambda _key: True,
+            largest_page=_LARGEST_OTHER_PAGE,
         )
+        page = listing.page(request.query)
         return _json(200, {"credentials": [self._key_record(key) for key in page.items], "meta": page.meta})
 
     def _create_key(self, request: Request, _match: re.Match[str]) -> Answer:
