@@ -1,0 +1,266 @@
+"""The adapter against a file system that raises on demand, without a mount."""
+
+import errno
+import logging
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.fs.fakes import FakeCatalog, FakeLibrary, ManualClock, content_of, readable, recording
+from twfs import errors
+from twfs.fs.options import FsSettings
+from twfs.fs.vfs import Entry, Vfs
+from twfs.fuse.operations import ERRNO, Operations
+
+MEDIUM = recording(0)
+PATH = f"/recordings/{MEDIUM.file_name}"
+SIZE = 1000
+
+ERROR_CLASSES = [
+    member for member in vars(errors).values() if isinstance(member, type) and issubclass(member, errors.TwfsError)
+]
+
+CONTRACT = {
+    errors.NoSuchName: errno.ENOENT,
+    errors.NoKey: errno.ENOKEY,
+    errors.CredentialsRefused: errno.EACCES,
+    errors.Unreachable: errno.EIO,
+    errors.DeadlineExceeded: errno.ETIMEDOUT,
+    errors.ObjectChanged: errno.ESTALE,
+    errors.MediaDamaged: errno.EIO,
+    errors.ReadOnly: errno.EROFS,
+    errors.NoSuchAttribute: errno.ENODATA,
+    errors.NotFound: errno.EIO,
+    errors.MediaAbsent: errno.EIO,
+}
+"""What users are promised."""
+
+
+@dataclass
+class FileInfo:
+    """As libfuse's struct."""
+
+    flags: int = os.O_RDONLY
+    fh: int = 0
+    direct_io: int = 0
+    keep_cache: int = 0
+
+
+class FailingVfs(Vfs):
+    """Everything fails the same way."""
+
+    def __init__(self, failure: BaseException) -> None:
+        clock = ManualClock()
+        super().__init__(FakeCatalog(), FakeLibrary(clock), FsSettings(0, 0, 30), clock, {})
+        self.failure = failure
+
+    def _fail(self, *_: object) -> object:
+        raise self.failure
+
+    getattr = readdir = readlink = open = read = release = _fail  # type: ignore[assignment]
+    listxattr = getxattr = statfs = refuse_change = _fail  # type: ignore[assignment]
+
+
+class BreakingVfs(FailingVfs):
+    """Its listing breaks off."""
+
+    def readdir(self, path: str) -> Iterator[Entry]:  # type: ignore[override]
+        yield Entry(".", 0, 1)
+        raise self.failure
+
+
+def working(failure_of_reads: BaseException | None = None) -> tuple[Operations, FakeLibrary]:
+    clock = ManualClock()
+    library = FakeLibrary(clock)
+    library.read_failure = failure_of_reads
+    catalog = FakeCatalog({MEDIUM: readable(SIZE)})
+    return Operations(Vfs(catalog, library, FsSettings(1, 2, 30), clock, {"status": lambda: b"{}"})), library
+
+
+def calls(operations: Operations) -> dict[str, Callable[[], object]]:
+    return {
+        "getattr": lambda: operations.getattr(PATH),
+        "getattr of an open file": lambda: operations.getattr(PATH, FileInfo()),
+        "readlink": lambda: operations.readlink(PATH),
+        "readdir": lambda: operations.readdir("/", 0),
+        "listxattr": lambda: operations.listxattr(PATH),
+        "getxattr": lambda: operations.getxattr(PATH, "user.x"),
+        "statfs": lambda: operations.statfs("/"),
+        "open": lambda: operations.open(PATH, FileInfo()),
+        "read": lambda: operations.read(PATH, memoryview(bytearray(9)), 0, 1),
+        "release": lambda: operations.release(PATH, FileInfo()),
+        **changes(operations),
+    }
+
+
+def changes(operations: Operations) -> dict[str, Callable[[], object]]:
+    return {
+        "mknod": lambda: operations.mknod(PATH, 0, 0),
+        "mkdir": lambda: operations.mkdir(PATH, 0),
+        "unlink": lambda: operations.unlink(PATH),
+        "rmdir": lambda: operations.rmdir(PATH),
+        "symlink": lambda: operations.symlink(PATH, "target"),
+        "rename": lambda: operations.rename(PATH, "/new"),
+        "link": lambda: operations.link(PATH, "/new"),
+        "chmod": lambda: operations.chmod(PATH, 0),
+        "chown": lambda: operations.chown(PATH, 0, 0),
+        "truncate": lambda: operations.truncate(PATH, 0),
+        "ftruncate": lambda: operations.truncate(PATH, 0, FileInfo()),
+        "utimens": lambda: operations.utimens(PATH, None),
+        "setxattr": lambda: operations.setxattr(PATH, "user.x", b"", 0),
+        "removexattr": lambda: operations.removexattr(PATH, "user.x"),
+        "create": lambda: operations.create(PATH, 0, FileInfo()),
+        "write": lambda: operations.write(PATH, b"x", 0, FileInfo()),
+    }
+
+
+def errno_of(call: Callable[[], object]) -> int | None:
+    with pytest.raises(OSError) as raised:  # noqa: PT011 - the number is what the test asks for
+        call()
+    return raised.value.errno
+
+
+def test_every_error_has_a_row() -> None:
+    assert set(ERRNO) == set(ERROR_CLASSES)
+    assert all(number > 0 for number in ERRNO.values())
+
+
+@pytest.mark.parametrize(("error", "number"), CONTRACT.items())
+def test_errors_are_what_users_are_promised(error: type[errors.TwfsError], number: int) -> None:
+    assert ERRNO[error] == number
+
+
+@pytest.mark.parametrize("error", ERROR_CLASSES)
+def test_every_callback_maps_every_error(error: type[errors.TwfsError]) -> None:
+    for name, call in calls(Operations(FailingVfs(error("why")))).items():
+        assert errno_of(call) == ERRNO[error], name
+
+
+def test_a_class_without_a_row_counts_as_its_nearest_base() -> None:
+    class Late(errors.DeadlineExceeded):
+        pass
+
+    class Gone(errors.NoSuchName, ValueError):
+        pass
+
+    assert errno_of(calls(Operations(FailingVfs(Late())))["read"]) == errno.ETIMEDOUT
+    assert errno_of(calls(Operations(FailingVfs(Gone())))["getattr"]) == errno.ENOENT
+
+
+@pytest.mark.parametrize(
+    ("failure", "number"),
+    [
+        (OSError(errno.EMFILE, "too many"), errno.EMFILE),
+        (PermissionError(errno.EPERM, "no"), errno.EPERM),
+        (FileNotFoundError(errno.ENOENT, "key.pem"), errno.EIO),
+        (OSError("without a number"), errno.EIO),
+        (OSError(0, "zero"), errno.EIO),
+        (OSError(-5, "negative"), errno.EIO),
+        (TimeoutError(), errno.EIO),
+        (ZeroDivisionError(), errno.EIO),
+        (MemoryError(), errno.EIO),
+        (SystemExit(1), errno.EIO),
+        (KeyboardInterrupt(), errno.EIO),
+    ],
+)
+def test_every_callback_maps_whatever_else_is_raised(failure: BaseException, number: int) -> None:
+    for name, call in calls(Operations(FailingVfs(failure))).items():
+        assert errno_of(call) == number, name
+
+
+def test_a_listing_that_breaks_off_is_no_shorter_listing() -> None:
+    operations = Operations(BreakingVfs(errors.Unreachable("down")))
+    assert errno_of(lambda: operations.readdir("/", 0)) == errno.EIO
+
+
+def test_every_change_is_refused() -> None:
+    for name, call in changes(working()[0]).items():
+        assert errno_of(call) == errno.EROFS, name
+
+
+def test_no_callback_that_the_kernel_should_decide() -> None:
+    # fusepy and mfusepy register whatever is there.
+    operations = working()[0]
+    assert not [name for name in ("access", "bmap", "ioctl", "lock", "flag_nopath") if hasattr(operations, name)]
+    assert not callable(operations)
+    assert operations.use_ns
+
+
+def test_a_read_fills_the_buffer() -> None:
+    operations, library = working()
+    info = FileInfo()
+    assert operations.open(PATH, info) == 0
+    assert (info.fh > 0, info.direct_io, info.keep_cache) == (True, 0, 1)
+    buffer = bytearray(SIZE + 10)
+    assert operations.read(PATH, memoryview(buffer), 0, info.fh) == SIZE
+    assert buffer[:SIZE] == content_of(MEDIUM.sid, SIZE)
+    assert operations.read(PATH, memoryview(buffer), SIZE, info.fh) == 0
+    assert operations.getattr(PATH, info) == operations.getattr(PATH)
+    assert operations.flush(PATH, info) == operations.fsync(PATH, 0, info) == operations.release(PATH, info) == 0
+    assert library.open_now == 0
+
+
+def test_virtual_files_pass_the_page_cache_by() -> None:
+    info = FileInfo()
+    working()[0].open("/.twfs/status", info)
+    assert (info.direct_io, info.keep_cache) == (1, 0)
+
+
+def test_stat_and_statvfs_fields() -> None:
+    operations = working()[0]
+    found = operations.getattr(PATH)
+    moment = MEDIUM.changed_at * 10**9
+    assert {found["st_atime"], found["st_mtime"], found["st_ctime"]} == {moment}
+    assert (found["st_size"], found["st_blocks"], found["st_uid"], found["st_gid"]) == (SIZE, 2, 1, 2)
+    assert operations.statfs("/")["f_files"] == 1
+
+
+def test_a_listing_has_types_and_inodes() -> None:
+    name, fields, offset = list(working()[0].readdir("/recordings", 0))[-1]
+    assert (name, offset) == (MEDIUM.file_name, 0)
+    assert set(fields) == {"st_mode", "st_ino"}
+
+
+# The log
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO]
+
+
+def test_a_failing_read_is_one_line_until_it_ends(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "twfs")
+    operations, library = working(errors.MediaDamaged(f"{MEDIUM.sid}: the padding\nis wrong"))
+    info = FileInfo()
+    operations.open(PATH, info)
+
+    def read() -> int:
+        return operations.read(PATH, memoryview(bytearray(5)), 0, info.fh)
+
+    for _ in range(3):
+        assert errno_of(read) == errno.EIO
+    assert lines(caplog) == [f"{PATH}: read failed (Input/output error): {MEDIUM.sid}: the padding is wrong"]
+    library.read_failure = None
+    assert [read(), read()] == [5, 5]
+    assert len(lines(caplog)) == 2
+    library.read_failure = errors.Unreachable("down")
+    assert errno_of(read) == errno.EIO
+    assert "down" in lines(caplog)[-1]
+    assert len(lines(caplog)) == 3
+
+
+@pytest.mark.parametrize("error", [errors.NoSuchName, errors.NoSuchAttribute, errors.ReadOnly, errors.NotADirectory])
+def test_wrong_questions_are_not_logged(error: type[Exception], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "twfs")
+    assert errno_of(lambda: Operations(FailingVfs(error())).getattr(PATH))
+    assert lines(caplog) == []
+
+
+def test_an_unknown_failure_keeps_its_text_for_the_debug_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "twfs")
+    assert errno_of(lambda: Operations(FailingVfs(LookupError("?X-Amz-Signature=secret"))).getattr(PATH))
+    assert lines(caplog) == [f"{PATH}: getattr failed (Input/output error): LookupError"]
+    (debug,) = [record for record in caplog.records if record.levelno == logging.DEBUG]
+    assert debug.exc_info
