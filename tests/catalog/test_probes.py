@@ -1,0 +1,390 @@
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, facts_of
+from twfs.catalog.known import ABSENT_SECONDS, ProbeBook
+from twfs.catalog.probes import FIRST_DELAY, IDLE_SECONDS, LONGEST_PAUSE, PROBE_SECONDS, WORKERS, Prober
+from twfs.catalog.store import Store
+from twfs.clock import Deadline, SystemClock
+from twfs.errors import (
+    CredentialsRefused,
+    DeadlineExceeded,
+    MediaDamaged,
+    NoSuchName,
+    NotFound,
+    TwfsError,
+    Unreachable,
+)
+from twfs.probe import MediaInfo, MediaState
+from twfs.resources import Kind, parse_medium
+
+
+class Bench:
+    """A prober over a fake account, without any thread of its own."""
+
+    def __init__(self, path: Path | None = None, count: int = 0) -> None:
+        self.twilio = FakeTwilio()
+        self.clock = FakeClock()
+        self.interpreter = FakeInterpreter()
+        self.doubtful: list[str] = []
+        self.path = path
+        self.sids = [self.twilio.add(Kind.RECORDING, number) for number in range(count)]
+        self.remount()
+
+    def remount(self) -> None:
+        self.store = Store(self.path)
+        self.book = ProbeBook(self.store, self.interpreter, self.clock)
+        self.book.load()
+        self.prober = Prober(self.twilio, self.interpreter, self.book, self.clock, self.doubtful.append)
+        self.update()
+
+    def update(self) -> None:
+        self.prober.update({sid: parse_medium(Kind.RECORDING, self.twilio.records[sid]) for sid in self.sids})
+
+    def info(self, sid: str) -> MediaInfo:
+        return self.prober.info(sid, Deadline(self.clock, 30))
+
+    @property
+    def probes(self) -> int:
+        return self.twilio.requests["probe"]
+
+    def run(self, seconds: float) -> None:
+        """Background work as one thread would do it for `seconds`."""
+        end = self.clock.now + seconds
+        while self.clock.now <= end:
+            pause = self.prober.step()
+            if pause > end - self.clock.now:
+                return
+            self.clock.advance(max(pause, 0.01))
+
+    def close(self) -> None:
+        self.prober.stop()
+        self.store.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    bench = Bench(count=5)
+    yield bench
+    bench.close()
+
+
+def test_readable_is_asked_once_and_known_for_good(bench: Bench) -> None:
+    sid = bench.sids[0]
+    first = bench.info(sid)
+    assert (first.state, first.plain_size, first.facts) == (MediaState.READABLE, 993, facts_of(sid))
+    bench.clock.advance(1e9)
+    assert bench.info(sid) == bench.book.known(sid) == first
+    assert bench.probes == 1
+    assert bench.interpreter.calls == 1
+
+
+def test_the_background_goes_in_listing_order(bench: Bench) -> None:
+    bench.run(1)
+    assert bench.twilio.inspected == bench.sids
+    assert bench.prober.step() == IDLE_SECONDS
+
+
+def test_what_is_asked_for_comes_first_and_only_once(bench: Bench) -> None:
+    bench.info(bench.sids[3])
+    bench.run(1)
+    assert bench.twilio.inspected == [bench.sids[3], *bench.sids[:3], bench.sids[4]]
+
+
+def test_ten_threads_one_probe(bench: Bench) -> None:
+    bench.twilio.gate = threading.Event()
+    barrier = threading.Barrier(11)
+
+    def ask() -> MediaInfo:
+        barrier.wait()
+        return bench.info(bench.sids[0])
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = [pool.submit(ask) for _ in range(10)]
+        barrier.wait()
+        bench.twilio.gate.set()
+        assert {answer.result().plain_size for answer in answers} == {993}
+    assert bench.probes == 1
+
+
+def test_a_failure_goes_to_all_who_wait_and_is_not_remembered(bench: Bench) -> None:
+    sid = bench.sids[0]
+    bench.twilio.gate = threading.Event()
+    bench.twilio.fail_probe[sid] = Unreachable("down")
+    entered = threading.Semaphore(0)
+
+    def ask() -> TwfsError | MediaInfo:
+        entered.release()
+        try:
+            return bench.info(sid)
+        except TwfsError as error:
+            return error
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = [pool.submit(ask) for _ in range(10)]
+        for _ in answers:
+            entered.acquire()
+        bench.twilio.gate.set()
+        assert {str(answer.result()) for answer in answers} == {"down"}
+    del bench.twilio.fail_probe[sid]
+    assert bench.info(sid).state is MediaState.READABLE
+
+
+def test_who_waits_gives_up_at_its_own_deadline(bench: Bench) -> None:
+    sid = bench.sids[0]
+    bench.twilio.gate = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(bench.info, sid)
+        while bench.probes == 0:
+            threading.Event().wait(0.001)
+        with pytest.raises(DeadlineExceeded):
+            bench.prober.info(sid, Deadline(SystemClock(), 0.02))
+        bench.twilio.gate.set()
+        assert leader.result().state is MediaState.READABLE
+    assert bench.probes == 1
+
+
+def test_who_waits_tries_itself_when_only_the_others_time_was_up(bench: Bench) -> None:
+    sid = bench.sids[0]
+    bench.twilio.gate = threading.Event()
+    bench.twilio.fail_probe[sid] = DeadlineExceeded("the first one's time is up")
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(bench.info, sid)
+        while bench.probes == 0:
+            threading.Event().wait(0.001)
+        second = pool.submit(bench.info, sid)
+        while bench.prober._flights[sid]._condition._waiters == 0:  # type: ignore[attr-defined]
+            threading.Event().wait(0.001)
+        bench.twilio.gate.set()
+        with pytest.raises(DeadlineExceeded):
+            first.result()
+        # The second one flew its own probe, which meets the same fake failure.
+        with pytest.raises(DeadlineExceeded):
+            second.result()
+    assert bench.probes == 2
+
+
+def test_an_unforeseen_error_reaches_all_and_blocks_nobody(bench: Bench) -> None:
+    sid = bench.sids[0]
+    bench.twilio.fail_probe[sid] = ZeroDivisionError("bug")  # type: ignore[assignment]
+    with pytest.raises(ZeroDivisionError):
+        bench.info(sid)
+    del bench.twilio.fail_probe[sid]
+    assert bench.info(sid).state is MediaState.READABLE
+
+
+def test_absent_is_believed_for_a_minute_only(bench: Bench) -> None:
+    sid = bench.sids[0]
+    kept = bench.twilio.objects.pop(sid)
+    assert bench.info(sid) == MediaInfo(MediaState.ABSENT, 0)
+    bench.clock.advance(ABSENT_SECONDS - 1)
+    assert bench.info(sid).state is MediaState.ABSENT
+    assert bench.probes == 1
+    assert bench.doubtful == [sid]
+    bench.clock.advance(1)
+    assert bench.book.known(sid) is None
+    assert bench.info(sid).state is MediaState.ABSENT
+    assert bench.probes == 2
+    assert bench.doubtful == [sid]
+    bench.twilio.objects[sid] = kept
+    bench.clock.advance(ABSENT_SECONDS)
+    assert bench.info(sid).state is MediaState.READABLE
+
+
+def test_media_that_follow_their_resource_are_found_in_the_background(bench: Bench) -> None:
+    sid = bench.sids[2]
+    kept = bench.twilio.objects.pop(sid)
+    bench.run(1)
+    bench.twilio.objects[sid] = kept
+    bench.run(4 * FIRST_DELAY)
+    known = bench.book.known(sid)
+    assert known is not None
+    assert known.state is MediaState.READABLE
+    assert bench.probes == 6
+
+
+def test_a_muted_track_costs_a_few_probes_a_day(bench: Bench) -> None:
+    del bench.twilio.objects[bench.sids[0]]
+    for _ in range(24):
+        bench.run(3600)
+        bench.update()
+    assert bench.probes <= 5 + 24 + 8
+
+
+@pytest.mark.parametrize("trouble", [MediaDamaged("nonsense"), NotFound("404 of S3")])
+def test_one_mediums_trouble_does_not_disturb_the_others(bench: Bench, trouble: TwfsError) -> None:
+    bad = bench.sids[1]
+    bench.twilio.fail_probe[bad] = trouble
+    bench.run(1)
+    assert bench.twilio.inspected == bench.sids
+    assert [sid for sid in bench.sids if bench.book.known(sid) is None] == [bad]
+    bench.run(24 * 3600)
+    assert 20 <= bench.probes <= 5 + 24 + 8
+    with pytest.raises(type(trouble)):
+        bench.info(bad)
+    del bench.twilio.fail_probe[bad]
+    bench.run(3700)
+    assert bench.book.known(bad) is not None
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("down"), CredentialsRefused("401"), DeadlineExceeded("slow")])
+def test_an_outage_costs_a_few_requests_and_ends_by_itself(trouble: TwfsError) -> None:
+    bench = Bench(count=1000)
+    bench.twilio.probe_down = trouble
+    bench.run(3600)
+    assert bench.probes <= 3600 / LONGEST_PAUSE + 10
+    assert bench.prober.last_error == str(trouble)
+    bench.twilio.probe_down = None
+    bench.run(2 * 3600)
+    assert bench.book.states(bench.sids)["readable"] == 1000
+    assert bench.prober.last_error is None
+    bench.close()
+
+
+def test_workers_that_fail_together_lengthen_the_pause_once(bench: Bench) -> None:
+    bench.twilio.probe_down = Unreachable("down")
+    began = bench.clock.monotonic()
+    bench.clock.advance(1)
+    for _ in range(WORKERS):
+        bench.prober._pause_all(began + 0.5, Unreachable("down"))
+    assert bench.prober._pause_end - bench.clock.monotonic() == 2.0
+
+
+def test_a_success_on_demand_ends_the_pause(bench: Bench) -> None:
+    bench.twilio.probe_down = Unreachable("down")
+    bench.prober.step()
+    assert bench.prober.step() > 0
+    bench.twilio.probe_down = None
+    bench.info(bench.sids[4])
+    assert bench.prober.step() == 0
+    assert bench.probes == 3
+
+
+def test_an_impossible_size_is_refused(bench: Bench) -> None:
+    sid = bench.sids[0]
+    bench.twilio.objects[sid] = replace(facts_of(sid), stored_size=2**63)
+    with pytest.raises(MediaDamaged, match="claims a size"):
+        bench.info(sid)
+
+
+def test_what_is_gone_is_no_name(bench: Bench) -> None:
+    gone = bench.sids.pop(0)
+    bench.update()
+    with pytest.raises(NoSuchName):
+        bench.info(gone)
+    bench.run(1)
+    assert gone not in bench.twilio.inspected
+
+
+def test_locked_media_are_interpreted_again_at_each_start_without_a_request(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "a.sqlite3", count=3)
+    bench.interpreter.fits_all = False
+    bench.interpreter.keys = {facts_of(bench.sids[0]).etag}
+    bench.run(1)
+    assert bench.book.states(bench.sids)["locked"] == 2
+    bench.close()
+
+    bench.interpreter.calls = 0
+    bench.interpreter.keys.add(facts_of(bench.sids[1]).etag)
+    bench.remount()
+    assert bench.book.states(bench.sids) == {"readable": 1, "absent": 0, "locked": 0, "damaged": 0, "unknown": 2}
+    bench.run(1)
+    assert bench.book.states(bench.sids) == {"readable": 2, "absent": 0, "locked": 1, "damaged": 0, "unknown": 0}
+    assert bench.interpreter.calls == 2
+    assert bench.probes == 3
+    bench.run(1e6)
+    assert bench.interpreter.calls == 2
+    bench.close()
+
+    bench.remount()
+    assert bench.book.states(bench.sids)["readable"] == 2
+    bench.close()
+
+
+def test_known_proves_a_locked_medium_before_it_is_believed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "a.sqlite3", count=1)
+    bench.interpreter.fits_all = False
+    assert bench.info(bench.sids[0]).state is MediaState.LOCKED
+    bench.close()
+    bench.interpreter.fits_all = True
+    bench.remount()
+    known = bench.book.known(bench.sids[0])
+    assert known is not None
+    assert known.state is MediaState.READABLE
+    assert bench.probes == 1
+    bench.close()
+
+
+def test_locked_media_are_proven_while_the_network_is_down(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "a.sqlite3", count=4)
+    bench.interpreter.fits_all = False
+    bench.info(bench.sids[2])
+    bench.close()
+    bench.interpreter.fits_all = True
+    bench.remount()
+    bench.twilio.probe_down = Unreachable("down")
+    bench.run(1)
+    assert bench.book.states(bench.sids)["readable"] == 1
+    bench.close()
+
+
+def test_a_damaged_row_is_probed_again(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "a.sqlite3", count=2)
+    before = bench.info(bench.sids[0])
+    connection = bench.store._connection
+    assert connection is not None
+    connection.execute("UPDATE probes SET plain_size = 1")
+    assert bench.book.known(bench.sids[0]) is None
+    assert bench.info(bench.sids[0]) == before
+    assert bench.probes == 2
+    bench.close()
+
+
+def test_doubt_replaces_what_is_known_only_by_another_answer(bench: Bench) -> None:
+    sid = bench.sids[0]
+    before = bench.info(sid)
+    bench.run(1)
+
+    bench.prober.doubt(sid)
+    bench.run(1)
+    assert (bench.info(sid), bench.prober.contradictions, bench.probes) == (before, 0, 6)
+
+    bench.twilio.fail_probe[sid] = Unreachable("down")
+    bench.prober.doubt(sid)
+    bench.run(1)
+    assert bench.info(sid) == before
+    del bench.twilio.fail_probe[sid]
+
+    kept = bench.twilio.objects.pop(sid)
+    bench.clock.advance(LONGEST_PAUSE)
+    bench.prober.doubt(sid)
+    bench.run(1)
+    assert bench.info(sid) == before, "a file never becomes empty because its media is not there for a moment"
+
+    bench.twilio.objects[sid] = replace(kept, stored_size=5000, etag='"other"')
+    bench.prober.doubt(sid)
+    bench.run(1)
+    assert (bench.info(sid).plain_size, bench.prober.contradictions) == (4993, 1)
+
+
+def test_doubt_of_what_was_never_probed_is_nothing(bench: Bench) -> None:
+    bench.prober.doubt(bench.sids[0])
+    bench.run(1)
+    assert bench.probes == 5
+
+
+def test_workers_probe_all_and_end(bench: Bench) -> None:
+    before = set(threading.enumerate())
+    bench.prober.start()
+    deadline = Deadline(SystemClock(), PROBE_SECONDS)
+    while bench.book.states(bench.sids)["readable"] < 5:
+        deadline.remaining()
+        threading.Event().wait(0.002)
+    bench.prober.stop()
+    assert set(threading.enumerate()) == before
+    assert bench.probes == 5

@@ -1,0 +1,370 @@
+import json
+import logging
+import os
+import sqlite3
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.catalog.fakes import START, facts_of, record_of, sid_of
+from twfs.catalog.store import APPLICATION_ID, Resource, Store
+from twfs.errors import Unreachable
+from twfs.probe import MediaInfo, MediaState, ObjectFacts
+from twfs.resources import Kind, Medium, parse_medium
+
+
+def resource(number: int, status: str = "completed", kind: Kind = Kind.RECORDING) -> Resource:
+    record = record_of(kind, number, status)
+    return parse_medium(kind, record), json.dumps(record)
+
+
+def readable(sid: str, size: int = 1000) -> MediaInfo:
+    facts = facts_of(sid, size)
+    return MediaInfo(MediaState.READABLE, size - 7, True, facts.etag, "", facts)
+
+
+def locked(sid: str, size: int = 1000) -> MediaInfo:
+    facts = facts_of(sid, size)
+    return MediaInfo(MediaState.LOCKED, size, True, facts.etag, "no key fits", facts)
+
+
+@contextmanager
+def opened(path: Path | None) -> Iterator[Store]:
+    store = Store(path)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def filled(path: Path, count: int = 40) -> tuple[list[Medium], dict[str, MediaInfo]]:
+    """A closed state file with `count` resources and probes."""
+    resources = [resource(number) for number in range(count)]
+    infos = {medium.sid: readable(medium.sid) for medium, _ in resources}
+    with opened(path) as store:
+        store.save(resources, listed_at=float(START))
+        for sid, info in infos.items():
+            store.save_probe(sid, info)
+    return [medium for medium, _ in resources], infos
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_a_round_trip_keeps_order_and_everything(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "a.sqlite3"
+    media, infos = filled(path)
+    with opened(path) as store:
+        remembered = store.load()
+        assert remembered is not None
+        assert remembered.media == media
+        assert remembered.listed_at == START
+        assert {sid: store.probe(sid) for sid in infos} == infos
+        assert store.probed() == {sid: (info.state, info.plain_size) for sid, info in infos.items()}
+
+
+def test_folder_and_files_are_private(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "a.sqlite3"
+    before = os.umask(0)
+    try:
+        with opened(path) as store:
+            store.save([resource(1)], listed_at=1.0)
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+            assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
+    finally:
+        os.umask(before)
+
+
+def test_a_file_that_others_can_read_is_made_private(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    filled(path)
+    path.chmod(0o644)
+    with opened(path) as store:
+        assert store.load() is not None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_without_a_complete_listing_nothing_is_loaded(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.sqlite3") as store:
+        store.save([resource(1)])
+        assert store.load() is None
+        store.save([], listed_at=5.0)
+        remembered = store.load()
+        assert remembered is not None
+        assert len(remembered.media) == 1
+
+
+def test_an_empty_account_is_a_complete_listing(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.sqlite3") as store:
+        store.save([], listed_at=5.0)
+        remembered = store.load()
+        assert remembered is not None
+        assert remembered.media == []
+
+
+def test_what_is_gone_is_forgotten_with_its_probe(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    media, infos = filled(path, 3)
+    with opened(path) as store:
+        store.save([], [media[1].sid])
+        remembered = store.load()
+        assert remembered is not None
+        assert remembered.media == [media[0], media[2]]
+        assert store.probe(media[1].sid) is None
+        assert store.probe(media[2].sid) == infos[media[2].sid]
+
+
+def test_readable_is_never_replaced_by_less_for_the_same_object(tmp_path: Path) -> None:
+    sid = sid_of(Kind.RECORDING, 1)
+    with opened(tmp_path / "a.sqlite3") as store:
+        store.save_probe(sid, locked(sid))
+        assert store.probe(sid) == locked(sid)
+        store.save_probe(sid, readable(sid))
+        store.save_probe(sid, locked(sid))
+        assert store.probe(sid) == readable(sid)
+        other = locked(sid_of(Kind.RECORDING, 2))
+        store.save_probe(sid, other)
+        assert store.probe(sid) == other
+
+
+@given(
+    size=st.integers(0, 2**63 - 1),
+    etag=st.text(st.characters(codec="latin-1"), max_size=40),
+    metadata=st.dictionaries(st.text(), st.text()),
+    tail=st.binary(max_size=32),
+    reason=st.text(st.characters(codec="utf-8")),
+    state=st.sampled_from([MediaState.READABLE, MediaState.LOCKED, MediaState.DAMAGED]),
+    encrypted=st.booleans(),
+)
+def test_any_probe_comes_back_equal(
+    *, size: int, etag: str, metadata: dict[str, str], tail: bytes, reason: str, state: MediaState, encrypted: bool
+) -> None:
+    info = MediaInfo(state, size, encrypted, etag, reason, ObjectFacts(size, etag, metadata, tail))
+    with opened(None) as store:
+        store.save_probe("RT", info)
+        assert store.probe("RT") == info
+
+
+def test_hostile_text_of_a_record_comes_back() -> None:
+    record = {**record_of(Kind.RECORDING, 1), "track_name": "\ud800\x00../\u202e'; DROP TABLE resources; --"}
+    medium = parse_medium(Kind.RECORDING, record)
+    with opened(None) as store:
+        store.save([(medium, json.dumps(record))], listed_at=1.0)
+        remembered = store.load()
+        assert remembered is not None
+        assert remembered.media == [medium]
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database at all" * 500, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_file_that_is_no_database(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.sqlite3"
+    path.write_bytes(content)
+    with opened(path) as store:
+        assert store.load() is None
+        assert store.is_lasting
+        store.save([resource(1)], listed_at=1.0)
+    with opened(path) as store:
+        assert store.load() is not None
+    assert len(warnings_in(caplog)) == (1 if content else 0)
+    assert not content or path.with_name("a.sqlite3.damaged").read_bytes() == content
+
+
+@pytest.mark.parametrize("keep", [600, 4096, 5000, 20000])
+def test_a_truncated_file_is_set_aside_with_one_warning(
+    tmp_path: Path, keep: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "a.sqlite3"
+    media, _ = filled(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with opened(path) as store:
+        assert store.load() is None
+        store.probed()
+        assert store.probe(media[0].sid) is None
+        store.save([resource(1)], listed_at=1.0)
+    assert len(warnings_in(caplog)) == 1
+    assert "set aside as a.sqlite3.damaged" in warnings_in(caplog)[0]
+
+
+def test_another_schema_version_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.sqlite3"
+    filled(path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with opened(path) as store:
+        assert store.load() is None
+    (warning,) = warnings_in(caplog)
+    assert "version 999" in warning
+
+
+def test_another_programs_database_is_left_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE precious (x)")
+    connection.execute("INSERT INTO precious VALUES (7)")
+    connection.commit()
+    connection.close()
+    content = path.read_bytes()
+    with opened(path) as store:
+        assert store.load() is None
+    assert path.with_name("a.sqlite3.damaged").read_bytes() == content
+    assert "another program's database" in warnings_in(caplog)[0]
+
+
+def test_our_file_without_our_tables(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    with opened(path) as store:
+        assert store.load() is None
+        store.save([resource(1)], listed_at=1.0)
+        assert store.load() is not None
+        assert store.is_lasting
+
+
+@pytest.fixture(scope="module")
+def intact(tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, list[Medium], dict[str, MediaInfo]]:
+    path = tmp_path_factory.mktemp("intact") / "a.sqlite3"
+    media, infos = filled(path, 12)
+    return path.read_bytes(), media, infos
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), flips=st.integers(1, 4))
+def test_a_flipped_bit_is_never_believed(
+    intact: tuple[bytes, list[Medium], dict[str, MediaInfo]], tmp_path: Path, seed: int, flips: int
+) -> None:
+    """Whatever comes back is the truth or nothing."""
+    content, media, infos = intact
+    damaged = bytearray(content)
+    random = Random(seed)
+    for _ in range(flips):
+        damaged[random.randrange(len(damaged))] ^= 1 << random.randrange(8)
+    path = tmp_path / "a.sqlite3"
+    for stale in tmp_path.iterdir():
+        stale.unlink()
+    path.write_bytes(damaged)
+    with opened(path) as store:
+        remembered = store.load()
+        # The order of rows is not the truth's; which there are, and what they say, is.
+        assert remembered is None or {m.sid: m for m in remembered.media} == {m.sid: m for m in media}
+        store.probed()
+        for sid, info in infos.items():
+            assert store.probe(sid) in (None, info)
+        store.save([resource(99)], listed_at=2.0)
+        assert store.load() is not None
+
+
+def test_a_row_that_was_lost_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    filled(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("DELETE FROM resources WHERE rowid = 7")
+    connection.close()
+    with opened(path) as store:
+        assert store.load() is None
+
+
+def test_no_folder_can_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A path under a file: refused even for root."""
+    (tmp_path / "file").write_text("")
+    with opened(tmp_path / "file" / "state" / "a.sqlite3") as store:
+        assert store.load() is None
+        store.save([resource(1)], listed_at=1.0)
+        sid = sid_of(Kind.RECORDING, 1)
+        store.save_probe(sid, readable(sid))
+        store.release()
+        assert store.load() is not None
+        assert store.probe(sid) == readable(sid)
+        assert not store.is_lasting
+    (warning,) = warnings_in(caplog)
+    assert "kept in memory" in warning
+
+
+def test_a_symbolic_link_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    target = tmp_path / "target"
+    (tmp_path / "a.sqlite3").symlink_to(target)
+    with opened(tmp_path / "a.sqlite3") as store:
+        store.save([resource(1)], listed_at=1.0)
+        assert not store.is_lasting
+    assert not target.exists()
+    assert len(warnings_in(caplog)) == 1
+
+
+def test_a_full_disk_takes_what_is_known_along_into_memory(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.sqlite3"
+    media, infos = filled(path, 5)
+    with opened(path) as store:
+        remembered = store.load()
+        assert remembered is not None
+        assert store._connection is not None
+        # The file may not grow: SQLite then says "database or disk is full", as on a full disk.
+        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        many = [resource(number) for number in range(100, 400)]
+        store.save(many, listed_at=9.0)
+        assert not store.is_lasting
+        after = store.load()
+        assert after is not None
+        assert after.media == [*media, *(medium for medium, _ in many)]
+        assert {sid: store.probe(sid) for sid in infos} == infos
+    (warning,) = warnings_in(caplog)
+    assert "full" in warning
+    with opened(path) as store:
+        untouched = store.load()
+        assert untouched is not None
+        assert untouched.media == media
+
+
+def test_two_mounts_share_one_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.sqlite3"
+    sids = [[sid_of(Kind.RECORDING, 1000 * mount + number) for number in range(50)] for mount in range(4)]
+    barrier = threading.Barrier(4)
+
+    def mount(own: list[str]) -> None:
+        with opened(path) as store:
+            barrier.wait()
+            for sid in own:
+                store.save_probe(sid, readable(sid))
+                assert store.probe(sid) == readable(sid)
+
+    threads = [threading.Thread(target=mount, args=(own,)) for own in sids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with opened(path) as store:
+        assert len(store.probed()) == 200
+    assert warnings_in(caplog) == []
+
+
+def test_after_release_the_file_is_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    with opened(path) as store:
+        store.save([resource(1)], listed_at=1.0)
+        store.release()
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["a.sqlite3"]
+        assert store.load() is not None
+
+
+def test_a_closed_store_says_so(tmp_path: Path) -> None:
+    store = Store(tmp_path / "a.sqlite3")
+    store.close()
+    with pytest.raises(Unreachable, match="stopping"):
+        store.load()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_plaintext_key_is_needed_to_save() -> None:
+    with opened(None) as store, pytest.raises(ValueError, match="without facts"):
+        store.save_probe("RT", MediaInfo(MediaState.ABSENT, 0))
