@@ -36,7 +36,20 @@ def check(header: str, size: int, indexes: list[int], *, ignored: bool = False) 
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,4-5", "items=0-1", "bytes=5-4", "0-1"]
+    "header",
+    [
+        None,
+        "",
+        "bytes",
+        "bytes=",
+        "bytes=-",
+        "bytes=a-b",
+        "bytes=0-1,4-5",
+        "items=0-1",
+        "bytes=5-4",
+        "0-1",
+        "bytes=0-" + "9" * 5000,
+    ],
 )
 def test_what_is_no_single_range_is_ignored(header: str | None) -> None:
     assert parse_range(header, 10) is None

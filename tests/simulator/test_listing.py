@@ -71,7 +71,17 @@ def test_the_page_size_is_50_by_default() -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["PageSize=0", "PageSize=101", "PageSize=-1", "PageSize=x", "PageSize=", "Page=x", "PageToken=PAnone"]
+    "query",
+    [
+        "PageSize=0",
+        "PageSize=101",
+        "PageSize=-1",
+        "PageSize=x",
+        "PageSize=",
+        "Page=x",
+        "PageToken=PAnone",
+        "PageSize=" + "9" * 5000,
+    ],
 )
 def test_what_pages_are_not(query: str) -> None:
     with pytest.raises(BadParameter):

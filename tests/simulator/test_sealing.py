@@ -1,4 +1,5 @@
 import base64
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def test_the_length_header_can_be_left_out_and_the_iv_given(private_key: rsa.RSA
     assert base64.b64decode(stored.metadata["x-amz-iv"]) == bytes(16)
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
 def test_the_recipe_of_wget_base64_and_openssl_opens_it(private_key: rsa.RSAPrivateKey, tmp_path: Path) -> None:
     plain = b"one hundred and some bytes of a recording " * 3
     stored = seal(plain, private_key.public_key())

@@ -62,6 +62,13 @@ def test_a_taken_port_is_an_error_and_no_thread() -> None:
         assert threading.active_count() == before
 
 
+def test_a_number_that_is_no_port_is_an_error_and_no_thread() -> None:
+    before = threading.active_count()
+    with pytest.raises(OverflowError):
+        Simulator(SimulatedAccount(), port=70_000).start()
+    assert threading.active_count() == before
+
+
 def test_it_counts_requests_and_bytes(client: Client, url: str) -> None:
     client.simulator.clear_requests()
     client.get(LISTS)

@@ -4,7 +4,7 @@ import re
 
 from twfs.ranges import ByteRange
 
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=([0-9]{0,19})-([0-9]{0,19})")
 
 
 class Unsatisfiable(ValueError):

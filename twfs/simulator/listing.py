@@ -1,5 +1,6 @@
 """Filters and paging of the API's lists. Pure: from a whole list and a query to one page."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ _STATUSES = {
     Kind.COMPOSITION: ("enqueued", "processing", "completed", "deleted", "failed"),
 }
 _MEDIA_TYPES = ("audio", "video", "data")
+_DIGITS = re.compile(r"[0-9]{1,18}")
+_LAST_PAGE = 10**9
 _PAGING = ("PageSize", "Page", "PageToken")
 
 
@@ -87,8 +90,8 @@ class Listing(Generic[Item]):
             BadParameter: a page size outside 1..`largest_page`, or an unknown token.
         """
         given = dict(query)
-        size = _page_size(given.get("PageSize", "50"), self.largest_page)
-        number = _whole("Page", given.get("Page", "0"))
+        size = whole("PageSize", given.get("PageSize", "50"), 1, self.largest_page)
+        number = whole("Page", given.get("Page", "0"), 0, _LAST_PAGE)
         token = given.get("PageToken", "")
         shown, has_previous, has_next = self._backward(token, size) if token[:2] == "PB" else self._forward(token, size)
         filters = [(name, value) for name, value in query if name not in _PAGING]
@@ -128,16 +131,14 @@ class Listing(Generic[Item]):
         return index
 
 
-def _page_size(text: str, largest: int) -> int:
-    size = _whole("PageSize", text)
-    if not 1 <= size <= largest:
-        raise BadParameter(f"PageSize must be between 1 and {largest}")
-    return size
+def whole(name: str, text: str, low: int, high: int) -> int:
+    """The whole number in `[low, high]` that a parameter holds.
 
-
-def _whole(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise BadParameter(f"{name} must be a whole number")
+    Raises:
+        BadParameter: it holds none.
+    """
+    if not (_DIGITS.fullmatch(text) and low <= int(text) <= high):
+        raise BadParameter(f"{name} must be between {low} and {high}")
     return int(text)
 
 

@@ -50,13 +50,14 @@ class Simulator:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
-        self._failure: OSError | None = None
+        self._failure: OSError | OverflowError | None = None
 
     def start(self) -> None:
         """Listen, and serve in a thread of its own.
 
         Raises:
             OSError: the port cannot be had.
+            OverflowError: it is no port's number.
         """
         ready = threading.Event()
         self._failure = None
@@ -124,7 +125,7 @@ class Simulator:
             self._service.listen_at(self.url)
             ready.set()
             await self._stopping.wait()
-        except OSError as failure:
+        except (OSError, OverflowError) as failure:
             self._failure = failure
         finally:
             await runner.cleanup()

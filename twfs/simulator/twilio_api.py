@@ -12,7 +12,7 @@ from uuid import uuid4
 from twfs.resources import Kind
 from twfs.simulator.account import PublicKey, SimulatedAccount, SimulatedMedium, index_of, new_sid
 from twfs.simulator.exchange import Answer, Request
-from twfs.simulator.listing import BadParameter, Listing, media_filter
+from twfs.simulator.listing import BadParameter, Listing, media_filter, whole
 from twfs.simulator.records import (
     COLLECTION,
     SETTINGS,
@@ -187,7 +187,7 @@ class TwilioApi:
 
     def _media(self, request: Request, match: re.Match[str]) -> Answer:
         medium = self._medium(match)
-        ttl = _ttl(request.parameters.get("Ttl", str(_TTL)))
+        ttl = whole("Ttl", request.parameters.get("Ttl", str(_TTL)), 1, _LONGEST_TTL)
         disposition = request.parameters.get("ContentDisposition")
         if disposition not in (None, "attachment", "inline"):
             raise BadParameter("ContentDisposition must be attachment or inline")
@@ -282,12 +282,6 @@ def _json(status: int, body: Json | None) -> Answer:
 
 def _absent(request: Request) -> Answer:
     return error(404, 20404, f"The requested resource {request.path} was not found")
-
-
-def _ttl(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _LONGEST_TTL):
-        raise BadParameter(f"Ttl must be between 1 and {_LONGEST_TTL}")
-    return int(text)
 
 
 def _switch(name: str, text: str) -> bool:
