@@ -1,0 +1,367 @@
+import logging
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.catalog.fakes import START, facts_of, room_of, sid_of
+from tests.catalog.test_catalog import House
+from twfs.catalog.catalog import Catalog
+from twfs.catalog.options import CatalogSettings
+from twfs.catalog.refresh import (
+    BACKLOG_SECONDS,
+    DOUBT_SECONDS,
+    FETCH_LIMIT,
+    FULL_PASS_SECONDS,
+    FULL_RETRY_SECONDS,
+    OVERLAP,
+    Refresher,
+)
+from twfs.clock import Deadline, SystemClock
+from twfs.errors import CredentialsRefused, TwfsError, Unreachable
+from twfs.resources import Kind, ListFilter
+
+
+def refresher_of(catalog: Catalog) -> Refresher:
+    return catalog._refresher
+
+
+def let_pass(house: House, seconds: float) -> None:
+    """Background refreshing as its thread would do it for `seconds`."""
+    end = house.clock.now + seconds
+    while house.clock.now <= end:
+        pause = refresher_of(house.catalog).step()
+        if pause > end - house.clock.now:
+            house.clock.advance(end - house.clock.now)
+            return
+        house.clock.advance(max(pause, 0.01))
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    for number in range(7):
+        house.twilio.add(Kind.RECORDING, number, created=START - 100_000 + number)
+    house.twilio.add(Kind.COMPOSITION, 1, created=START - 100_000)
+    house.catalog.first_listing()
+    house.twilio.requests.clear()
+    house.twilio.filters.clear()
+    return house
+
+
+def test_a_quiet_round_costs_one_request_per_kind(house: House) -> None:
+    version = house.catalog.version
+    house.twilio.page_size = 100
+    let_pass(house, 59)
+    assert not house.twilio.requests
+    let_pass(house, 1.5)
+    assert house.twilio.requests == {"recordings": 1, "compositions": 1}
+    newest = START - 100_000 + 6
+    assert (Kind.RECORDING, ListFilter(created_after=newest - OVERLAP)) in house.twilio.filters
+    assert house.catalog.version == version
+
+
+def test_new_media_appear_within_refresh_seconds(house: House) -> None:
+    sid = house.twilio.add(Kind.RECORDING, 50, created=house.clock.wall())
+    version = house.catalog.version
+    let_pass(house, 61)
+    assert sid in house.catalog.media()
+    assert house.catalog.version == version + 1
+
+
+def test_unsettled_media_are_asked_for_one_by_one_until_they_are_settled(house: House) -> None:
+    old = house.twilio.add(Kind.RECORDING, 50, "processing", created=house.clock.wall())
+    let_pass(house, 61)
+    newer = house.twilio.add(Kind.RECORDING, 51, created=house.clock.wall() + OVERLAP)
+    house.clock.advance(2 * OVERLAP)
+    let_pass(house, 61)
+    house.twilio.add(Kind.RECORDING, 52, created=house.clock.wall() + OVERLAP)
+    assert {old, newer} & set(house.catalog.media()) == {newer}
+    house.twilio.requests.clear()
+    let_pass(house, 61)
+    assert house.twilio.requests["fetch"] == 1
+    house.twilio.complete(old)
+    let_pass(house, 61)
+    assert old in house.catalog.media()
+    house.twilio.requests.clear()
+    let_pass(house, 61)
+    assert house.twilio.requests["fetch"] == 0
+
+
+def test_many_unsettled_media_take_turns() -> None:
+    house = House()
+    house.twilio.page_size = 1000
+    count = 2 * FETCH_LIMIT + 50
+    for number in range(count):
+        house.twilio.add(Kind.RECORDING, number, "processing", created=START - 1_000_000)
+    house.twilio.add(Kind.RECORDING, count, created=START)
+    house.catalog.first_listing()
+    for sid in house.twilio.records:
+        house.twilio.complete(sid)
+    shown = []
+    for _ in range(3):
+        let_pass(house, 61)
+        shown.append(len(house.catalog.media()))
+    assert shown == [FETCH_LIMIT + 1, 2 * FETCH_LIMIT + 1, count + 1]
+    assert house.twilio.requests["fetch"] == count
+
+
+def test_turns_are_fair_while_nothing_settles() -> None:
+    house = House()
+    house.twilio.page_size = 1000
+    for number in range(FETCH_LIMIT + 20):
+        house.twilio.add(Kind.COMPOSITION, number, "enqueued", created=START - 1_000_000)
+    house.twilio.add(Kind.COMPOSITION, 9999, created=START)
+    house.catalog.first_listing()
+    let_pass(house, 60 * 60)
+    turns = refresher_of(house.catalog)._turns.values()
+    assert max(turns) - min(turns) <= 1
+    house.catalog.stop()
+
+
+def test_deletions_are_found_by_the_full_pass(house: House) -> None:
+    gone = sid_of(Kind.RECORDING, 3)
+    kept = house.catalog.media()
+    house.catalog.info(gone, house.deadline())
+    house.twilio.delete(gone)
+    let_pass(house, FULL_PASS_SECONDS - 100)
+    assert gone in house.catalog.media()
+    let_pass(house, 200)
+    assert gone not in house.catalog.media()
+    assert len(house.catalog.media()) == 7
+    assert gone in kept, "what a reader holds does not change"
+    assert house.catalog.known_info(gone) is None
+
+
+def test_a_list_that_shifts_while_it_is_paged_makes_nothing_vanish(house: House) -> None:
+    """Twilio still has what one listing lacked: it stays, at the cost of one request."""
+    shifted = house.twilio.records.pop(sid_of(Kind.RECORDING, 2))
+    refresher = refresher_of(house.catalog)
+    outcomes = refresher._gather(full=True)
+    house.twilio.records[str(shifted["sid"])] = shifted
+    refresher._apply_listings(outcomes, full=True)
+    assert house.catalog.status()["in_doubt"] == 1
+    refresher._look_singly(())
+    assert house.twilio.requests["fetch"] == 1
+    assert len(house.catalog.media()) == 8
+    assert house.catalog.status()["in_doubt"] == 0
+
+
+def test_an_account_that_seems_empty_vanishes_only_by_name(house: House) -> None:
+    """An empty 200 answer to a listing is no proof of anything."""
+    kept, house.twilio.records = house.twilio.records, {}
+    refresher = refresher_of(house.catalog)
+    outcomes = refresher._gather(full=True)
+    house.twilio.records = kept
+    refresher._apply_listings(outcomes, full=True)
+    refresher._look_singly(())
+    assert len(house.catalog.media()) == 8
+
+
+def test_thousands_of_deletions_are_worked_off_within_the_quota() -> None:
+    house = House()
+    house.twilio.page_size = 100
+    sids = [house.twilio.add(Kind.RECORDING, number) for number in range(5 * FETCH_LIMIT)]
+    house.catalog.first_listing()
+    for sid in sids:
+        house.twilio.forget(sid)
+    house.catalog.refresh_now()
+    let_pass(house, 4 * BACKLOG_SECONDS + 1)
+    assert house.catalog.media() == {}
+    assert house.twilio.requests["fetch"] == 5 * FETCH_LIMIT
+
+
+@pytest.mark.parametrize("trouble", [Unreachable("down"), CredentialsRefused("refused")])
+@pytest.mark.parametrize("page", [0, 1])
+@pytest.mark.parametrize("full", [True, False])
+def test_a_failing_page_leaves_the_last_truth(
+    house: House, caplog: pytest.LogCaptureFixture, trouble: TwfsError, page: int, *, full: bool
+) -> None:
+    before = house.catalog.media()
+    success = house.catalog.status()["last_refresh"]
+    fresh = [house.twilio.add(Kind.RECORDING, number, created=house.clock.wall()) for number in range(100, 105)]
+    house.twilio.fail_page = {kind: (page if kind is Kind.RECORDING else 0, trouble) for kind in Kind}
+    for _ in range(3):
+        house.clock.advance(60)
+        refresher_of(house.catalog).round(full=full)
+    assert house.catalog.media() == before
+    assert house.catalog.status()["refresh_error"] == str(trouble)
+    assert house.catalog.status()["last_refresh"] == success
+    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 2, "once per list"
+    house.twilio.fail_page.clear()
+    refresher_of(house.catalog).round(full=full)
+    assert set(house.catalog.media()) == {*before, *fresh}
+    assert house.catalog.status()["refresh_error"] is None
+
+
+def test_one_list_failing_does_not_hold_up_the_other(house: House) -> None:
+    house.twilio.fail_page[Kind.RECORDING] = (0, Unreachable("down"))
+    sid = house.twilio.add(Kind.COMPOSITION, 50, created=house.clock.wall())
+    let_pass(house, 61)
+    assert sid in house.catalog.media()
+    assert len(house.catalog.media()) == 9
+
+
+def test_an_outage_during_single_looks_costs_one_request_a_round(house: House) -> None:
+    for number in range(4):
+        house.twilio.delete(sid_of(Kind.RECORDING, number))
+    house.twilio.fail_fetch = Unreachable("down")
+    house.catalog.refresh_now()
+    let_pass(house, 600)
+    assert house.twilio.requests["fetch"] <= 600 / 60 + 1
+    assert len(house.catalog.media()) == 8
+    house.twilio.fail_fetch = None
+    let_pass(house, 61)
+    assert len(house.catalog.media()) == 4
+
+
+def test_a_failed_full_pass_is_tried_again_before_six_hours(house: House) -> None:
+    house.twilio.fail_page[Kind.RECORDING] = (2, Unreachable("down"))
+    let_pass(house, FULL_PASS_SECONDS + 60)
+    house.twilio.fail_page.clear()
+    gone = sid_of(Kind.RECORDING, 3)
+    house.twilio.delete(gone)
+    let_pass(house, FULL_RETRY_SECONDS + 60)
+    assert gone not in house.catalog.media()
+
+
+def test_records_that_are_no_media_are_skipped_with_one_line(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.twilio.extra[Kind.RECORDING] = [None, 7, [], {"sid": "../../x"}, {"status": "completed"}]
+    for _ in range(2):
+        refresher_of(house.catalog).round(full=True)
+    assert len(house.catalog.media()) == 8
+    assert len([r for r in caplog.records if "skipped" in r.getMessage()]) == 1
+
+
+def test_the_same_medium_on_two_pages_is_one(house: House) -> None:
+    again = [house.twilio.records[sid_of(Kind.RECORDING, number)] for number in range(5)]
+    house.twilio.extra[Kind.RECORDING] = [*again]
+    refresher_of(house.catalog).round(full=True)
+    assert len(house.catalog.media()) == 8
+
+
+def test_a_date_in_the_future_does_not_hide_new_media(house: House) -> None:
+    house.twilio.add(Kind.RECORDING, 50, created=START + 1_000_000_000)
+    let_pass(house, 61)
+    sid = house.twilio.add(Kind.RECORDING, 51, created=house.clock.wall())
+    let_pass(house, 61)
+    assert sid in house.catalog.media()
+
+
+def test_the_selection_bounds_incremental_listings(tmp_path: Path) -> None:
+    house = House(settings=CatalogSettings(kind="recordings", since=START - 10, until=START + 10, room=room_of(1)))
+    house.twilio.add(Kind.RECORDING, 1, created=START)
+    house.catalog.first_listing()
+    let_pass(house, 61)
+    wanted = ListFilter(created_after=START - 10, created_before=START + 10, room_sid=room_of(1))
+    assert house.twilio.filters == [(Kind.RECORDING, wanted)] * 2
+
+
+def test_a_suspect_that_is_gone_vanishes_at_once(house: House) -> None:
+    gone = sid_of(Kind.RECORDING, 3)
+    house.twilio.forget(gone)
+    let_pass(house, 1)
+    house.catalog.suspect(gone)
+    let_pass(house, 1)
+    assert gone not in house.catalog.media()
+    assert house.twilio.requests == {"fetch": 1}
+
+
+def test_a_suspect_that_is_there_is_examined_again(house: House) -> None:
+    sid = sid_of(Kind.RECORDING, 3)
+    house.catalog.info(sid, house.deadline())
+    house.twilio.objects[sid] = facts_of(sid_of(Kind.RECORDING, 999), 5000)
+    version = house.catalog.version
+    house.catalog.suspect(sid)
+    let_pass(house, 1)
+    assert sid in house.catalog.media()
+    house.catalog._prober.step()
+    info = house.catalog.known_info(sid)
+    assert info is not None
+    assert info.plain_size == 4993
+    assert house.catalog.version == version + 1
+
+
+def test_a_reader_that_complains_all_the_time_costs_little(house: House) -> None:
+    sid = sid_of(Kind.RECORDING, 3)
+    for _ in range(300):
+        house.catalog.suspect(sid)
+        let_pass(house, 0.1)
+    assert house.twilio.requests["fetch"] <= 30 / DOUBT_SECONDS + 1
+    house.catalog.suspect("RTunknown")
+    assert house.catalog.status()["in_doubt"] <= 1
+
+
+def test_a_deleted_medium_that_was_never_probed_does_not_stay_as_an_empty_file(house: House) -> None:
+    gone = sid_of(Kind.RECORDING, 3)
+    house.twilio.delete(gone)
+    house.catalog.info(gone, house.deadline())
+    let_pass(house, 1)
+    assert gone not in house.catalog.media()
+
+
+def test_a_remount_asks_for_what_is_new_at_once_and_lists_all_after_six_hours(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    for number in range(7):
+        house.twilio.add(Kind.RECORDING, number, created=START - 100_000 + OVERLAP * number)
+    house.catalog.first_listing()
+    house.catalog.stop()
+    house.twilio.requests.clear()
+    house.clock.advance(3600)
+    assert house.remount().load()
+    let_pass(house, 1)
+    assert house.twilio.requests == {"recordings": 1, "compositions": 1}
+    house.catalog.stop()
+    house.clock.advance(5 * 3600)
+    house.twilio.requests.clear()
+    assert house.remount().load()
+    let_pass(house, 1)
+    assert house.twilio.requests == {"recordings": 3, "compositions": 1}
+    house.catalog.stop()
+
+
+def test_a_clock_that_jumped_back_leads_to_a_full_pass(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    house.twilio.add(Kind.RECORDING, 1)
+    house.catalog.first_listing()
+    house.catalog.stop()
+    house.clock.wall_now -= 86400
+    assert house.remount().load()
+    let_pass(house, 1)
+    assert house.twilio.filters[-1][1] == ListFilter()
+    house.catalog.stop()
+
+
+def test_what_a_refresh_learns_survives_a_remount(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    house.twilio.add(Kind.RECORDING, 1)
+    gone = house.twilio.add(Kind.RECORDING, 2)
+    house.catalog.first_listing()
+    house.twilio.add(Kind.RECORDING, 3)
+    house.twilio.delete(gone)
+    refresher_of(house.catalog).round(full=True)
+    media = house.catalog.media()
+    assert len(media) == 2
+    house.catalog.stop()
+    assert house.remount().load()
+    assert house.catalog.media() == media
+    house.catalog.stop()
+
+
+def test_refresh_now_wakes_the_thread(house: House) -> None:
+    house.catalog.start()
+    sid = house.twilio.add(Kind.RECORDING, 50, created=START - 90_000_000)
+    house.catalog.refresh_now()
+    deadline = Deadline(SystemClock(), 30)
+    while sid not in house.catalog.media():
+        deadline.remaining()
+        threading.Event().wait(0.002)
+    house.catalog.stop()
+
+
+def test_stop_ends_a_listing_after_its_page(house: House) -> None:
+    house.catalog.stop()
+    house.twilio.requests.clear()
+    refresher_of(house.catalog).round(full=True)
+    assert house.twilio.requests == {"recordings": 1, "compositions": 1}
+    assert len(house.catalog.media()) == 8
