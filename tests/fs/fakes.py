@@ -16,6 +16,9 @@ NOVEMBER_23 = 1_511_455_627
 """2017-11-23T16:47:07Z."""
 
 
+FIRST_ETAG = '"e1"'
+
+
 def sid_of(number: int, prefix: str = "RT") -> str:
     return f"{prefix}{number:032x}"
 
@@ -44,13 +47,13 @@ def composition(number: int, **fields: object) -> Medium:
 
 
 def readable(size: int, **fields: object) -> MediaInfo:
-    return MediaInfo(MediaState.READABLE, size, **({"encrypted": True, "etag": '"e1"'} | fields))  # type: ignore[arg-type]
+    return MediaInfo(MediaState.READABLE, size, **({"encrypted": True, "etag": FIRST_ETAG} | fields))  # type: ignore[arg-type]
 
 
 @lru_cache(maxsize=64)
-def content_of(sid: str, size: int) -> bytes:
+def content_of(sid: str, size: int, etag: str = FIRST_ETAG) -> bytes:
     """The plaintext of a medium: the same in every process."""
-    return random.Random(sid).randbytes(size)
+    return random.Random(sid + etag).randbytes(size)
 
 
 class ManualClock:
@@ -127,7 +130,7 @@ class FakeLibrary:
         with self._lock:
             self.open_now += 1
             self.opened += 1
-        return FakeMedium(self, medium.sid, info.plain_size)
+        return FakeMedium(self, medium.sid, info)
 
     def note_close(self) -> None:
         with self._lock:
@@ -137,10 +140,11 @@ class FakeLibrary:
 class FakeMedium:
     """One open medium. The last bytes come only after `stall` seconds of the clock."""
 
-    def __init__(self, library: FakeLibrary, sid: str, size: int) -> None:
+    def __init__(self, library: FakeLibrary, sid: str, info: MediaInfo) -> None:
         self._library = library
         self._sid = sid
-        self._size = size
+        self._size = info.plain_size
+        self._content = content_of(sid, info.plain_size, info.etag)
 
     def read_into(self, view: memoryview, plain_offset: int, deadline: Deadline) -> int:
         deadline.remaining()
@@ -149,7 +153,7 @@ class FakeMedium:
             raise self._library.read_failure
         if plain_offset + len(view) >= self._size and self._library.stall:
             deadline.sleep(self._library.stall)
-        part = content_of(self._sid, self._size)[plain_offset : plain_offset + len(view)]
+        part = self._content[plain_offset : plain_offset + len(view)]
         part = part[: len(part) - self._library.shortfall]
         view[: len(part)] = part
         return len(part)

@@ -59,20 +59,24 @@ def unmount(path: Path) -> None:
             subprocess.run(command, check=False, capture_output=True)
 
 
-def spawn(folder: Path, *arguments: str) -> tuple[Path, Path, Path, subprocess.Popen[bytes]]:
-    """Start `tests.fuse.served`; its mount point, ready file, log, and process."""
+def spawn(folder: Path, *arguments: str, without: str = "") -> tuple[Path, Path, Path, subprocess.Popen[bytes]]:
+    """Start `tests.fuse.served`, `without` a module; its mount point, ready file, log, and process."""
     mountpoint, ready, log_path = folder / "mount", folder / "ready", folder / "log"
     mountpoint.mkdir(exist_ok=True)
     command = [sys.executable, "-W", "error", "-m", "tests.fuse.served", str(mountpoint), "--ready", str(ready)]
+    environment = dict(os.environ)
+    if without:
+        (folder / f"{without}.py").write_text("raise ImportError('not installed')\n")
+        environment["PYTHONPATH"] = str(folder)
     with log_path.open("wb") as log_file:
-        process = subprocess.Popen([*command, *arguments], stdout=log_file, stderr=log_file, cwd=ROOT)
+        process = subprocess.Popen([*command, *arguments], stdout=log_file, stderr=log_file, cwd=ROOT, env=environment)
     return mountpoint, ready, log_path, process
 
 
 @contextlib.contextmanager
-def mounted(folder: Path, *arguments: str) -> Iterator[Mounted]:
+def mounted(folder: Path, *arguments: str, without: str = "") -> Iterator[Mounted]:
     """A mount of `tests.fuse.served`; unmounted at the end, when nothing of it may be left nor have gone wrong."""
-    mountpoint, ready, log_path, process = spawn(folder, *arguments)
+    mountpoint, ready, log_path, process = spawn(folder, *arguments, without=without)
     try:
         wait_until("the mount", lambda: is_mounted(mountpoint) and ready.exists(), process, log_path)
         yield Mounted(mountpoint, process, log_path, ready.read_text())

@@ -4,13 +4,15 @@
 """
 
 import argparse
+import itertools
 import logging
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from tests.fs.fakes import FakeCatalog, FakeLibrary, composition, readable, recording
-from twfs.clock import SystemClock
+from twfs.clock import Deadline, SystemClock
 from twfs.errors import Unreachable
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
@@ -50,15 +52,36 @@ def media() -> dict[Medium, MediaInfo]:
     }
 
 
-def _vfs(stall: float, timeout: float) -> Vfs:
+SECOND_ETAG = '"e2"'
+
+
+class ChangingCatalog(FakeCatalog):
+    """Every readable object is another one as soon as a file exists."""
+
+    def __init__(self, changed: Path | None) -> None:
+        super().__init__(media())
+        self._changed = changed
+
+    def info(self, sid: str, deadline: Deadline) -> MediaInfo:
+        info = super().info(sid, deadline)
+        if self._changed is None or not self._changed.exists() or info.state is not MediaState.READABLE:
+            return info
+        return replace(info, etag=SECOND_ETAG)
+
+
+def _vfs(stall: float, timeout: float, changed: Path | None) -> Vfs:
     clock = SystemClock()
-    catalog = FakeCatalog(media())
+    catalog = ChangingCatalog(changed)
+    library = FakeLibrary(clock, stall=stall)
     catalog.failures[UNREACHABLE.sid] = Unreachable("the API cannot be reached")
     catalog.failures[BROKEN.sid] = ZeroDivisionError("https://example.test/?X-Amz-Signature=secret")
     settings = FsSettings(uid=os.getuid(), gid=os.getgid(), timeout=timeout)
-    counter = iter(range(1, 10**9))
-    virtual_files = {"status": lambda: STATUS, "metrics": lambda: b"reads %d\n" % next(counter) * 100}
-    return Vfs(catalog, FakeLibrary(clock, stall=stall), settings, clock, virtual_files)
+    counter = itertools.count(1)
+
+    def metrics() -> bytes:
+        return f"{next(counter)} {len(library.reads)}".encode()
+
+    return Vfs(catalog, library, settings, clock, {"status": lambda: STATUS, "metrics": metrics})
 
 
 def main() -> None:
@@ -68,6 +91,7 @@ def main() -> None:
     parser.add_argument("--attr-timeout", type=float, default=60.0)
     parser.add_argument("--stall", type=float, default=0.0)
     parser.add_argument("--timeout", type=float, default=30.0)
+    parser.add_argument("--changed", type=Path)
     parser.add_argument("--allow-other", action="store_true")
     parser.add_argument("--fail-at-init", action="store_true")
     parser.add_argument("--ready", type=Path, required=True)
@@ -80,7 +104,7 @@ def main() -> None:
             raise LookupError("nothing to serve")
         options.ready.write_text(f"{binding.name} {binding.libfuse_version}")
 
-    operations = Operations(_vfs(options.stall, options.timeout))
+    operations = Operations(_vfs(options.stall, options.timeout, options.changed))
     binding.run(
         operations,
         options.directory,

@@ -24,7 +24,7 @@ from twfs.resources import Medium
 
 pytestmark = needs_fuse
 
-BINDINGS = {"3": "mfusepy 3.", "2": "fusepy 2."}
+BINDINGS = ("3", "2")
 LARGE = recording(len(served.SIZES) - 1)
 ROOM = LARGE.room_sid
 XATTRS = {
@@ -33,10 +33,12 @@ XATTRS = {
 }
 
 
-@pytest.fixture(scope="module", params=BINDINGS, ids=lambda version: f"libfuse{version}")
+@pytest.fixture(scope="module", params=["mfusepy 3.", "fusepy 2.", "mfusepy 2."])
 def mount(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
-    with mounted(tmp_path_factory.mktemp("mount"), "--fuse", request.param) as mount:
-        assert mount.binding.startswith(BINDINGS[request.param])
+    package, version = request.param.split()
+    without = "fuse" if package == "mfusepy" else "mfusepy"
+    with mounted(tmp_path_factory.mktemp("mount"), "--fuse", version[0], without=without) as mount:
+        assert mount.binding.startswith(request.param)
         yield mount
 
 
@@ -202,9 +204,21 @@ def test_a_virtual_file_is_written_anew_at_each_open(mount: Mounted) -> None:
     path = mount.path / ".twfs/metrics"
     with path.open("rb", buffering=0) as file:
         whole = os.pread(file.fileno(), 10_000, 0)
-        again = b"".join(os.pread(file.fileno(), 7, offset) for offset in range(0, len(whole), 7))
+        again = b"".join(os.pread(file.fileno(), 1, offset) for offset in range(len(whole)))
     assert whole == again
     assert path.read_bytes() != whole
+
+
+def library_reads(mount: Mounted) -> int:
+    return int((mount.path / ".twfs/metrics").read_bytes().split()[1])
+
+
+def test_the_page_cache_outlives_the_open_file(mount: Mounted) -> None:
+    path = path_of(mount, LARGE)
+    path.read_bytes()
+    before = library_reads(mount)
+    assert path.read_bytes() == content_of(LARGE.sid, served.SIZES[-1])
+    assert library_reads(mount) == before
 
 
 def changes(mount: Mounted) -> dict[str, Callable[[], object]]:
@@ -263,6 +277,30 @@ def test_mount_options(mount: Mounted) -> None:
 
 
 @pytest.mark.parametrize("version", BINDINGS)
+def test_another_object_is_not_read_from_the_page_cache(version: str, tmp_path: Path) -> None:
+    changed, size = tmp_path / "changed", served.SIZES[-1]
+    with mounted(tmp_path, "--fuse", version, "--changed", str(changed)) as mount:
+        assert path_of(mount, LARGE).read_bytes() == content_of(LARGE.sid, size)
+        changed.touch()
+        assert path_of(mount, LARGE).read_bytes() == content_of(LARGE.sid, size, served.SECOND_ETAG)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can look at the kernel's side of a connection")
+@pytest.mark.parametrize("version", BINDINGS)
+def test_the_kernel_may_read_ahead_a_lot(version: str, tmp_path: Path) -> None:
+    control = tmp_path / "control"
+    control.mkdir()
+    subprocess.run(["mount", "-t", "fusectl", "fusectl", control], check=True)
+    try:
+        with mounted(tmp_path, "--fuse", version) as mount:
+            connection = control / str(os.minor(mount.path.stat().st_dev))
+            limits = [int((connection / name).read_text()) for name in ("max_background", "congestion_threshold")]
+    finally:
+        subprocess.run(["umount", control], check=True)
+    assert limits == [64, 48]
+
+
+@pytest.mark.parametrize("version", BINDINGS)
 def test_a_read_that_outlasts_the_attributes_ends_well(version: str, tmp_path: Path) -> None:
     # The kernel asks for the attributes of the open file when they are older than attr_timeout at the end of a read;
     # a failure there made each slow file end in an error in another file system (borg, PR 10340).
@@ -307,6 +345,16 @@ def test_a_signal_ends_the_mount(version: str, tmp_path: Path) -> None:
         mount.process.send_signal(signal.SIGTERM)
         assert mount.process.wait(timeout=10) == 0
         assert not is_mounted(mount.path)
+
+
+@pytest.mark.parametrize("version", BINDINGS)
+def test_a_signal_lets_a_read_end(version: str, tmp_path: Path) -> None:
+    with mounted(tmp_path, "--fuse", version, "--stall", "1") as mount:
+        reader = subprocess.Popen(["cat", path_of(mount, recording(3))], stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        mount.process.send_signal(signal.SIGTERM)
+        assert reader.communicate(timeout=10)[0] == content_of(recording(3).sid, served.SIZES[3])
+        assert mount.process.wait(timeout=10) == 0
 
 
 @pytest.mark.parametrize("version", BINDINGS)

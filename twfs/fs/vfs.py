@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import IsADirectory, MediaDamaged, NoKey, NoSuchAttribute, NoSuchName, NotADirectory, ReadOnly
-from twfs.fs.attributes import Attributes, Usage, nanoseconds, usage, xattrs
+from twfs.fs.attributes import XATTR_PREFIX, Attributes, Usage, nanoseconds, usage, xattrs
 from twfs.fs.handles import HandleTable
 from twfs.fs.names import inode
 from twfs.fs.options import FsSettings
@@ -193,10 +193,11 @@ class Vfs:
             NoSuchAttribute: it is not set, or not known.
             NoSuchName, NotADirectory: no such path.
         """
-        try:
-            return self._xattrs(path)[name]
-        except KeyError:
-            raise NoSuchAttribute(f"{path} has no attribute {name}") from None
+        # `ls -l` asks each file for security labels and access lists, which are never here.
+        value = self._xattrs(path).get(name) if name.startswith(XATTR_PREFIX) else None
+        if value is None:
+            raise NoSuchAttribute(f"{path} has no attribute {name}")
+        return value
 
     def statfs(self) -> Usage:
         """How much there is, as far as known; at most `_USAGE_LIFETIME` old. Asks nobody."""
