@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -118,7 +119,8 @@ def _own_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environ.items() if not name.startswith(_FOREIGN_VARIABLES)}
 
 
-def _invitation(directory: Path, simulated: Simulated) -> str:
+def _invitation(place: Path, simulated: Simulated) -> str:
+    directory = shlex.quote(str(place))
     return (
         f"A simulated Twilio account is mounted at {directory}, decrypted while you read. In another terminal try:\n"
         f"  ls -lR {directory}\n"

@@ -3,7 +3,6 @@
 import json
 import logging
 import os
-import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -11,6 +10,8 @@ from twfs.cli.output import one_line, without_queries
 
 # Their lines show URLs with their queries: urllib3 at debug level, and at warning level when it retries.
 _TALKATIVE = ("urllib3", "requests")
+
+_STANDARD_ERROR = 2
 
 # sd-daemon(3): the syslog priority that the journal takes from the head of a line.
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -72,7 +73,7 @@ def is_journal(environ: Mapping[str, str], descriptor: int) -> bool:
 def _formatter(log_format: str, environ: Mapping[str, str]) -> logging.Formatter:
     if log_format == "json":
         return JsonFormatter()
-    return JournalFormatter() if is_journal(environ, sys.stderr.fileno()) else TextFormatter()
+    return JournalFormatter() if is_journal(environ, _STANDARD_ERROR) else TextFormatter()
 
 
 def _moment(record: logging.LogRecord) -> str:

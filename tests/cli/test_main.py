@@ -1,0 +1,96 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import SECONDS, twfs
+from twfs.cli.main import COMMANDS, build_parser, main
+
+ACCOUNT = "twilio:AC" + "1" * 32
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        ([], 2, "a command is missing: mount, umount"),
+        (["mnt"], 2, "invalid choice: 'mnt'"),
+        (["mount"], 1, "the following arguments are required: SOURCE, DIR; see twfs mount --help"),
+        (["mount", "s3:x", "/mnt"], 1, "write twilio:ACCOUNT"),
+        (["mount", ACCOUNT, "/mnt"], 1, "no credentials for AC111"),
+        (["mount", ACCOUNT, "/mnt", "-o", "cachesize=1G"], 1, "did you mean cache_size?"),
+        (["mount", ACCOUNT, "/mnt", "--cachesize", "1G"], 1, "did you mean --cache-size?"),
+        (["mount", ACCOUNT, "/mnt", "more"], 1, "too many arguments from 'more' on"),
+        ([ACCOUNT, "/mnt", "-o", "cachesize=1G"], 1, "did you mean cache_size?"),
+        ([ACCOUNT, "/mnt", "-o", "ro,dev,suid"], 1, "no credentials for AC111"),
+        (["umount", "/nowhere"], 32, "no twfs is mounted there"),
+        (["umount"], 1, "required: DIR"),
+        (["ls", "--jsonn"], 2, "did you mean --json?"),
+        (["ls", "twilio:nobody"], 2, "no profile 'nobody'"),
+        (["ls", "--since", "yesterday"], 2, "option since: 'yesterday' is no date"),
+        (["simulator", "--port", "x"], 2, "argument --port"),
+        (["simulator", "--port", "70000"], 2, "70000 is no port"),
+        (["simulator", "--media", "/nowhere"], 2, "/nowhere"),
+        (["simulator", "--public-key", "/nowhere"], 2, "/nowhere cannot be read"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_failure_is_an_exit_code_and_one_line(
+    words: list[str], code: int, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("twfs: ")
+    assert complaint in line
+
+
+@pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert f"usage: twfs {command}" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("twfs 0.")
+
+
+def test_every_command_takes_verbose() -> None:
+    for command in COMMANDS:
+        name = command.__name__.rpartition(".")[2]
+        positional = {"mount": ["twilio:", "/d"], "umount": ["/d"]}.get(name, [])
+        assert build_parser().parse_args([name, "-v", *positional]).verbose
+
+
+@pytest.mark.usefixtures("home")
+def test_secret_in_argv_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--api-secret", "hunter2"], ["--api-secert=hunter2"], ["-o", "api_secret=hunter2"]):
+        assert main(["ls", *words]) == 2
+    assert "hunter2" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("home")
+def test_traceback_only_with_v() -> None:
+    assert "Traceback" not in twfs("mount", ACCOUNT, "/mnt").err
+    assert "Traceback" in twfs("mount", ACCOUNT, "/mnt", "-v").err
+
+
+def test_unreadable_credentials_say_chmod(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = home / "c"
+    path.write_text("account_sid=x\n")
+    path.chmod(0o644)
+    assert main(["ls", "--credentials", str(path)]) == 2
+    assert f"run: chmod 600 {path}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("home")
+def test_reader_that_has_seen_enough_is_no_error() -> None:
+    command = subprocess.Popen(
+        [sys.executable, "-m", "twfs", "doctor"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert command.stdout is not None
+    command.stdout.close()
+    assert command.stderr is not None
+    with command.stderr:
+        assert command.stderr.read() == ""
+    assert command.wait(SECONDS) == 1

@@ -1,0 +1,47 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twfs.cli.output import complain, escaped, one_line, without_queries
+
+
+@given(st.text())
+def test_nothing_unprintable_is_left(text: str) -> None:
+    assert escaped(text).isprintable()
+
+
+@given(st.text(alphabet=st.characters(categories=["L", "N", "P", "S"])))
+def test_what_is_printable_stays(text: str) -> None:
+    assert escaped(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("a\x1b[31mb", "a\\x1b[31mb"), ("a\nb", "a\\nb"), ("\u202egpj", "\\u202egpj"), ("\udc80", "\\udc80")],
+)
+def test_hostile_characters_are_spelled_out(text: str, shown: str) -> None:
+    assert escaped(text) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://b.s3.amazonaws.com/k?X-Amz-Signature=abc&X-Amz-Security-Token=def failed",
+        "HTTPSConnectionPool(host='b'): Max retries exceeded with url: /k?X-Amz-Signature=abc&x=def (Caused by ...)",
+        "'/k?X-Amz-Signature=abc%2Fdef'",
+    ],
+)
+def test_queries_are_cut(text: str) -> None:
+    shown = without_queries(text)
+    assert "abc" not in shown
+    assert "def" not in shown
+    assert "?..." in shown
+
+
+def test_questions_stay() -> None:
+    assert one_line("unknown; did you mean cache_size? or x=1?") == "unknown; did you mean cache_size? or x=1?"
+
+
+def test_complaint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    complain("twfs", "a\nb")
+    assert capsys.readouterr().err == "twfs: a\\nb\n"
