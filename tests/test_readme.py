@@ -1,0 +1,49 @@
+"""The README says what the program does: every option with its default, every command, every errno."""
+
+import errno
+import re
+from pathlib import Path
+
+import pytest
+
+from twfs.cli.main import COMMANDS
+from twfs.config.table import TABLE
+from twfs.fuse.operations import ERRNO
+from twfs.option import Option
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    section = README.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def documented_default(option: Option, text: str) -> object:
+    """The value that the documented default stands for."""
+    code = re.fullmatch(r"`([^`]*)`", text)
+    if code is None or code[1].startswith("$"):
+        return option.parse("no") if text == "no" else None
+    return option.parse(code[1]) if option.default is not None else None
+
+
+def test_every_option_stands_there_in_order() -> None:
+    assert [row[0].strip("`") for row in rows("Options")] == [option.name for option in TABLE]
+
+
+@pytest.mark.parametrize("option", TABLE, ids=lambda option: option.name)
+def test_the_default_is_the_documented_one(option: Option) -> None:
+    (row,) = [row for row in rows("Options") if row[0] == f"`{option.name}`"]
+    assert documented_default(option, row[2]) == option.default
+
+
+def test_every_command_stands_there() -> None:
+    documented = {re.match(r"`twfs ([\w-]+)", row[0])[1] for row in rows("Commands")}  # type: ignore[index]
+    assert documented == {command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS}
+
+
+def test_every_documented_errno_is_one_that_readers_get() -> None:
+    given = {errno.errorcode[number] for number in ERRNO.values()}
+    assert {row[1] for row in rows("What a reader sees when something is wrong")} <= given
