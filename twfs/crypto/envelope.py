@@ -48,7 +48,8 @@ def parse_envelope(metadata: Mapping[str, str]) -> Envelope | None:
     iv = _base64(metadata, "x-amz-iv")
     if len(iv) != AES_BLOCK:
         raise MediaDamaged(f"the envelope's IV has {len(iv)} bytes instead of {AES_BLOCK}")
-    name = "x-amz-key" if "x-amz-key" in metadata else "x-amz-key-v2"
+    # Where both stand, the AWS clients take the second version's.
+    name = "x-amz-key-v2" if "x-amz-key-v2" in metadata else "x-amz-key"
     return Envelope(_base64(metadata, name), iv, _plain_size(metadata))
 
 
