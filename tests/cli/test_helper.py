@@ -1,4 +1,6 @@
 import shlex
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,33 @@ def test_missing_folder_is_32(tmp_path: Path) -> None:
     run = helper(SOURCE, tmp_path / "nowhere", environ=environ)
     assert run.code == 32
     assert "no such folder" in run.complaint
+
+
+@pytest.fixture
+def namespace() -> Iterator[Path]:
+    """A mount namespace of its own."""
+    command = ["unshare", "--mount", "--propagation", "private"]
+    if subprocess.run([*command, "true"], stderr=subprocess.DEVNULL, check=False).returncode != 0:
+        pytest.skip("a mount namespace cannot be made here")
+    # cat ends when its standard input does; its first output shows that unshare is done.
+    with subprocess.Popen([*command, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        process.stdout.read(1)
+        yield Path(f"/proc/{process.pid}/ns/mnt")
+        process.stdin.close()
+
+
+def test_namespace_is_entered_for_good(namespace: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from twfs.cli.helper import enter_mount_namespace; "
+        "enter_mount_namespace(Path(sys.argv[1])); print(os.readlink('/proc/self/ns/mnt'))"
+    )
+    run = python("-c", program, namespace)
+    assert run.out.strip() == str(namespace.readlink())
+    assert run.out.strip() != str(Path("/proc/self/ns/mnt").readlink())
 
 
 def test_namespace_that_is_none_is_a_system_error(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.cli.running import python
 from twfs.cli.output import complain, escaped, one_line, without_queries
 
 
@@ -45,3 +46,10 @@ def test_questions_stay() -> None:
 def test_complaint_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     complain("twfs", "a\nb")
     assert capsys.readouterr().err == "twfs: a\\nb\n"
+
+
+def test_what_the_terminal_cannot_show_is_spelled_out() -> None:
+    run = python(
+        "-c", "from twfs.cli.output import say; say('caf\\xe9 \\udc80')", environ={"PYTHONIOENCODING": "ascii"}
+    )
+    assert (run.code, run.out) == (0, "caf\\xe9 \\udc80\n")

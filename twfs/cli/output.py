@@ -8,8 +8,9 @@ _QUERY = re.compile(r"\?[^\s?='\"<>]+=[^\s'\"<>)]*")
 
 
 def say(text: str) -> None:
-    """A line, or several, on standard output, at once."""
-    sys.stdout.write(f"{text}\n")
+    """A line, or several, on standard output, at once; what its encoding lacks is spelled out."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{text}\n".encode(encoding, "backslashreplace").decode(encoding))
     sys.stdout.flush()
 
 
