@@ -6,6 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fs.fakes import NOVEMBER_23, composition, recording, sid_of
+from tests.fs.unhurried import unhurried
 from twfs.fs.names import LABEL_LIMIT, date_path, inode, safe_label, sid_in, view_name
 
 any_text = st.text(st.characters(), max_size=128)
@@ -64,6 +65,7 @@ def test_labels(text: str, expected: str) -> None:
     assert safe_label(text) == expected
 
 
+@unhurried
 @given(any_text)
 @example("\u0344\u0958")
 def test_a_label_is_safe_everywhere(text: str) -> None:
@@ -76,6 +78,7 @@ def test_a_label_is_safe_everywhere(text: str) -> None:
     assert safe_label(label) == label
 
 
+@unhurried
 @given(any_text, st.none() | st.integers(-(2**63), 2**63 - 1))
 def test_a_name_is_one_component_that_holds_its_sid(text: str, created_at: int | None) -> None:
     medium = recording(5, track_name=text, created_at=created_at)
@@ -89,12 +92,14 @@ def test_a_name_is_one_component_that_holds_its_sid(text: str, created_at: int |
     assert label not in (".", "..")
 
 
+@unhurried
 @given(st.lists(st.integers(0, 253_402_300_799), min_size=2, max_size=5))
 def test_names_sort_by_time(moments: list[int]) -> None:
     names = [view_name(recording(number, created_at=moment)) for number, moment in enumerate(sorted(moments))]
     assert sorted(names) == names
 
 
+@unhurried
 @given(st.integers(-62_135_596_800, 253_402_300_799))
 def test_a_day_is_that_of_utc(moment: int) -> None:
     year, month, day = map(int, date_path(moment).split("/"))
@@ -113,6 +118,7 @@ def test_inodes_never_change() -> None:
     assert inode("/recordings") == 5_197_153_504_180_095_403
 
 
+@unhurried
 @given(any_text)
 def test_an_inode_is_a_positive_number_of_63_bits(key: str) -> None:
     assert 0 < inode(key) < 2**63

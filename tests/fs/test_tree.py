@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fs.fakes import NOVEMBER_23, composition, recording, sid_of
+from tests.fs.unhurried import unhurried
 from twfs.errors import NoSuchName, NotADirectory
 from twfs.fs.names import date_path, inode, view_name
 from twfs.fs.tree import Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
@@ -61,6 +62,7 @@ def model_of(media: Mapping[str, Medium]) -> Model:
     return model
 
 
+@unhurried
 @given(media_sets())
 def test_the_tree_is_the_model(media: dict[str, Medium]) -> None:
     tree, model = Tree(media, ("status",)), model_of(media)
@@ -98,6 +100,7 @@ def _resolved(path: PurePosixPath) -> str:
     return str(PurePosixPath(*parts))
 
 
+@unhurried
 @given(media_sets(), media_sets())
 def test_a_medium_is_found_only_where_it_is(media: dict[str, Medium], others: dict[str, Medium]) -> None:
     tree, here, there = Tree(media, ()), model_of(media), model_of(others)
@@ -106,6 +109,7 @@ def test_a_medium_is_found_only_where_it_is(media: dict[str, Medium], others: di
             tree.lookup(path)
 
 
+@unhurried
 @given(media_sets())
 def test_inodes_differ_within_a_mount(media: dict[str, Medium]) -> None:
     tree, model = Tree(media, ("status",)), model_of(media)

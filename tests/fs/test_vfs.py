@@ -1,7 +1,7 @@
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
@@ -18,6 +18,7 @@ from tests.fs.fakes import (
     recording,
     sid_of,
 )
+from tests.fs.unhurried import unhurried
 from twfs.clock import Deadline
 from twfs.errors import (
     BadHandle,
@@ -74,6 +75,31 @@ class Scene:
             self.vfs.release(handle)
 
 
+class PiledUpCatalog(FakeCatalog):
+    """Gives its media when so many threads have asked for the version that all must want them."""
+
+    def __init__(self, media: dict[Medium, MediaInfo], readers: int) -> None:
+        self._askers: set[int] = set()
+        self._readers = readers
+        self._all_asked = threading.Event()
+        super().__init__(media)
+
+    @property
+    def version(self) -> int:
+        self._askers.add(threading.get_ident())
+        if len(self._askers) == self._readers:
+            self._all_asked.set()
+        return 7
+
+    @version.setter
+    def version(self, value: int) -> None:
+        """It stays the same."""
+
+    def media(self) -> Mapping[str, Medium]:
+        assert self._all_asked.wait(10)
+        return super().media()
+
+
 # Attributes
 
 
@@ -86,6 +112,7 @@ def test_attributes_of_a_file() -> None:
     assert found.time_ns == NOVEMBER_23 * 10**9
 
 
+@unhurried
 @given(st.integers(0, 2**50))
 def test_blocks_hold_the_file(size: int) -> None:
     found = Scene({MEDIUM: readable(size)}).vfs.getattr(PATH)
@@ -199,13 +226,15 @@ def test_names_follow_the_catalogue() -> None:
 
 
 def test_one_of_many_threads_rebuilds_the_tree() -> None:
-    scene = Scene()
-    threads = [threading.Thread(target=scene.vfs.getattr, args=("/recordings",)) for _ in range(10)]
+    scene, readers = Scene(), 10
+    catalog = PiledUpCatalog({MEDIUM: readable(SIZE)}, readers)
+    vfs = Vfs(catalog, scene.library, FsSettings(0, 0, 30), scene.clock, {})
+    threads = [threading.Thread(target=vfs.getattr, args=("/recordings",)) for _ in range(readers)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert scene.catalog.calls["media"] == 1
+    assert catalog.calls["media"] == 1
 
 
 # Reading
@@ -222,6 +251,7 @@ def test_a_link_opens_the_file() -> None:
     assert Scene().read_path(LINK) == WHOLE
 
 
+@unhurried
 @given(st.integers(0, 200), st.integers(0, 250), st.integers(1, 250))
 def test_any_part_of_any_file(size: int, plain_offset: int, length: int) -> None:
     scene = Scene({MEDIUM: readable(size)})
@@ -402,6 +432,7 @@ def test_a_medium_without_media_says_so() -> None:
     assert not {"encrypted", "etag"} & set(found)
 
 
+@unhurried
 @given(st.text(st.characters(), min_size=1), st.integers(-(2**63), 2**63))
 def test_any_track_name_and_date(track_name: str, created_at: int) -> None:
     medium = recording(0, track_name=track_name, created_at=created_at)

@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from tests.fs.fakes import FakeCatalog, FakeLibrary, ManualClock, content_of, readable, recording
+from tests.fs.unhurried import unhurried
 from twfs.errors import NoSuchName, Unreachable
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
@@ -107,4 +108,4 @@ class VfsMachine(RuleBasedStateMachine):
 
 
 TestVfsModel = VfsMachine.TestCase
-TestVfsModel.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestVfsModel.settings = settings(unhurried, max_examples=60, stateful_step_count=30)

@@ -79,7 +79,8 @@ def _vfs(stall: float, timeout: float, changed: Path | None) -> Vfs:
     counter = itertools.count(1)
 
     def metrics() -> bytes:
-        return f"{next(counter)} {len(library.reads)}".encode()
+        count = next(counter)
+        return f"{count} {len(library.reads)} {'#' * count}\n".encode()
 
     return Vfs(catalog, library, settings, clock, {"status": lambda: STATUS, "metrics": metrics})
 

@@ -172,7 +172,7 @@ def _load(name: str, major: int) -> Binding:
         ImportError, OSError, AttributeError: it is not there, its libfuse is not, or is another version.
     """
     if name == "mfusepy":
-        # Left alone it takes libfuse2 when both are there (facts: its module level).
+        # Left alone it takes libfuse2 when both are there.
         os.environ["FUSE_LIBRARY_NAME"] = "fuse3" if major == 3 else "fuse"
     module: Any = importlib.import_module("fuse" if name == "fusepy" else name)
     if not hasattr(module, "FUSE"):
