@@ -7,7 +7,7 @@ from typing import Any
 
 from twfs.errors import ConfigError
 
-_SIZE = re.compile(r"(\d+)([KMG]?)", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,15})([KMG]?)", re.IGNORECASE)
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30}
 
 
@@ -34,6 +34,18 @@ def parse_size(text: str) -> int:
     if match is None:
         raise ConfigError(f"{text!r} is not a size; write a whole number of bytes, or one with K, M or G")
     return int(match[1]) * _UNITS[match[2].upper()]
+
+
+def size_of_at_least(least: int) -> Callable[[str], int]:
+    """A parser of sizes that refuses smaller ones than `least` bytes."""
+
+    def parse(text: str) -> int:
+        size = parse_size(text)
+        if size < least:
+            raise ConfigError(f"{text} is too small; it must be at least {least} bytes")
+        return size
+
+    return parse
 
 
 def parse_switch(text: str) -> bool:

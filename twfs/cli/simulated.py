@@ -9,19 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_public_key,
-)
-
+from twfs.crypto.keypair import generate_key_pair
 from twfs.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,8 +63,8 @@ def simulated_account(
 
     folder = Path(tempfile.mkdtemp(prefix="twfs-"))
     try:
-        public_key = _read_public_key(public_key_file) if public_key_file else _make_key_pair(folder)
-        with Simulator(_account(media, public_key), port=port) as simulator:
+        public_pem = _read_public_key(public_key_file) if public_key_file else _make_key_pair(folder)
+        with Simulator(_account(media, public_pem), port=port) as simulator:
             _write_files(folder, simulator)
             yield Simulated(simulator, folder)
     finally:
@@ -95,37 +88,32 @@ def until_signalled() -> Iterator[threading.Event]:
 
 
 def _need_aiohttp() -> None:
-    try:
-        import aiohttp  # noqa: F401, PLC0415 - asked for here only to say what is missing
-    except ModuleNotFoundError:
-        raise ConfigError(
-            "the simulator needs aiohttp, which is not installed; run: pip install 'twfs[demo]'"
-        ) from None
+    if find_spec("aiohttp") is None:
+        raise ConfigError("the simulator needs aiohttp, which is not installed; run: pip install 'twfs[demo]'")
 
 
-def _account(media: Path | None, public_key: RSAPublicKey) -> "SimulatedAccount":
+def _account(media: Path | None, public_pem: bytes) -> "SimulatedAccount":
     from twfs.simulator.samples import account_from_folder, sample_account  # noqa: PLC0415 - as above
+    from twfs.simulator.sealing import sealing_key  # noqa: PLC0415 - as above
 
+    try:
+        public_key = sealing_key(public_pem)
+    except ValueError as error:
+        raise ConfigError(f"the public key cannot be used: {error}; give an RSA key in PEM form") from None
     return account_from_folder(media, public_key) if media else sample_account(public_key, now=datetime.now(UTC))
 
 
-def _make_key_pair(folder: Path) -> RSAPublicKey:
-    private_key = generate_private_key(public_exponent=65537, key_size=2048)
-    pem = private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    _write_private(folder / "private_key.pem", pem.decode())
-    return private_key.public_key()
+def _make_key_pair(folder: Path) -> bytes:
+    pair = generate_key_pair()
+    _write_private(folder / "private_key.pem", pair.private.decode())
+    return pair.public
 
 
-def _read_public_key(path: Path) -> RSAPublicKey:
+def _read_public_key(path: Path) -> bytes:
     try:
-        key = load_pem_public_key(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
-    except (ValueError, UnsupportedAlgorithm):
-        key = None
-    if not isinstance(key, RSAPublicKey):
-        raise ConfigError(f"{path} is no RSA public key in PEM form (-----BEGIN PUBLIC KEY-----)")
-    return key
 
 
 def _write_files(folder: Path, simulator: "Simulator") -> None:

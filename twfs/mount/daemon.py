@@ -83,5 +83,6 @@ def _leave_the_terminal() -> None:
     if _SYSLOG.exists():
         root = logging.getLogger()
         handler = logging.handlers.SysLogHandler(address=str(_SYSLOG), facility="daemon")
-        handler.setFormatter(logging.Formatter(f"twfs[{os.getpid()}]: %(message)s"))
+        handler.ident = f"twfs[{os.getpid()}]: "
+        handler.setFormatter(root.handlers[0].formatter if root.handlers else None)
         root.handlers[:] = [handler]

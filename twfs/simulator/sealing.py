@@ -55,14 +55,30 @@ def throwaway_public_key() -> SealingKey:
     return generate_private_key(public_exponent=65537, key_size=2048).public_key()
 
 
-def is_public_key_pem(text: str) -> bool:
-    """Whether Twilio would take it: an RSA key that begins with `-----BEGIN PUBLIC KEY-----`."""
-    if not text.strip().startswith("-----BEGIN PUBLIC KEY-----"):
-        return False
+def sealing_key(pem: bytes) -> SealingKey:
+    """The key that Twilio would encrypt for.
+
+    Raises:
+        ValueError: no RSA key, or it does not begin with `-----BEGIN PUBLIC KEY-----`.
+    """
+    if not pem.strip().startswith(b"-----BEGIN PUBLIC KEY-----"):
+        raise ValueError("no public key in PEM form")
     try:
-        return isinstance(load_pem_public_key(text.encode()), RSAPublicKey)
-    except (ValueError, UnsupportedAlgorithm):
+        key = load_pem_public_key(pem)
+    except UnsupportedAlgorithm:
+        key = None
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("no RSA key")  # noqa: TRY004  (the text is wrong, not its type)
+    return key
+
+
+def is_public_key_pem(text: str) -> bool:
+    """Whether Twilio would take it as a public key."""
+    try:
+        sealing_key(text.encode())
+    except ValueError:
         return False
+    return True
 
 
 def _encrypt(plain: bytes, content_key: bytes, iv: bytes) -> bytes:
