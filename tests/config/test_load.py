@@ -15,7 +15,7 @@ from twfs.errors import ConfigError
 
 # For each option texts of three different places, the values they mean, and the default is a fourth.
 TEXTS: Mapping[str, tuple[tuple[str, object], ...]] = {
-    "cache_size": (("1G", 2**30), ("512M", 2**29), ("1048576", 2**20)),
+    "cache_size": (("1G", 2**30), ("512M", 2**29), ("16777216", 2**24)),
     "readahead": (("1M", 2**20), ("2M", 2**21), ("3M", 3 * 2**20)),
     "connections": (("1", 1), ("2", 2), ("3", 3)),
     "timeout": (("5", 5.0), ("6.5", 6.5), ("7", 7.0)),
@@ -75,6 +75,7 @@ def test_empty_home_falls_back_to_the_user_database(home: Home, overrides: Mappi
     ("name", "text"),
     [
         ("cache_size", "12Q"),
+        ("cache_size", "1M"),
         ("cache_size", "9" * 5000),
         ("timeout", "nan"),
         ("timeout", "0"),

@@ -58,11 +58,11 @@ def test_an_account_takes_nothing_of_another_accounts_default_profile(home: Home
 
 def test_toml_values_of_all_types_are_understood(home: Home) -> None:
     home.profiles(
-        '[profiles.default]\ncache_size = "1M"\nreadahead = 4096\ntimeout = 2.5\nsince = 1970-01-02\n'
+        '[profiles.default]\ncache_size = "16M"\nreadahead = 4096\ntimeout = 2.5\nsince = 1970-01-02\n'
         "until = 1970-01-03T00:00:00Z\nallow_root = false\n"
     )
     config = home.load()
-    assert (config.cache_size, config.readahead, config.timeout) == (2**20, 4096, 2.5)
+    assert (config.cache_size, config.readahead, config.timeout) == (2**24, 4096, 2.5)
     assert (config.since, config.until, config.allow_root) == (86400, 172800, False)
 
 
