@@ -363,6 +363,25 @@ def test_what_is_cached_holds_as_long_as_the_object_is_the_same() -> None:
     assert [is_unchanged(), is_unchanged()] == [False, True]
 
 
+def test_a_size_that_was_told_wrong_is_not_relied_on() -> None:
+    scene = Scene({MEDIUM: MediaInfo(MediaState.ABSENT, 0)})
+
+    def bypasses_cache() -> bool:
+        opened = scene.vfs.open(PATH, os.O_RDONLY)
+        scene.vfs.release(opened.handle)
+        return opened.bypasses_cache
+
+    assert not bypasses_cache()
+    assert scene.vfs.getattr(PATH).st_size == 0
+    old = scene.vfs.open(PATH, os.O_RDONLY)
+    scene.catalog.infos[MEDIUM.sid] = readable(SIZE)
+    assert [bypasses_cache(), bypasses_cache()] == [True, True]
+    assert scene.vfs.getattr(PATH).st_size == SIZE
+    assert not bypasses_cache()
+    assert scene.vfs.getattr(PATH, old.handle).st_size == 0
+    assert bypasses_cache()
+
+
 def test_folders_are_not_opened_as_files() -> None:
     scene = Scene()
     with pytest.raises(IsADirectory):
@@ -378,7 +397,7 @@ def test_a_virtual_file_keeps_what_was_rendered_at_open() -> None:
     scene = Scene()
     opened = scene.vfs.open("/.twfs/status", os.O_RDONLY)
     other = scene.vfs.open("/.twfs/status", os.O_RDONLY)
-    assert opened.is_virtual
+    assert opened.bypasses_cache
     assert scene.renderings == 2
     assert [scene.read(opened.handle, 1, offset) for offset in (0, 1)] == [b"#", b""]
     assert scene.read(other.handle, 10, 0) == b"##"

@@ -55,8 +55,12 @@ def media() -> dict[Medium, MediaInfo]:
 SECOND_ETAG = '"e2"'
 
 
+GROWN = recording(3)
+GROWTH = 5000
+
+
 class ChangingCatalog(FakeCatalog):
-    """Every readable object is another one as soon as a file exists."""
+    """Every readable object is another one as soon as a file exists, and one of them is larger then."""
 
     def __init__(self, changed: Path | None) -> None:
         super().__init__(media())
@@ -66,7 +70,8 @@ class ChangingCatalog(FakeCatalog):
         info = super().info(sid, deadline)
         if self._changed is None or not self._changed.exists() or info.state is not MediaState.READABLE:
             return info
-        return replace(info, etag=SECOND_ETAG)
+        growth = GROWTH if sid == GROWN.sid else 0
+        return replace(info, etag=SECOND_ETAG, plain_size=info.plain_size + growth)
 
 
 def _vfs(stall: float, timeout: float, changed: Path | None) -> Vfs:

@@ -289,6 +289,21 @@ def test_another_object_is_not_read_from_the_page_cache(version: str, tmp_path: 
         assert path_of(mount, LARGE).read_bytes() == content_of(LARGE.sid, size, served.SECOND_ETAG)
 
 
+@pytest.mark.parametrize("version", BINDINGS)
+def test_an_object_that_has_grown_is_no_short_file(version: str, tmp_path: Path) -> None:
+    changed, size = tmp_path / "changed", served.SIZES[3]
+    with mounted(tmp_path, "--fuse", version, "--changed", str(changed)) as mount:
+        path = path_of(mount, served.GROWN)
+        assert path.stat().st_size == size
+        changed.touch()
+        # The kernel keeps the old size for attr_timeout.
+        assert path.stat().st_size == size
+        grown = size + served.GROWTH
+        assert path.read_bytes() == content_of(served.GROWN.sid, grown, served.SECOND_ETAG)
+        shown = subprocess.run(["cat", path], check=True, capture_output=True)
+        assert len(shown.stdout) == grown
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can look at the kernel's side of a connection")
 @pytest.mark.parametrize("version", BINDINGS)
 def test_the_kernel_may_read_ahead_a_lot(version: str, tmp_path: Path) -> None:

@@ -43,10 +43,11 @@ class OpenedFile:
     """How a file was opened."""
 
     handle: int
-    is_virtual: bool
-    """Its content is this handle's own: nobody may cache it, nor trust its size."""
+    bypasses_cache: bool
+    """Its size is another one than was told before, and its content may be this handle's own: nobody may rely on
+    attributes or pages kept from earlier."""
     is_unchanged: bool
-    """Whether what is cached of it since it was last open still holds."""
+    """Whether pages kept since it was last open still hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,15 @@ class _OpenFile:
     path: str
     attributes: Attributes
     source: OpenMedium
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What callers have been told of a medium, and may have kept."""
+
+    size: int
+    etag: str | None = None
+    """That of the object when it was last opened."""
 
 
 class Vfs:
@@ -78,7 +88,8 @@ class Vfs:
         self._tree_version: int | None = None
         self._tree = Tree({}, ())
         self._usage: tuple[float, Usage] | None = None
-        self._last_etag: dict[str, str] = {}
+        # By inode number: attributes of an open file count, too.
+        self._shown: dict[int, _Shown] = {}
 
     @property
     def open_files(self) -> int:
@@ -96,7 +107,7 @@ class Vfs:
             RemoteError, CredentialsRefused: the size of a medium could not be found out.
         """
         if handle is not None:
-            return self._handles.get(handle).attributes
+            return self._show(self._handles.get(handle).attributes)
         match self._lookup(path):
             case Folder() as folder:
                 return self._folder_attributes(folder)
@@ -105,7 +116,7 @@ class Vfs:
             case VirtualFile() as file:
                 return self._virtual_attributes(file, self._virtual_files[file.name]())
             case MediumFile(medium):
-                return self._medium_attributes(medium, self._info(medium))
+                return self._show(self._medium_attributes(medium, self._info(medium)))
 
     def readdir(self, path: str) -> Iterator[Entry]:
         """What is in a folder, `.` and `..` first. Neither waits nor asks anybody.
@@ -249,15 +260,22 @@ class Vfs:
         content = self._virtual_files[file.name]()
         attributes = self._virtual_attributes(file, content)
         handle = self._handles.add(_OpenFile(file.path, attributes, _Content(content)))
-        return OpenedFile(handle, is_virtual=True, is_unchanged=False)
+        return OpenedFile(handle, bypasses_cache=True, is_unchanged=False)
 
     def _open_medium(self, path: str, medium: Medium) -> OpenedFile:
         info = self._info(medium)
         source = self._source(medium, info)
-        handle = self._handles.add(_OpenFile(path, self._medium_attributes(medium, info), source))
-        is_unchanged = self._last_etag.get(medium.sid, info.etag) == info.etag
-        self._last_etag[medium.sid] = info.etag
-        return OpenedFile(handle, is_virtual=False, is_unchanged=is_unchanged)
+        attributes = self._medium_attributes(medium, info)
+        shown = self._shown.setdefault(attributes.st_ino, _Shown(info.plain_size))
+        is_unchanged = shown.etag in (None, info.etag)
+        shown.etag = info.etag
+        handle = self._handles.add(_OpenFile(path, attributes, source))
+        return OpenedFile(handle, bypasses_cache=shown.size != info.plain_size, is_unchanged=is_unchanged)
+
+    def _show(self, attributes: Attributes) -> Attributes:
+        shown = self._shown.setdefault(attributes.st_ino, _Shown(attributes.st_size))
+        shown.size = attributes.st_size
+        return attributes
 
     def _source(self, medium: Medium, info: MediaInfo) -> OpenMedium:
         match info.state:

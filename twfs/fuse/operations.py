@@ -136,7 +136,7 @@ class Operations:
         """Open a file; its handle goes into `info`."""
         opened = self._vfs.open(path, info.flags)
         info.fh = opened.handle
-        info.direct_io = int(opened.is_virtual)
+        info.direct_io = int(opened.bypasses_cache)
         info.keep_cache = int(opened.is_unchanged)
         return 0
 
