@@ -117,6 +117,41 @@ def test_a_selection_restricts_what_is_asked_and_shown() -> None:
     house.catalog.stop()
 
 
+def test_what_moves_out_of_the_selection_is_not_shown() -> None:
+    """The listing's filter is Twilio's; a record that contradicts it is not shown all the same."""
+    house = House(settings=CatalogSettings(room=room_of(2)))
+    moved = house.twilio.add(Kind.COMPOSITION, 1, room=2)
+    house.catalog.first_listing()
+    house.twilio.records[moved]["room_sid"] = room_of(3)
+    house.catalog.suspect(moved)
+    house.catalog._refresher._look_singly(())
+    assert house.catalog.media() == {}
+    house.catalog.stop()
+
+
+def test_listing_again_what_is_known_keeps_it(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    house.twilio.add(Kind.RECORDING, 1)
+    house.catalog.first_listing()
+    house.twilio.add(Kind.RECORDING, 2)
+    house.catalog.first_listing()
+    house.catalog.stop()
+    assert house.remount().load()
+    assert len(house.catalog.media()) == 2
+    house.catalog.stop()
+
+
+def test_before_start_no_state_file_is_left_open(tmp_path: Path) -> None:
+    """A connection must not cross the daemonising fork."""
+    house = House(tmp_path / "a.sqlite3")
+    house.twilio.add(Kind.RECORDING, 1)
+    house.catalog.first_listing()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite3"]
+    house.remount().load()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.sqlite3"]
+    house.catalog.stop()
+
+
 def test_status_counts() -> None:
     house = House()
     readable = house.twilio.add(Kind.RECORDING, 1)

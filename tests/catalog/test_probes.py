@@ -340,6 +340,7 @@ def test_a_damaged_row_is_probed_again(tmp_path: Path) -> None:
     assert connection is not None
     connection.execute("UPDATE probes SET plain_size = 1")
     assert bench.book.known(bench.sids[0]) is None
+    assert bench.book.states(bench.sids)["unknown"] == 2
     assert bench.info(bench.sids[0]) == before
     assert bench.probes == 2
     bench.close()

@@ -1,5 +1,6 @@
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def let_pass(house: House, seconds: float) -> None:
 
 
 @pytest.fixture
-def house() -> House:
+def house() -> Iterator[House]:
     house = House()
     for number in range(7):
         house.twilio.add(Kind.RECORDING, number, created=START - 100_000 + number)
@@ -46,7 +47,8 @@ def house() -> House:
     house.catalog.first_listing()
     house.twilio.requests.clear()
     house.twilio.filters.clear()
-    return house
+    yield house
+    house.catalog.stop()
 
 
 def test_a_quiet_round_costs_one_request_per_kind(house: House) -> None:
@@ -88,6 +90,13 @@ def test_unsettled_media_are_asked_for_one_by_one_until_they_are_settled(house: 
     assert house.twilio.requests["fetch"] == 0
 
 
+def test_what_the_listing_just_told_is_not_asked_for_again(house: House) -> None:
+    house.twilio.add(Kind.RECORDING, 50, "processing", created=house.clock.wall())
+    let_pass(house, 61)
+    assert house.twilio.requests["fetch"] == 0
+    assert house.catalog.status()["unsettled"] == 1
+
+
 def test_many_unsettled_media_take_turns() -> None:
     house = House()
     house.twilio.page_size = 1000
@@ -104,6 +113,7 @@ def test_many_unsettled_media_take_turns() -> None:
         shown.append(len(house.catalog.media()))
     assert shown == [FETCH_LIMIT + 1, 2 * FETCH_LIMIT + 1, count + 1]
     assert house.twilio.requests["fetch"] == count
+    house.catalog.stop()
 
 
 def test_turns_are_fair_while_nothing_settles() -> None:
@@ -135,6 +145,7 @@ def test_deletions_are_found_by_the_full_pass(house: House) -> None:
 
 def test_a_list_that_shifts_while_it_is_paged_makes_nothing_vanish(house: House) -> None:
     """Twilio still has what one listing lacked: it stays, at the cost of one request."""
+    house.catalog.info(sid_of(Kind.RECORDING, 2), house.deadline())
     shifted = house.twilio.records.pop(sid_of(Kind.RECORDING, 2))
     refresher = refresher_of(house.catalog)
     outcomes = refresher._gather(full=True)
@@ -145,6 +156,7 @@ def test_a_list_that_shifts_while_it_is_paged_makes_nothing_vanish(house: House)
     assert house.twilio.requests["fetch"] == 1
     assert len(house.catalog.media()) == 8
     assert house.catalog.status()["in_doubt"] == 0
+    assert not house.catalog._prober._doubted, "its object is in no doubt"
 
 
 def test_an_account_that_seems_empty_vanishes_only_by_name(house: House) -> None:
@@ -169,6 +181,7 @@ def test_thousands_of_deletions_are_worked_off_within_the_quota() -> None:
     let_pass(house, 4 * BACKLOG_SECONDS + 1)
     assert house.catalog.media() == {}
     assert house.twilio.requests["fetch"] == 5 * FETCH_LIMIT
+    house.catalog.stop()
 
 
 @pytest.mark.parametrize("trouble", [Unreachable("down"), CredentialsRefused("refused")])
@@ -248,13 +261,14 @@ def test_a_date_in_the_future_does_not_hide_new_media(house: House) -> None:
     assert sid in house.catalog.media()
 
 
-def test_the_selection_bounds_incremental_listings(tmp_path: Path) -> None:
+def test_the_selection_bounds_incremental_listings() -> None:
     house = House(settings=CatalogSettings(kind="recordings", since=START - 10, until=START + 10, room=room_of(1)))
     house.twilio.add(Kind.RECORDING, 1, created=START)
     house.catalog.first_listing()
     let_pass(house, 61)
     wanted = ListFilter(created_after=START - 10, created_before=START + 10, room_sid=room_of(1))
     assert house.twilio.filters == [(Kind.RECORDING, wanted)] * 2
+    house.catalog.stop()
 
 
 def test_a_suspect_that_is_gone_vanishes_at_once(house: House) -> None:

@@ -247,8 +247,12 @@ class Refresher:
         kept = [resource for resource in changed if resource[0].status != "deleted"]
         dropped = {medium.sid for medium, _ in changed if medium.status == "deleted"}.union(gone)
         if kept or dropped or listed_at is not None:
+            is_first = self._truth.count == 0
             self._truth.apply((medium for medium, _ in kept), dropped)
-            self._store.save(kept, dropped, listed_at)
+            if is_first and listed_at is not None:
+                self._store.replace_all(kept, listed_at)
+            else:
+                self._store.save(kept, dropped, listed_at, self._truth.count)
             self._on_change(dropped)
 
     def _schedule(self, *, complete: bool, full: bool) -> None:

@@ -95,23 +95,41 @@ class Store:
         """The last complete listing, or None if there is none that can be trusted."""
         return self._do(_load)
 
-    def save(self, changed: Iterable[Resource], gone: Collection[str] = (), listed_at: float | None = None) -> None:
-        """Remember `changed`, forget `gone` and their probes, in one go; `listed_at` marks a complete listing."""
-        rows = [
-            (medium.sid, medium.kind.value, text, _checksum(medium.sid, medium.kind.value, text))
-            for medium, text in changed
-        ]
+    def replace_all(self, resources: Iterable[Resource], listed_at: float) -> None:
+        """Remember just these resources, a complete listing that ended at `listed_at`. One transaction."""
+        rows = _rows(resources)
 
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                connection.executemany("INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?)", rows)
-                for table in ("resources", "probes"):
-                    connection.executemany(f"DELETE FROM {table} WHERE sid = ?", [(sid,) for sid in gone])  # noqa: S608 - two constants
-                connection.execute(
-                    "UPDATE listing SET resource_count = (SELECT count(*) FROM resources),"
-                    " listed_at = coalesce(?, listed_at)",
-                    (listed_at,),
-                )
+                connection.execute("DELETE FROM resources")
+                _insert(connection, rows)
+                _count(connection)
+                connection.execute("UPDATE listing SET listed_at = ?", (listed_at,))
+
+        self._do(work)
+
+    def save(
+        self,
+        changed: Iterable[Resource],
+        gone: Collection[str] = (),
+        listed_at: float | None = None,
+        total: int = 0,
+    ) -> None:
+        """Remember `changed`, forget `gone` and their probes. One transaction.
+
+        `listed_at` confirms that all `total` resources known were listed just then. A file that was begun anew since
+        holds fewer, and must not pass for a complete listing.
+        """
+        rows, dropped = _rows(changed), [(sid,) for sid in gone]
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                _insert(connection, rows)
+                connection.executemany("DELETE FROM resources WHERE sid = ?", dropped)
+                connection.executemany("DELETE FROM probes WHERE sid = ?", dropped)
+                _count(connection)
+                if listed_at is not None:
+                    connection.execute("UPDATE listing SET listed_at = ? WHERE resource_count >= ?", (listed_at, total))
 
         self._do(work)
 
@@ -164,7 +182,7 @@ class Store:
             for _ in range(2):
                 try:
                     return work(self._open())
-                except (sqlite3.Error, OSError, _Damaged) as error:
+                except (sqlite3.Error, OSError, UnicodeDecodeError, _Damaged) as error:
                     if self._path is None:
                         raise
                     self._recover(self._path, error)
@@ -206,6 +224,20 @@ class Store:
                 if copy and not _copy(before, memory):
                     memory.close()
                     self._connection = _connect(None)
+
+
+def _rows(resources: Iterable[Resource]) -> list[tuple[str, str, str, int]]:
+    named = ((medium.sid, medium.kind.value, text) for medium, text in resources)
+    return [(*columns, _checksum(*columns)) for columns in named]
+
+
+def _insert(connection: sqlite3.Connection, rows: list[tuple[str, str, str, int]]) -> None:
+    connection.executemany("INSERT OR REPLACE INTO resources VALUES (?, ?, ?, ?)", rows)
+
+
+def _count(connection: sqlite3.Connection) -> None:
+    """So that a lost row will be missed."""
+    connection.execute("UPDATE listing SET resource_count = (SELECT count(*) FROM resources)")
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
@@ -274,8 +306,8 @@ def _tells_of_damage(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if isinstance(code, int):
         return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
-    # Undecodable text in a column is an OperationalError without a code.
-    return isinstance(error, sqlite3.Error)
+    # Text that is no UTF-8: an error without a code in a column, a UnicodeDecodeError in the schema.
+    return isinstance(error, sqlite3.Error | UnicodeDecodeError)
 
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> bool:

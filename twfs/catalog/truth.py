@@ -28,6 +28,11 @@ class Truth:
         """The resource of any status, if known."""
         return self._known.get(sid)
 
+    @property
+    def count(self) -> int:
+        """How many resources of any status are known."""
+        return len(self._known)
+
     def of_kind(self, kind: Kind) -> list[Medium]:
         """All known resources of `kind`, of any status."""
         return [medium for medium in self._known.values() if medium.kind is kind]
