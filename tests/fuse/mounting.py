@@ -73,6 +73,20 @@ def spawn(folder: Path, *arguments: str, without: str = "") -> tuple[Path, Path,
     return mountpoint, ready, log_path, process
 
 
+def take_down(mountpoint: Path, process: subprocess.Popen[bytes]) -> int:
+    """Unmount, and have the process end, by force if it must be.
+
+    Returns:
+        Its exit code.
+    """
+    unmount(mountpoint)
+    try:
+        return process.wait(timeout=START_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
 @contextlib.contextmanager
 def mounted(folder: Path, *arguments: str, without: str = "") -> Iterator[Mounted]:
     """A mount of `tests.fuse.served`; unmounted at the end, when nothing of it may be left nor have gone wrong."""
@@ -81,12 +95,7 @@ def mounted(folder: Path, *arguments: str, without: str = "") -> Iterator[Mounte
         wait_until("the mount", lambda: is_mounted(mountpoint) and ready.exists(), process, log_path)
         yield Mounted(mountpoint, process, log_path, ready.read_text())
     finally:
-        unmount(mountpoint)
-        try:
-            code = process.wait(timeout=START_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
+        code = take_down(mountpoint, process)
     log = log_path.read_text()
     assert not is_mounted(mountpoint)
     assert code == 0, log

@@ -18,7 +18,7 @@ import pytest
 
 from tests.fs.fakes import NOVEMBER_23, content_of, recording
 from tests.fuse import served
-from tests.fuse.mounting import ROOT, Mounted, is_mounted, mounted, needs_fuse, spawn
+from tests.fuse.mounting import ROOT, Mounted, is_mounted, mounted, needs_fuse, spawn, take_down
 from twfs.fs.names import inode, view_name
 from twfs.resources import Medium
 
@@ -379,9 +379,12 @@ def test_a_signal_lets_a_read_end(version: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", BINDINGS)
 def test_what_fails_at_the_start_ends_the_mount(version: str, tmp_path: Path) -> None:
     mountpoint, _, log_path, process = spawn(tmp_path, "--fuse", version, "--fail-at-init")
-    assert process.wait(timeout=10) == 1
+    try:
+        assert process.wait(timeout=10) == 1
+        assert not is_mounted(mountpoint)
+    finally:
+        take_down(mountpoint, process)
     assert "LookupError: nothing to serve" in log_path.read_text()
-    assert not is_mounted(mountpoint)
 
 
 @pytest.mark.parametrize("version", BINDINGS)
