@@ -410,3 +410,24 @@ def test_a_reader_does_not_wait_for_another_mounts_writer(tmp_path: Path) -> Non
         other.execute("ROLLBACK")
         other.close()
         assert store.is_lasting
+
+
+def test_a_file_that_another_process_holds_is_not_waited_for_without_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where there is no shared memory, and so no WAL, a lock keeps readers out too."""
+    path = tmp_path / "a.sqlite3"
+    filled(path, 3)
+    with opened(path) as store:
+        store.probed()
+        assert store._connection is not None
+        store._connection.execute("PRAGMA journal_mode = DELETE")
+        store._connection.execute("PRAGMA busy_timeout = 10")
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        assert store.probed() == {}
+        assert not store.is_lasting
+        other.execute("ROLLBACK")
+        other.close()
+    (warning,) = warnings_in(caplog)
+    assert "locked" in warning

@@ -310,9 +310,15 @@ def _tells_of_damage(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error | UnicodeDecodeError)
 
 
+def _never_wait(status: int, _remaining: int, _total: int) -> None:
+    """Python's backup() would wait for another process's lock without end."""
+    if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        raise sqlite3.OperationalError("another process holds it")
+
+
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> bool:
     try:
-        source.backup(target)
+        source.backup(target, progress=_never_wait)
     except sqlite3.Error as error:
         log.info("what the state file held could not be taken over (%s): it will be asked for again", error)
         return False
