@@ -174,7 +174,7 @@ class FakeTwilio:
 
 
 class FakeInterpreter:
-    """Opens what it has keys for: a medium's key is its SID, the set's `None` fits all."""
+    """Opens everything, or only the objects whose ETags are in `keys`."""
 
     def __init__(self, *, fits_all: bool = True) -> None:
         self.fits_all = fits_all

@@ -61,6 +61,10 @@ def test_a_quiet_round_costs_one_request_per_kind(house: House) -> None:
     newest = START - 100_000 + 6
     assert (Kind.RECORDING, ListFilter(created_after=newest - OVERLAP)) in house.twilio.filters
     assert house.catalog.version == version
+    shown = house.catalog.media()
+    refresher_of(house.catalog).round(full=True)
+    assert house.catalog.version == version
+    assert house.catalog.media() is shown
 
 
 def test_new_media_appear_within_refresh_seconds(house: House) -> None:
