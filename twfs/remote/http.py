@@ -12,16 +12,27 @@ from urllib.parse import urlsplit
 import requests
 import requests.adapters
 import requests.auth
+import urllib3
 import urllib3.exceptions
 
 from twfs.clock import Deadline
 from twfs.errors import Unreachable
 
-_CONNECT_SECONDS = 10.0
-"""A TCP and TLS handshake that takes longer is better begun anew: a lost SYN is sent again after 1, 3 and 7 s."""
+_CONNECT_SECONDS = 4.0
+"""For a TCP handshake with one address: a lost SYN is sent again after 1 and 3 s. Names of S3 have up to eight
+addresses, which are tried in turn."""
 
 _STALL_SECONDS = 10.0
 """Silence on an open connection after which it is given up and the rest asked for on a new one."""
+
+
+_PIECE = 16 * 1024
+_BESIDES = 16
+"""Connections kept for what may run beside the ranged requests: probes, by readers and in the background."""
+
+
+class NotSent(Unreachable):
+    """No connection came about: the server knows nothing of the request."""
 
 
 class Authorization(requests.auth.AuthBase):
@@ -57,29 +68,44 @@ class Answer:
         self.close()
 
     def read_bounded(self, limit: int, deadline: Deadline) -> bytes:
-        """The body, decoded, at most `limit` bytes of it.
+        """The body, decoded, at most `limit` bytes of it. What was read to its end can be used for the next request.
 
         Raises:
             Unreachable: the connection broke.
             DeadlineExceeded: it did not come in time, however slowly it trickles.
         """
         body = bytearray()
-        with named_errors(self._where):
-            for piece in self._response.iter_content(16 * 1024):
-                deadline.remaining()
-                body += piece
-                if len(body) >= limit:
-                    break
+        while len(body) < limit and (piece := self._read_some(_PIECE, deadline, decoded=True)):
+            body += piece
         return bytes(body[:limit])
 
-    def readinto(self, view: memoryview) -> int:
-        """Read at least 1 byte of the body as it was sent, unless it is at its end.
+    def readinto(self, view: memoryview, deadline: Deadline) -> int:
+        """Read what there is of the body as it was sent: at least 1 byte, unless it is at its end.
 
         Raises:
             Unreachable: the connection broke.
+            DeadlineExceeded: nothing came in time.
         """
-        with named_errors(self._where):
-            return self._response.raw.readinto(view)
+        piece = self._read_some(len(view), deadline, decoded=False)
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def _read_some(self, limit: int, deadline: Deadline, *, decoded: bool) -> bytes:
+        """One receive, not `limit` bytes: only so can a deadline be kept when a body trickles."""
+        self._wait_no_longer_than(deadline)
+        with named_errors(self._where, deadline):
+            return self._response.raw.read1(limit, decode_content=decoded) or b""
+
+    def _wait_no_longer_than(self, deadline: Deadline) -> None:
+        """Without this the patience of the request's beginning would hold for all reads, whose deadlines are others.
+
+        Out of reach after `Connection: close`: there it does hold, and a read may outlast its deadline by so much.
+        """
+        patience = min(_STALL_SECONDS, deadline.remaining())
+        connection = getattr(self._response.raw, "connection", None)
+        plug = getattr(connection, "sock", None)
+        if plug is not None:
+            plug.settimeout(patience)
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else drop it."""
@@ -90,32 +116,51 @@ class HttpPool:
     """Connections kept open for reuse, and the credentials that go with every request on them."""
 
     def __init__(self, connections: int, authorization: Authorization) -> None:
-        """`connections` is how many are kept per host."""
+        """`connections` is how many ranged requests run at once; all are kept open."""
         self._session = requests.Session()
         self._session.auth = authorization
         self._session.headers["User-Agent"] = "twfs"
-        adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=connections)
+        adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=connections + _BESIDES)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def get(self, url: str, headers: Mapping[str, str], deadline: Deadline, params: object = None) -> Answer:
+    def get(
+        self, url: str, headers: Mapping[str, str], deadline: Deadline, params: Mapping[str, str] | None = None
+    ) -> Answer:
         """One GET, headers awaited, body not yet.
 
         Raises:
             Unreachable: no connection, or it broke before the headers came.
-            DeadlineExceeded: there is no time left to begin.
+            DeadlineExceeded: there is no time left, or they did not come in time.
+        """
+        return self.request("GET", url, headers, deadline, params)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """One request, with `form` as its body if there is one; headers awaited, body not yet.
+
+        Raises:
+            NotSent: no connection; the server knows nothing of it.
+            Unreachable: the connection broke before the headers came.
+            DeadlineExceeded: there is no time left, or they did not come in time.
         """
         left = deadline.remaining()
         where = without_query(url)
-        with named_errors(where):
-            response = self._session.get(
-                url,
-                params=params,  # type: ignore[arg-type]
-                headers=dict(headers),
-                timeout=(min(_CONNECT_SECONDS, left), min(_STALL_SECONDS, left)),
-                allow_redirects=False,
-                stream=True,
-            )
+        patience = urllib3.Timeout(connect=min(_CONNECT_SECONDS, left), read=min(_STALL_SECONDS, left), total=left)
+        with named_errors(where, deadline):
+            asked = requests.Request(method, url, dict(headers), data=form, params=params)
+            request = self._session.prepare_request(asked)
+            settings = self._session.merge_environment_settings(url, {}, True, None, None)  # noqa: FBT003  (stream)
+            # Not Session.send: it reads the whole body of a redirect, followed or not, and keeps cookies.
+            send = self._session.get_adapter(url).send
+            response = send(request, timeout=patience, **settings)  # type: ignore[arg-type]  # its stubs are too narrow
         return Answer(response, where)
 
     def close(self) -> None:
@@ -124,16 +169,28 @@ class HttpPool:
 
 
 @contextlib.contextmanager
-def named_errors(where: str) -> Iterator[None]:
-    """Turn what the HTTP libraries raise into `Unreachable`; their texts may hold whole URLs, so only the kind is told.
+def named_errors(where: str, deadline: Deadline) -> Iterator[None]:
+    """Turn what the HTTP libraries raise into our errors; their texts may hold whole URLs, so only the kind is told.
 
     Raises:
-        Unreachable: in place of any of theirs.
+        DeadlineExceeded: in place of any of theirs, if time is up.
+        Unreachable: in place of any of theirs, else.
     """
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        raise Unreachable(f"{where}: {_in_words(error)}") from None
+        failure = (NotSent if _never_left(error) else Unreachable)(f"{where}: {_in_words(error)}")
+    else:
+        return
+    deadline.remaining()
+    raise failure
+
+
+def _never_left(error: Exception) -> bool:
+    """Whether no connection came about, so that not a byte of the request was sent."""
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    never = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+    return isinstance(reason, never)
 
 
 def _in_words(error: Exception) -> str:

@@ -12,6 +12,9 @@ from twfs.errors import DeadlineExceeded
 _LIFETIME = 600.0
 """Twilio's default Ttl, supposed where the URL itself does not tell."""
 
+_LONGEST_LIFE = 7 * 86400.0
+"""S3 grants no more (Signature Version 4); what claims more, or less than nothing, is not to be believed."""
+
 _MARGIN = 0.1
 """Part of its life in which a URL is no longer used: clocks differ, and the request still has to get there."""
 
@@ -48,7 +51,7 @@ class UrlLease:
             RemoteError, CredentialsRefused: what `obtain` raises; DeadlineExceeded also while waiting for another's.
         """
         current = self._current
-        if current is not None and self._clock.monotonic() < current.usable_until:
+        if current is not None and self._is_fresh(current):
             return current
         return self._renew(current, deadline)
 
@@ -64,13 +67,18 @@ class UrlLease:
         if not self._renewing.acquire(timeout=deadline.remaining()):
             raise DeadlineExceeded("no fresh pre-signed URL in time (option timeout)")
         try:
-            if self._current is None or self._current is worn:
+            current = self._current
+            if current is None or current is worn or not self._is_fresh(current):
                 url = self._obtain(deadline)
-                self._current = SignedUrl(url, self._clock.monotonic() + _usable_seconds(url, self._clock.wall()))
+                current = SignedUrl(url, self._clock.monotonic() + _usable_seconds(url, self._clock.wall()))
+                self._current = current
                 self.renewals += 1
-            return self._current
+            return current
         finally:
             self._renewing.release()
+
+    def _is_fresh(self, signed_url: SignedUrl) -> bool:
+        return self._clock.monotonic() < signed_url.usable_until
 
 
 def _usable_seconds(url: str, now: float) -> float:
@@ -80,7 +88,6 @@ def _usable_seconds(url: str, now: float) -> float:
     handed out is fresh.
     """
     query = parse_qs(urlsplit(url).query)
-    life = _LIFETIME
     try:
         if "X-Amz-Expires" in query:
             life = float(query["X-Amz-Expires"][0])
@@ -88,9 +95,10 @@ def _usable_seconds(url: str, now: float) -> float:
             age = now - signed_at.timestamp()
             # Twilio may hand out a URL that it signed a while ago; an age beyond the life is a wrong clock instead.
             life -= age if 0 <= age < life else 0
-        elif "Expires" in query:
-            left = float(query["Expires"][0]) - now
-            life = left if 0 < left < _LIFETIME * 6 else _LIFETIME
+        else:
+            life = float(query["Expires"][0]) - now
     except (KeyError, ValueError):
+        life = _LIFETIME
+    if not 0 < life <= _LONGEST_LIFE:
         life = _LIFETIME
     return life - min(life * _MARGIN, _LONGEST_MARGIN)

@@ -6,19 +6,20 @@ XML body; S3 sends all metadata headers with each 206; a ranged GET of an empty 
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urljoin
+from typing import NoReturn
 
 from twfs.clock import Deadline
-from twfs.errors import MediaAbsent, MediaDamaged, ObjectChanged, RemoteError, Unreachable
+from twfs.errors import MediaAbsent, MediaDamaged, NotFound, ObjectChanged, RemoteError, Unreachable
 from twfs.probe import TAIL_SIZE, ObjectFacts
 from twfs.ranges import ByteRange
-from twfs.remote.hosts import check_media_url
+from twfs.remote.hosts import check_media_url, joined
 from twfs.remote.http import Answer, HttpPool
 from twfs.remote.lease import SignedUrl, UrlLease
 from twfs.remote.retry import Transient, attempts_left, pause_before_retry, retry_after, retrying
 
 _METADATA_PREFIX = "x-amz-meta-"
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19})")
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _EMPTY_RANGE = re.compile(r"bytes \*/0")
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z]{1,60})</Code>")
 _LARGEST_ERROR = 16 * 2**10
@@ -35,7 +36,7 @@ class _Refused(Exception):
     """S3 does not take this URL (any more)."""
 
 
-class _Gone(RemoteError):
+class _Gone(NotFound):
     """S3 has no such object."""
 
 
@@ -62,6 +63,7 @@ class S3Object:
         with self._get({"Range": f"bytes=-{TAIL_SIZE}"}, deadline) as answer:
             if answer.status != 416:
                 return self._facts(answer, deadline)
+            answer.read_bounded(_LARGEST_ERROR, deadline)
             if not _EMPTY_RANGE.fullmatch(answer.headers.get("Content-Range", "bytes */0")):
                 raise Transient(f"{self._sid}: S3 refused to send the last bytes of an object that has some")
         with self._get({}, deadline) as answer:
@@ -73,10 +75,11 @@ class S3Object:
         part, total = self._part(answer)
         if part != ByteRange(max(0, total - TAIL_SIZE), total):
             raise Transient(f"{self._sid}: S3 sent another range than the last {TAIL_SIZE} bytes")
-        tail = answer.read_bounded(TAIL_SIZE, deadline)
-        if len(tail) != part.size:
-            raise Transient(f"{self._sid}: the connection closed before the promised length")
-        return ObjectFacts(total, answer.headers.get("ETag", ""), _metadata(answer.headers), tail)
+        tail = bytearray(part.size)
+        filled = 0
+        while filled < part.size:
+            filled += _receive(memoryview(tail)[filled:], answer, deadline)
+        return ObjectFacts(total, answer.headers.get("ETag", ""), _metadata(answer.headers), bytes(tail))
 
     def open(self, stored_range: ByteRange, facts: ObjectFacts) -> "RangeStream":
         """A stream of the object's bytes `stored_range`; nothing is asked for before the first read."""
@@ -115,7 +118,7 @@ class S3Object:
     def _part(self, answer: Answer) -> tuple[ByteRange, int]:
         """Which part of how large an object a 200 or 206 carries."""
         length = answer.headers.get("Content-Length", "")
-        if answer.status == 200 and length.isascii() and length.isdigit():
+        if answer.status == 200 and _LENGTH.fullmatch(length):
             return ByteRange(0, int(length)), int(length)
         match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if answer.status != 206 or match is None:
@@ -146,10 +149,10 @@ class S3Object:
                 location = answer.headers.get("Location")
                 if answer.status not in _REDIRECTS or not location:
                     self._fail(answer, deadline)
-            url = urljoin(url, location)
-        raise Unreachable(f"{self._sid}: the media URL leads from one host to the next without end")
+            url = joined(url, location)
+        raise RemoteError(f"{self._sid}: the media URL leads from one host to the next without end")
 
-    def _fail(self, answer: Answer, deadline: Deadline) -> None:
+    def _fail(self, answer: Answer, deadline: Deadline) -> NoReturn:
         match = _ERROR_CODE.search(answer.read_bounded(_LARGEST_ERROR, deadline))
         code = match[1].decode() if match else "no code"
         if answer.status == 403 or code in _WORN_OUT:
@@ -162,7 +165,7 @@ class S3Object:
         message = f"{self._sid}: S3 answered HTTP {answer.status}, {code}"
         if answer.status >= 500 or answer.status == 429:
             raise Transient(message, retry_after(answer.headers.get("Retry-After")))
-        raise Unreachable(message)
+        raise RemoteError(message)
 
 
 class RangeStream:
@@ -198,10 +201,7 @@ class RangeStream:
     def _read_some(self, view: memoryview, deadline: Deadline) -> int:
         if self._answer is None:
             self._answer = self._object.get_range(ByteRange(self._position, self._end), self._facts, deadline)
-        deadline.remaining()
-        count = self._answer.readinto(view)
-        if count == 0:
-            raise Transient("the connection closed before the promised length")
+        count = _receive(view, self._answer, deadline)
         self._position += count
         return count
 
@@ -210,6 +210,13 @@ class RangeStream:
         if self._answer is not None:
             self._answer.close()
             self._answer = None
+
+
+def _receive(view: memoryview, answer: Answer, deadline: Deadline) -> int:
+    count = answer.readinto(view, deadline)
+    if count == 0:
+        raise Transient("the connection closed before the promised length")
+    return count
 
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:

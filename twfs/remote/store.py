@@ -1,5 +1,6 @@
 """The stored media of an account, by SID: Twilio's /Media and S3 put together. What catalog and media are given."""
 
+import threading
 from functools import lru_cache
 
 from twfs.clock import Clock, Deadline
@@ -25,7 +26,8 @@ class MediaStore:
         self._http = http
         self._hosts = hosts
         self._clock = clock
-        self._object = lru_cache(maxsize=_LEASES)(self._new_object)
+        self._lock = threading.Lock()
+        self._objects = lru_cache(maxsize=_LEASES)(self._new_object)
 
     def inspect(self, medium: Medium, deadline: Deadline) -> ObjectFacts:
         """What one probe of the object tells: one API request, if there is no URL yet, and one of the last 32 bytes.
@@ -39,6 +41,11 @@ class MediaStore:
     def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> RangeStream:
         """A stream of bytes `stored_range` of the object that `facts` describe; no request before its first read."""
         return self._object(medium.kind, medium.sid).open(stored_range, facts)
+
+    def _object(self, kind: Kind, sid: str) -> S3Object:
+        # Without the lock two first readers would make two objects, with a lease each.
+        with self._lock:
+            return self._objects(kind, sid)
 
     def _new_object(self, kind: Kind, sid: str) -> S3Object:
         def obtain(deadline: Deadline) -> str:

@@ -6,12 +6,11 @@ Facts (paging, quota, error bodies, the forms of the /Media redirect): Twilio's 
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from urllib.parse import urljoin
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import CredentialsRefused, MediaAbsent, NotFound, RemoteError, Unreachable
 from twfs.log import log
-from twfs.remote.hosts import check_same_host
+from twfs.remote.hosts import check_same_host, joined
 from twfs.remote.http import Answer, HttpPool, without_query
 from twfs.remote.retry import RateLimit, Transient, retry_after, retrying
 from twfs.resources import Kind, ListFilter
@@ -33,6 +32,9 @@ _URL_SECONDS = 3600
 
 _QUOTA_PAUSE = 1.0
 """Seconds that all requests pause after a 429: the quota is counted per second."""
+
+_LONGEST_QUOTA_PAUSE = 60.0
+"""A longer Retry-After is honoured so far: nothing undocumented may silence the account for days."""
 
 
 class TwilioApi:
@@ -95,14 +97,12 @@ class TwilioApi:
 
     def _media_url_once(self, url: str, params: Mapping[str, str], deadline: Deadline) -> str:
         with self._ask(url, params, deadline, expected=(200, *_REDIRECTS)) as answer:
-            location = answer.headers.get("Location")
-            if location:
-                return urljoin(url, location)
-            body = _parse(answer, url, deadline)
-        location = body.get("redirect_to") if isinstance(body, Mapping) else None
-        if not isinstance(location, str) or not location:
+            # Read in any case: a connection whose answer was not read to its end cannot be used again.
+            body = answer.read_bounded(_LARGEST_ERROR, deadline)
+            location = answer.headers.get("Location") or _redirect_to(body)
+        if location is None:
             raise Unreachable(f"{url}: the answer names no place of the media")
-        return urljoin(url, location)
+        return joined(url, location)
 
     def _json(self, url: str, params: Mapping[str, str] | None, deadline: Deadline) -> object:
         def once() -> object:
@@ -128,7 +128,7 @@ class TwilioApi:
             return NotFound(message)
         if answer.status == 429:
             asked = retry_after(answer.headers.get("Retry-After"))
-            self._limit.hold_off(_QUOTA_PAUSE if asked is None else asked)
+            self._limit.hold_off(_QUOTA_PAUSE if asked is None else min(asked, _LONGEST_QUOTA_PAUSE))
             return Transient(message, asked)
         if answer.status >= 500:
             return Transient(message, retry_after(answer.headers.get("Retry-After")))
@@ -163,7 +163,7 @@ def _page_content(page: object, url: str) -> tuple[list[object], str | None]:
     following = meta.get("next_page_url")
     if following is not None and not isinstance(following, str):
         raise Unreachable(f"{without_query(url)}: the next page's URL is none")
-    return records, urljoin(url, following) if following else None
+    return records, joined(url, following) if following else None
 
 
 def _parse(answer: Answer, url: str, deadline: Deadline) -> object:
@@ -175,6 +175,16 @@ def _parse(answer: Answer, url: str, deadline: Deadline) -> object:
         raise Transient(f"{without_query(url)}: the answer is not JSON ({kind}); is a proxy in between?") from None
 
 
+def _redirect_to(body: bytes) -> str | None:
+    """`redirect_to` of /Media's answer, for where a proxy or library has taken the header away."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    location = content.get("redirect_to") if isinstance(content, Mapping) else None
+    return location if isinstance(location, str) and location else None
+
+
 def _error_message(answer: Answer, url: str, deadline: Deadline) -> str:
     """One line from Twilio's error body `{code, message, more_info, status}`, with the id that its support asks for."""
     try:
@@ -184,7 +194,7 @@ def _error_message(answer: Answer, url: str, deadline: Deadline) -> str:
     said = body.get("message") if isinstance(body, Mapping) else None
     code = body.get("code") if isinstance(body, Mapping) else None
     words = [f"{without_query(url)}: HTTP {answer.status}"]
-    words += [f"code {code}"] if isinstance(code, int) else []
+    words += [f"code {code}"[:40]] if isinstance(code, int) else []
     words += [said[:200]] if isinstance(said, str) else []
     request_id = answer.headers.get("Twilio-Request-Id")
     words += [f"request {request_id[:40]}"] if request_id else []

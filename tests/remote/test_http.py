@@ -1,0 +1,241 @@
+import gzip
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import urllib3.exceptions
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.remote.rude import (
+    Manner,
+    Meeting,
+    RudeServer,
+    answer,
+    falling_silent_after,
+    saying,
+    saying_and_closing,
+    trickling,
+)
+from tests.simulator.support import HandClock
+from twfs.clock import Deadline, SystemClock
+from twfs.errors import DeadlineExceeded, Unreachable
+from twfs.remote.http import Authorization, HttpPool, named_errors, without_query
+
+SECRET = "X-Amz-Signature=5ec2e7"
+SLACK = 0.5
+"""Seconds by which a busy machine may be late."""
+
+
+@pytest.fixture
+def pool() -> Iterator[HttpPool]:
+    pool = HttpPool(4, Authorization())
+    yield pool
+    pool.close()
+
+
+def within(seconds: float) -> Deadline:
+    return Deadline(SystemClock(), seconds)
+
+
+def timed(action: Callable[[], object]) -> tuple[float, Exception]:
+    began = time.monotonic()
+    with pytest.raises((DeadlineExceeded, Unreachable)) as caught:
+        action()
+    return time.monotonic() - began, caught.value
+
+
+def get_all(pool: HttpPool, url: str, deadline: Deadline, limit: int = 10**6) -> bytes:
+    with pool.get(url, {}, deadline) as answer:
+        return answer.read_bounded(limit, deadline)
+
+
+def test_connections_are_used_again_once_an_answer_was_read_to_its_end(pool: HttpPool) -> None:
+    chunked = b"HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+    redirect = answer(302, b"{}", {"Location": "https://elsewhere.test/"})
+    manners = [saying(answer(body=b"x" * 100_000)), saying(chunked), saying(redirect), saying(answer(204))]
+    with RudeServer(*manners) as server:
+        assert [len(get_all(pool, server.url, within(5))) for _ in range(4)] == [100_000, 3, 2, 0]
+        view = memoryview(bytearray(10))
+        with pool.get(server.url, {}, within(5)) as empty:
+            assert empty.readinto(view, within(5)) == 0
+        assert (len(server.requests), server.connections) == (5, 1)
+
+
+def test_a_connection_with_bytes_left_on_it_is_dropped(pool: HttpPool) -> None:
+    with RudeServer(saying(answer(body=b"x" * 100))) as server:
+        for _ in range(2):
+            with pool.get(server.url, {}, within(5)) as part:
+                assert part.readinto(memoryview(bytearray(10)), within(5)) == 10
+        assert server.connections == 2
+
+
+def test_a_redirect_is_not_followed_and_its_body_not_awaited(pool: HttpPool) -> None:
+    endless = answer(302, b"x" * 1000, {"Location": "/elsewhere", "Content-Length": str(30 * 2**20)})
+    with RudeServer(falling_silent_after(endless)) as server:
+        with pool.get(server.url, {}, within(5)) as redirect:
+            assert (redirect.status, redirect.headers["location"]) == (302, "/elsewhere")
+        assert len(server.requests) == 1
+
+
+def test_a_body_without_end_is_read_no_further_than_its_limit(pool: HttpPool) -> None:
+    with RudeServer(saying(answer(500, b"x" * 30 * 2**20))) as server:
+        assert get_all(pool, server.url, within(20), 65536) == b"x" * 65536
+
+
+def test_compressed_bodies_are_decoded_and_bounded_in_their_decoded_size(pool: HttpPool) -> None:
+    body = gzip.compress(bytes(100 * 2**20), compresslevel=1)
+    with RudeServer(saying(answer(200, body, {"Content-Encoding": "gzip"}))) as server:
+        assert get_all(pool, server.url, within(20), 1000) == bytes(1000)
+
+
+def test_what_is_read_raw_is_not_decoded(pool: HttpPool) -> None:
+    body = gzip.compress(b"abc")
+    with RudeServer(saying(answer(200, body, {"Content-Encoding": "gzip"}))) as server:
+        view = memoryview(bytearray(100))
+        with pool.get(server.url, {}, within(5)) as sealed:
+            assert sealed.readinto(view, within(5)) == len(body)
+        assert view[: len(body)] == body
+
+
+@pytest.mark.parametrize(
+    "manner",
+    [
+        falling_silent_after(b""),
+        falling_silent_after(b"HTTP/1.1 200 OK\r\nContent-"),
+        falling_silent_after(answer(200, b"ab", {"Content-Length": "1000"})),
+        falling_silent_after(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        trickling(answer(200, b"", {"Content-Length": "100000"}), 0.05),
+        trickling(b"HTTP/1.1 200 OK\r\n\r\n", 0.05),
+    ],
+)
+def test_nothing_takes_longer_than_its_deadline(pool: HttpPool, manner: Manner) -> None:
+    with RudeServer(manner) as server:
+        deadline = within(0.4)
+        lasted, error = timed(lambda: get_all(pool, f"{server.url}?{SECRET}", deadline))
+    assert isinstance(error, DeadlineExceeded)
+    assert 0.3 < lasted < 0.4 + SLACK
+    assert SECRET not in str(error)
+
+
+def test_each_read_has_its_own_deadline_not_what_was_left_when_the_request_began(pool: HttpPool) -> None:
+    def late(meeting: Meeting) -> None:
+        meeting.send(answer(200, b"ab", {"Content-Length": "4"}))
+        meeting.stopped.wait(0.6)
+        meeting.send(b"cd")
+
+    with RudeServer(late) as server:
+        with pool.get(server.url, {}, within(0.3)) as body:
+            assert body.read_bounded(4, within(5)) == b"abcd"
+        with pool.get(server.url, {}, within(5)) as body:
+            lasted, _ = timed(lambda: body.read_bounded(4, within(0.2)))
+            assert lasted < 0.2 + SLACK
+
+
+def test_a_deadline_that_has_passed_begins_no_request(pool: HttpPool) -> None:
+    clock = HandClock()
+    deadline = Deadline(clock, 5)
+    clock.sleep(5)
+    with RudeServer(saying(answer())) as server:
+        with pytest.raises(DeadlineExceeded):
+            pool.get(server.url, {}, deadline)
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "manner",
+    [
+        Meeting.hang_up,
+        Meeting.reset,
+        saying_and_closing(b"HTTP/1.1 abc\r\n\r\n"),
+        saying_and_closing(b"SSH-2.0-OpenSSH_9.2\r\n"),
+        saying_and_closing(b"\0" * 100_000),
+        saying_and_closing(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000),
+        saying_and_closing(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 1000),
+        saying_and_closing(b"HTTP/1.1 99999999999999999999 OK\r\n\r\n"),
+        saying_and_closing(answer(200, b"ab", {"Content-Length": "3"})),
+        saying_and_closing(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFFFFF\r\nab"),
+        saying_and_closing(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
+        saying_and_closing(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"),
+        saying(answer(200, b"no gzip", {"Content-Encoding": "gzip"})),
+    ],
+)
+def test_nonsense_is_one_clear_error(pool: HttpPool, manner: Manner) -> None:
+    with RudeServer(manner) as server:
+        _, error = timed(lambda: get_all(pool, f"{server.url}/path?{SECRET}", within(5)))
+    assert isinstance(error, Unreachable)
+    assert str(error).startswith(f"{server.url}/path: ")
+    assert SECRET not in str(error)
+    assert "\n" not in str(error)
+
+
+def test_no_server_is_an_error_without_query(pool: HttpPool) -> None:
+    with RudeServer(saying(answer())) as server:
+        url = server.url
+    for target in (url, "http://name.invalid"):
+        _, error = timed(lambda target=target: pool.get(f"{target}/path?{SECRET}", {}, within(5)))  # type: ignore[misc]
+        assert str(error) == f"{target}/path: no connection"
+
+
+def test_netrc_is_never_used(pool: HttpPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text("default login thief password booty\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    own = HttpPool(1, Authorization("SK1", "word"))
+    with RudeServer(saying(answer())) as server:
+        # Proof that it would be used if it could.
+        requests.get(server.url, timeout=5).close()
+        get_all(pool, server.url, within(5))
+        get_all(own, server.url, within(5))
+        first, bare, signed = (request.lower() for request in server.requests)
+    own.close()
+    assert b"authorization: basic dghpzwy6ym9vdhk=" in first
+    assert b"authorization" not in bare
+    assert b"authorization: basic u0sxondvcmq=" in signed
+
+
+def test_proxies_of_the_environment_are_used(pool: HttpPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with RudeServer(saying(answer(body=b"by proxy"))) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        assert get_all(pool, "http://video.test/v1", within(5)) == b"by proxy"
+        assert proxy.requests[0].startswith(b"GET http://video.test/v1 ")
+
+
+def test_cookies_are_not_kept(pool: HttpPool) -> None:
+    with RudeServer(saying(answer(200, b"", {"Set-Cookie": "a=b; Path=/"}))) as server:
+        get_all(pool, server.url, within(5))
+        get_all(pool, server.url, within(5))
+        assert b"cookie" not in server.requests[1].lower()
+
+
+def test_authorization_shows_no_secret() -> None:
+    assert "word" not in repr(Authorization("SK1", "word"))
+
+
+@given(st.from_regex(r"[A-Za-z0-9%=&_.-]{8,60}", fullmatch=True), st.integers(0, 8))
+def test_no_library_s_words_get_into_a_message(secret: str, which: int) -> None:
+    url = f"https://bucket.s3.amazonaws.com/RT1?{secret}"
+    error = (
+        requests.ConnectionError(url),
+        requests.exceptions.InvalidURL(url),
+        requests.exceptions.SSLError(url),
+        requests.exceptions.ProxyError(url),
+        urllib3.exceptions.LocationParseError(url),
+        urllib3.exceptions.ProtocolError(url),
+        OSError(url),
+        ValueError(url),
+        UnicodeError(url),
+    )[which]
+    with pytest.raises(Unreachable) as caught, named_errors(without_query(url), Deadline(HandClock(), 1)):
+        raise error
+    assert str(caught.value).startswith("https://bucket.s3.amazonaws.com/RT1: ")
+    assert secret not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_a_url_is_shown_without_user_query_and_fragment() -> None:
+    assert without_query("https://u:p@h.test:8443/a/b?q=1#f") == "https://h.test:8443/a/b"

@@ -1,0 +1,479 @@
+import os
+import random
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.remote.rig import HOSTS, Rig, running_rig
+from tests.remote.rude import Manner, Meeting, RudeServer, answer, falling_silent_after, saying, trickling
+from tests.simulator.support import HandClock
+from twfs.clock import Clock, Deadline, SystemClock
+from twfs.errors import (
+    DeadlineExceeded,
+    MediaAbsent,
+    MediaDamaged,
+    NotFound,
+    ObjectChanged,
+    RemoteError,
+    TwfsError,
+    Unreachable,
+)
+from twfs.probe import ObjectFacts
+from twfs.ranges import ByteRange
+from twfs.remote.http import Authorization, HttpPool
+from twfs.remote.lease import UrlLease
+from twfs.remote.s3 import S3Object
+from twfs.resources import Kind, Medium
+from twfs.simulator.account import StoredObject
+from twfs.simulator.faults import Fault
+
+DATA = random.Random(0).randbytes(300_000)
+SEALED = StoredObject(DATA, {"X-Amz-Key": "a2V5", "x-amz-iv": "aXY="})
+WHOLE = ByteRange(0, len(DATA))
+PART = ByteRange(100_000, 200_000)
+FACTS = ObjectFacts(len(DATA), '"e"', {}, DATA[-32:])
+
+
+@contextmanager
+def own_object(server: RudeServer, clock: Clock | None = None) -> Iterator[S3Object]:
+    """The object that a rude server has."""
+    http = HttpPool(2, Authorization())
+    lease = UrlLease(lambda _: f"{server.url}/RT?X-Amz-Signature=5ec2e7", clock or HandClock())
+    yield S3Object("RT1", http, lease, HOSTS)
+    http.close()
+
+
+def stored_deadline() -> Deadline:
+    return Deadline(HandClock(), 30)
+
+
+def read(rig: Rig, sid: str, facts: ObjectFacts, seconds: float = 30) -> bytes:
+    """`PART` of the object that `facts` describe."""
+    stream = rig.store.open(Medium(sid, Kind.RECORDING), PART, facts)
+    view = memoryview(bytearray(PART.size))
+    try:
+        stream.readinto(view, rig.deadline(seconds))
+    finally:
+        stream.close()
+    return bytes(view)
+
+
+# Looking
+
+
+@pytest.mark.parametrize(("size", "s3_requests"), [(0, 2), (1, 1), (16, 1), (31, 1), (32, 1), (33, 1), (300_000, 1)])
+def test_a_look_costs_one_request_and_two_if_the_object_is_empty(rig: Rig, size: int, s3_requests: int) -> None:
+    stored = StoredObject(DATA[:size], SEALED.metadata)
+    medium = rig.add(stored)
+    facts = rig.store.inspect(medium, rig.deadline())
+    expected = {"x-amz-key": "a2V5", "x-amz-iv": "aXY="}
+    assert facts == ObjectFacts(size, f'"{stored.etag}"', expected, DATA[:size][-32:])
+    assert rig.costs == (1, s3_requests)
+    assert rig.simulator.bytes_sent("s3") < 1000
+    rig.store.inspect(medium, rig.deadline())
+    assert rig.costs == (1, 2 * s3_requests)
+
+
+def test_absent_media_are_told_from_an_object_that_is_gone(rig: Rig) -> None:
+    with pytest.raises(MediaAbsent):
+        rig.store.inspect(rig.add(None), rig.deadline())
+    assert rig.costs == (1, 0)
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", status=404, times=None))
+    with pytest.raises(NotFound, match="S3 has no such object") as caught:
+        rig.store.inspect(medium, rig.deadline())
+    assert not isinstance(caught.value, MediaAbsent)
+    assert rig.costs == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Range": None},
+        {"Content-Range": "bytes 0-31/300000"},
+        {"Content-Range": "bytes 299968-299999/*"},
+        {"Content-Range": "bytes 299968-299999/" + "9" * 5000},
+        {"Content-Range": "bytes 299968-300000/300001"},
+        {"Content-Range": "bytes 31-0/32"},
+        {"Content-Range": "octets 299968-299999/300000"},
+    ],
+)
+def test_a_look_that_is_answered_with_another_range_fails(rig: Rig, headers: dict[str, str | None]) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", headers=headers))
+    assert rig.store.inspect(medium, rig.deadline()).stored_size == len(DATA)
+    assert rig.costs == (1, 2)
+    rig.simulator.inject(Fault("s3", headers=headers, times=None))
+    with pytest.raises(Unreachable):
+        rig.store.inspect(medium, rig.deadline())
+    assert rig.costs == (1, 8)
+
+
+def test_an_object_that_is_empty_at_one_time_only_is_not_believed(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", status=416))
+    assert rig.store.inspect(medium, rig.deadline()).stored_size == len(DATA)
+    rig.simulator.inject(Fault("s3", status=416, times=None, match=lambda request: "range" in request.headers))
+    with pytest.raises(Unreachable, match="contradicts itself"):
+        rig.store.inspect(medium, rig.deadline())
+    assert rig.simulator.bytes_sent("s3") < 20 * len(DATA)
+
+
+def test_metadata_beyond_all_measure_are_damage(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", headers={f"x-amz-meta-{number}": "x" * 7000 for number in range(3)}))
+    with pytest.raises(MediaDamaged, match="larger than S3 allows"):
+        rig.store.inspect(medium, rig.deadline())
+
+
+# Reading
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Rig]:
+    with running_rig() as rig:
+        yield rig
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_range_in_any_pieces_whatever_breaks_is_what_is_stored(shared: Rig, data: st.DataObject) -> None:
+    """Resets and early ends at any byte: the reader notices nothing."""
+    start = data.draw(st.integers(0, len(DATA) - 1))
+    wanted = ByteRange(start, data.draw(st.integers(start + 1, len(DATA))))
+    cuts = data.draw(st.lists(st.tuples(st.booleans(), st.integers(0, wanted.size)), max_size=4))
+    medium = shared.add(SEALED)
+    facts = shared.store.inspect(medium, shared.deadline())
+    for reset, at in cuts:
+        shared.simulator.inject(Fault("s3", reset_after=at) if reset else Fault("s3", close_after=at))
+    buffer = bytearray(wanted.size)
+    stream = shared.store.open(medium, wanted, facts)
+    step = data.draw(st.integers(max(1, wanted.size // 5), wanted.size))
+    for at in range(0, wanted.size, step):
+        stream.readinto(memoryview(buffer)[at : at + step], shared.deadline(1000))
+    stream.close()
+    shared.simulator.clear_faults()
+    assert bytes(buffer) == DATA[wanted.start : wanted.end]
+
+
+def test_a_stream_costs_one_request_and_nothing_before_its_first_read(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    stream = rig.store.open(medium, PART, facts)
+    assert rig.costs == (1, 1)
+    for _ in range(10):
+        stream.readinto(memoryview(bytearray(PART.size // 10)), rig.deadline())
+    stream.close()
+    stream.close()
+    assert rig.costs == (1, 2)
+    request = rig.simulator.requests[-1]
+    assert (request.range, request.headers["if-match"]) == ("bytes=100000-199999", facts.etag)
+    assert request.bytes_sent == PART.size
+
+
+def test_credentials_never_reach_s3(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.read(medium, PART)
+    rig.simulator.expire_urls()
+    rig.read(medium, PART)
+    requests = rig.simulator.requests
+    assert all(("authorization" in request.headers) == request.kind.startswith("api") for request in requests)
+    assert rig.account.api_secret not in "".join(str(dict(request.headers)) for request in requests)
+    assert {request.headers["accept-encoding"] for request in requests if request.kind == "s3.get"} == {"identity"}
+
+
+def test_connections_are_used_again_after_whole_ranges_and_refusals() -> None:
+    def serve(meeting: Meeting) -> None:
+        first, end = meeting.range
+        headers = {"Content-Range": f"bytes {first}-{end - 1}/{len(DATA)}", "ETag": '"e"'}
+        meeting.send(answer(206, DATA[first:end], headers))
+
+    expired = saying(answer(403, b"<Error><Code>AccessDenied</Code></Error>"))
+    slow_down = saying(answer(503, b"<Error><Code>SlowDown</Code></Error>"))
+    with RudeServer(serve, serve, expired, serve, slow_down, serve) as server, own_object(server) as stored:
+        for _ in range(5):
+            stream = stored.open(PART, FACTS)
+            view = memoryview(bytearray(PART.size))
+            stream.readinto(view, stored_deadline())
+            stream.close()
+            assert view == DATA[PART.start : PART.end]
+        assert (len(server.requests), server.connections) == (7, 1)
+
+
+# Worn out URLs
+
+
+def test_an_expired_url_is_renewed_and_the_reader_notices_nothing(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    stream = rig.store.open(medium, WHOLE, facts)
+    rig.simulator.inject(Fault("s3", reset_after=150_000))
+    buffer = bytearray(len(DATA))
+    stream.readinto(memoryview(buffer)[:1000], rig.deadline())
+    rig.simulator.expire_urls()
+    stream.readinto(memoryview(buffer)[1000:], rig.deadline())
+    stream.close()
+    assert buffer == DATA
+    assert rig.costs == (2, 4)
+
+
+def test_a_url_is_renewed_before_it_expires(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.read(medium, PART)
+    for hours in range(1, 4):
+        rig.clock.seconds = 3599.0 * hours
+        rig.read(medium, PART)
+        assert rig.costs == (1 + hours, 2 * (1 + hours))
+    assert {request.status for request in rig.simulator.requests} == {302, 206}
+
+
+def test_a_dead_token_is_a_worn_out_url(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", status=400))
+    assert rig.read(medium, PART) == DATA[PART.start : PART.end]
+    assert rig.costs == (2, 3)
+
+
+@pytest.mark.parametrize("status", [403, 400])
+def test_a_url_that_is_refused_for_ever_is_an_error_and_no_loop(rig: Rig, status: int) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", status=status, times=None))
+    with pytest.raises(Unreachable, match=f"refuses a fresh pre-signed URL .HTTP {status}"):
+        rig.store.inspect(medium, rig.deadline())
+    assert rig.costs == (7, 12)
+
+
+def test_ten_readers_with_an_expired_url_cause_one_renewal(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.read(medium, PART)
+    rig.simulator.expire_urls()
+    with ThreadPoolExecutor(10) as pool:
+        parts = list(pool.map(lambda _: rig.read(medium, PART), range(10)))
+    assert set(parts) == {DATA[PART.start : PART.end]}
+    assert rig.simulator.count("api") == 2
+
+
+def test_ten_first_readers_ask_for_one_url(rig: Rig) -> None:
+    media = [rig.add(SEALED) for _ in range(5)]
+    with ThreadPoolExecutor(10) as pool:
+        list(pool.map(lambda medium: rig.store.inspect(medium, rig.deadline()), media * 4))
+    assert rig.costs == (5, 20)
+
+
+# Another object
+
+
+def test_an_object_that_was_replaced_is_noticed_by_if_match(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    rig.account.replace(medium.sid, StoredObject(DATA[::-1]))
+    with pytest.raises(ObjectChanged):
+        read(rig, medium.sid, facts)
+    assert rig.simulator.requests[-1].status == 412
+    assert rig.costs == (1, 2)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("s3", headers={"ETag": '"other"'}),
+        Fault("s3", headers={"ETag": None}),
+        Fault("s3", headers={"Content-Range": "bytes 100000-199999/300016"}),
+        Fault("s3", status=416),
+        Fault("s3", status=404),
+        Fault("s3", status=200, headers={"Content-Range": None}),
+    ],
+)
+def test_an_answer_about_another_object_is_no_data(rig: Rig, fault: Fault) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    rig.simulator.inject(fault)
+    with pytest.raises(ObjectChanged):
+        read(rig, medium.sid, facts)
+    assert rig.costs == (1, 2)
+
+
+def test_media_deleted_while_open_have_changed(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    rig.account.delete(medium.sid)
+    rig.simulator.expire_urls()
+    with pytest.raises(ObjectChanged, match="deleted while open"):
+        read(rig, medium.sid, facts)
+
+
+def test_an_object_without_etag_is_read_without_if_match(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", headers={"ETag": None}, times=2))
+    assert rig.read(medium, PART) == DATA[PART.start : PART.end]
+    assert "if-match" not in rig.simulator.requests[-1].headers
+
+
+# Wrong answers
+
+
+def test_200_with_the_whole_object_is_taken_where_the_whole_was_wanted(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    with RudeServer(saying(answer(200, DATA, {"ETag": facts.etag}))) as server, own_object(server) as stored:
+        view = memoryview(bytearray(len(DATA)))
+        stream = stored.open(WHOLE, facts)
+        stream.readinto(view, stored_deadline())
+        stream.close()
+        assert view == DATA
+        part = stored.open(PART, facts)
+        with pytest.raises(Unreachable, match="another range"):
+            part.readinto(memoryview(bytearray(10)), stored_deadline())
+        part.close()
+        assert len(server.requests) == 7
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "bytes 0-99999/300000", "bytes 100000-199998/300000", "bytes 100000-299999/300000", "x", ""]
+)
+def test_a_wrong_content_range_is_asked_again_and_then_an_error(rig: Rig, wrong: str | None) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    rig.simulator.inject(Fault("s3", headers={"Content-Range": wrong}))
+    assert read(rig, medium.sid, facts) == DATA[PART.start : PART.end]
+    assert rig.costs == (1, 3)
+    rig.simulator.inject(Fault("s3", headers={"Content-Range": wrong}, times=None))
+    with pytest.raises(Unreachable):
+        read(rig, medium.sid, facts)
+    assert rig.costs == (1, 9)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503])
+def test_the_bucket_s_trouble_is_waited_out(rig: Rig, status: int) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", status=status, times=2))
+    rig.simulator.inject(Fault("s3", status=status, headers={"Retry-After": "5"}))
+    assert rig.read(medium, PART) == DATA[PART.start : PART.end]
+    assert rig.costs == (1, 5)
+    assert 5.1 < rig.clock.seconds < 5.6
+
+
+def test_other_refusals_are_not_tried_again(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    body = "<Error><Code>InvalidArgument</Code></Error>"
+    rig.simulator.inject(Fault("s3", status=400, body=body, times=None))
+    with pytest.raises(RemoteError, match="HTTP 400, InvalidArgument"):
+        rig.store.inspect(medium, rig.deadline())
+    assert rig.costs == (1, 1)
+
+
+def test_connections_that_always_break_are_an_error_after_six(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    rig.simulator.inject(Fault("s3", reset_after=0, times=None))
+    with pytest.raises(Unreachable):
+        read(rig, medium.sid, facts)
+    assert rig.costs == (1, 7)
+
+
+def test_connections_that_break_after_every_byte_end_with_the_deadline(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    rig.simulator.inject(Fault("s3", close_after=1, times=None))
+    with pytest.raises((Unreachable, DeadlineExceeded)):
+        read(rig, medium.sid, facts, seconds=5)
+    assert 4 < rig.clock.seconds <= 5
+
+
+# Where URLs lead
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "https://evil.test/RT?X-Amz-Signature=5ec2e7",
+        "http://s3.amazonaws.com/RT?X-Amz-Signature=5ec2e7",
+        "https://evil.test\\@s3.amazonaws.com/RT?X-Amz-Signature=5ec2e7",
+        "ftp://127.0.0.1/RT?X-Amz-Signature=5ec2e7",
+    ],
+)
+def test_media_elsewhere_are_refused_at_once_and_without_query(rig: Rig, place: str) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("api.media", headers={"Location": place}, times=None))
+    with pytest.raises(RemoteError) as caught:
+        rig.store.inspect(medium, rig.deadline())
+    assert "5ec2e7" not in str(caught.value)
+    assert (rig.costs, rig.clock.seconds) == ((1, 0), 0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_the_bucket_may_send_elsewhere_within_the_allowed_hosts(status: int) -> None:
+    redirect = saying(answer(status, b"", {"Location": "/other?X-Amz-Signature=5ec2e7"}))
+    last = saying(answer(206, DATA[-32:], {"Content-Range": "bytes 299968-299999/300000"}))
+    with RudeServer(redirect, last) as server, own_object(server) as stored:
+        assert stored.inspect(stored_deadline()).tail == DATA[-32:]
+        assert server.requests[1].startswith(b"GET /other?X-Amz-Signature=5ec2e7 ")
+        assert b"range: bytes=-32" in server.requests[1].lower()
+
+
+@pytest.mark.parametrize(
+    ("place", "requests"),
+    [("https://evil.test/?5ec2e7", 1), ("/?5ec2e7", 3), ("http://[::1", 1), ("\\\\evil.test\\5ec2e7", 1)],
+)
+def test_the_bucket_may_not_send_elsewhere_or_in_circles(place: str, requests: int) -> None:
+    with RudeServer(saying(answer(307, b"", {"Location": place}))) as server, own_object(server) as stored:
+        with pytest.raises(RemoteError) as caught:
+            stored.inspect(stored_deadline())
+        assert "5ec2e7" not in str(caught.value)
+        assert len(server.requests) == requests
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    "manner",
+    [
+        falling_silent_after(b""),
+        falling_silent_after(answer(206, b"ab", {"Content-Range": "bytes 100000-199999/300000", "ETag": '"e"'})),
+        falling_silent_after(
+            answer(206, b"", {"Content-Range": "bytes 100000-199999/300000", "ETag": '"e"', "Content-Length": "100000"})
+        ),
+        trickling(
+            answer(
+                206, b"", {"Content-Range": "bytes 100000-199999/300000", "ETag": '"e"', "Content-Length": "100000"}
+            ),
+            0.02,
+        ),
+        trickling(answer(403, b"", {"Content-Length": "10000"}), 0.02),
+        saying(answer(503)),
+    ],
+)
+def test_no_read_lasts_longer_than_its_deadline(manner: Manner) -> None:
+    with RudeServer(manner) as server, own_object(server, SystemClock()) as stored:
+        stream = stored.open(PART, FACTS)
+        began = time.monotonic()
+        with pytest.raises((DeadlineExceeded, Unreachable)):
+            stream.readinto(memoryview(bytearray(PART.size)), Deadline(SystemClock(), 0.4))
+        assert time.monotonic() - began < 0.9
+        stream.close()
+
+
+def test_no_error_holds_a_query(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    faults = [Fault("s3", status=status, times=None) for status in (400, 403, 404, 412, 416, 418, 429, 500, 503)]
+    faults += [Fault("s3", reset_after=0, times=None), Fault("s3", close_after=0, times=None)]
+    faults += [
+        Fault("s3", status=301, headers={"Location": f"https://evil.test/{os.urandom(4).hex()}?X-Amz-Signature"})
+    ]
+    for fault in faults:
+        rig.simulator.inject(fault)
+        with pytest.raises(TwfsError) as caught:
+            read(rig, medium.sid, facts)
+        rig.simulator.clear_faults()
+        message = str(caught.value)
+        assert message.isprintable()
+        assert "?" not in message
+        assert "X-Amz" not in message
+        assert caught.value.__cause__ is None
