@@ -8,7 +8,7 @@ import pytest
 
 from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, facts_of
 from twfs.catalog.known import ABSENT_SECONDS, ProbeBook
-from twfs.catalog.probes import FIRST_DELAY, IDLE_SECONDS, LONGEST_PAUSE, PROBE_SECONDS, WORKERS, Prober
+from twfs.catalog.probes import FIRST_DELAY, IDLE_SECONDS, LONGEST_PAUSE, PROBE_SECONDS, WORKERS, YOUNG_SECONDS, Prober
 from twfs.catalog.store import Store
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import (
@@ -193,6 +193,21 @@ def test_absent_is_believed_for_a_minute_only(bench: Bench) -> None:
     assert bench.doubtful == [sid]
     bench.twilio.objects[sid] = kept
     bench.clock.advance(ABSENT_SECONDS)
+    assert bench.info(sid).state is MediaState.READABLE
+
+
+def test_a_track_that_was_muted_long_ago_is_asked_for_again_in_the_background_only(bench: Bench) -> None:
+    sid = bench.sids[0]
+    kept = bench.twilio.objects.pop(sid)
+    bench.clock.advance(YOUNG_SECONDS)
+    bench.run(1)
+    assert bench.info(sid).state is MediaState.ABSENT
+    before = bench.probes
+    bench.clock.advance(ABSENT_SECONDS)
+    assert bench.info(sid) == MediaInfo(MediaState.ABSENT, 0)
+    assert bench.probes == before
+    bench.twilio.objects[sid] = kept
+    bench.run(4 * FIRST_DELAY)
     assert bench.info(sid).state is MediaState.READABLE
 
 

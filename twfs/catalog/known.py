@@ -52,6 +52,11 @@ class ProbeBook:
             return MediaInfo(MediaState.ABSENT, 0)
         return None
 
+    def was_absent(self, sid: str) -> bool:
+        """Whether the last probe of `sid` found no media, however long ago in this mount."""
+        with self._lock:
+            return sid in self._absent
+
     def is_believed(self, sid: str) -> bool:
         """Whether `sid` was probed and interpreted, so that nothing is left to do for it."""
         return sid in self._believed

@@ -37,6 +37,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 """Seconds that background probing pauses after trouble of network or account; doubled as long as it lasts."""
 FIRST_DELAY, LONGEST_DELAY = 30.0, 3600.0
 """Seconds until a medium whose probe failed is probed again in the background; doubled each time."""
+YOUNG_SECONDS = 3600.0
+"""After its end a medium without media may still get some: Twilio's media follow the resource by seconds, with room for
+a backlog. Until then a 404 is believed for a moment only; later it is a track that was muted, and asking again is left
+to the background, so that `stat` needs no network and survives an outage."""
 IDLE_SECONDS = 3600.0
 """Nothing to do: `update` and `doubt` wake the workers."""
 _SIZE_LIMIT = 2**63
@@ -89,11 +93,14 @@ class Prober:
             DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: the probe failed; the next call tries anew.
         """
         while True:
-            if sid not in self._media:
+            medium = self._media.get(sid)
+            if medium is None:
                 raise NoSuchName(f"there is no medium {sid}")
             known = self._book.known(sid)
             if known is not None:
                 return known
+            if self._book.was_absent(sid) and not self._is_young(medium):
+                return MediaInfo(MediaState.ABSENT, 0)
             flight, leads = self._board(sid)
             if leads:
                 return self._fly(sid, flight, deadline)
@@ -142,6 +149,9 @@ class Prober:
     def last_error(self) -> str | None:
         """What keeps background probing from going on, or went wrong with some medium last."""
         return self._troubles.last_text()
+
+    def _is_young(self, medium: Medium) -> bool:
+        return self._clock.wall() - (medium.changed_at + (medium.duration or 0)) < YOUNG_SECONDS
 
     def _next(self, now: float) -> str | None:
         """The medium whose turn it is. Must be called with the lock held."""
