@@ -133,7 +133,7 @@ class HttpPool:
             Unreachable: no connection, or it broke before the headers came.
             DeadlineExceeded: there is no time left, or they did not come in time.
         """
-        return self.request("GET", url, headers, deadline, params)
+        return self.request("GET", url, headers, deadline, params=params)
 
     def request(
         self,
@@ -141,6 +141,7 @@ class HttpPool:
         url: str,
         headers: Mapping[str, str],
         deadline: Deadline,
+        *,
         params: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> Answer:
