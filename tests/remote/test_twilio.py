@@ -32,7 +32,7 @@ def sids(api: TwilioApi, wanted: ListFilter = EVERYTHING, kind: Kind = Kind.RECO
     return [parse_medium(kind, record).sid for page in api.pages(kind, wanted) for record in page]
 
 
-def page(url: str | None, *records: object) -> dict[str, object]:
+def page(url: object, *records: object) -> dict[str, object]:
     return {"recordings": list(records), "meta": {"key": "recordings", "next_page_url": url}}
 
 
@@ -98,7 +98,7 @@ def test_every_filter_is_applied_by_the_server(rig: Rig, kind: Kind) -> None:
 def test_one_resource_is_fetched_or_not_there(rig: Rig) -> None:
     medium = rig.add(None)
     assert parse_medium(Kind.RECORDING, rig.api.fetch(Kind.RECORDING, medium.sid)).sid == medium.sid
-    with pytest.raises(NotFound, match="code 20404.*request RQ") as caught:
+    with pytest.raises(NotFound, match=r"code 20404.*request RQ") as caught:
         rig.api.fetch(Kind.RECORDING, SID)
     assert not isinstance(caught.value, MediaAbsent)
     assert rig.costs == (2, 0)
@@ -137,9 +137,15 @@ def test_a_list_that_leads_back_into_itself_ends() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [None, 1, [], "text", {}, {"meta": None}, {"meta": {"key": "recordings"}}, {"meta": {"key": 1}, "1": []}]
-    + [{"meta": {"key": "recordings"}, "recordings": None}, {"meta": {"key": "meta"}}, {"meta": {"key": "a"}, "a": {}}]
-    + [page(1), page(["x"]), page("http://[::1")],  # type: ignore[arg-type, list-item]
+    [
+        *[None, 1, [], "text", {}, {"meta": None}, {"meta": {"key": "recordings"}}, {"meta": {"key": 1}, "1": []}],
+        *[
+            {"meta": {"key": "recordings"}, "recordings": None},
+            {"meta": {"key": "meta"}},
+            {"meta": {"key": "a"}, "a": {}},
+        ],
+        *[page(1), page(["x"]), page("http://[::1")],
+    ],
 )
 def test_what_is_no_page_is_an_error_never_an_empty_list(content: object) -> None:
     with RudeServer(said(content)) as server, OwnApi(server) as api, pytest.raises(RemoteError):
@@ -179,15 +185,15 @@ def test_an_error_without_end_is_read_no_further_than_64_kib(status: int) -> Non
 
 
 def test_a_page_without_end_is_read_no_further_than_8_mib() -> None:
-    with RudeServer(saying(answer(200, b" " * 30 * 2**20))) as server, OwnApi(server) as api:
-        with pytest.raises(Unreachable, match="not JSON"):
-            api.fetch(Kind.RECORDING, SID)
+    endless = saying(answer(200, b" " * 30 * 2**20))
+    with RudeServer(endless) as server, OwnApi(server) as api, pytest.raises(Unreachable, match="not JSON"):
+        api.fetch(Kind.RECORDING, SID)
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_are_named_and_not_tried_again(rig: Rig, status: int) -> None:
     rig.simulator.inject(Fault("api", status=status, times=None))
-    with pytest.raises(CredentialsRefused, match=f"HTTP {status}.*check account_sid"):
+    with pytest.raises(CredentialsRefused, match=rf"HTTP {status}.*check account_sid"):
         rig.api.fetch(Kind.RECORDING, SID)
     assert rig.costs == (1, 0)
 
