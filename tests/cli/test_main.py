@@ -7,6 +7,7 @@ import pytest
 from tests.cli.running import SECONDS, twfs
 from twfs.cli.main import COMMANDS, build_parser, main
 
+NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 ACCOUNT = "twilio:AC" + "1" * 32
 
 
@@ -28,6 +29,8 @@ ACCOUNT = "twilio:AC" + "1" * 32
         (["ls", "--jsonn"], 2, "did you mean --json?"),
         (["ls", "twilio:nobody"], 2, "no profile 'nobody'"),
         (["ls", "--since", "yesterday"], 2, "option since: 'yesterday' is no date"),
+        (["public-key"], 2, "required: ACTION; see twfs public-key --help"),
+        (["encryption", "show", "--jsno"], 2, "did you mean --json?; see twfs encryption show --help"),
         (["simulator", "--port", "x"], 2, "argument --port"),
         (["simulator", "--port", "70000"], 2, "70000 is no port"),
         (["simulator", "--media", "/nowhere"], 2, "/nowhere"),
@@ -44,7 +47,7 @@ def test_failure_is_an_exit_code_and_one_line(
     assert complaint in line
 
 
-@pytest.mark.parametrize("command", [command.__name__.rpartition(".")[2] for command in COMMANDS])
+@pytest.mark.parametrize("command", NAMES)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"usage: twfs {command}" in capsys.readouterr().out
@@ -56,10 +59,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_takes_verbose() -> None:
-    for command in COMMANDS:
-        name = command.__name__.rpartition(".")[2]
-        positional = {"mount": ["twilio:", "/d"], "umount": ["/d"]}.get(name, [])
-        assert build_parser().parse_args([name, "-v", *positional]).verbose
+    needed = {
+        "mount": ["twilio:", "/d"],
+        "umount": ["/d"],
+        "keygen": ["/d"],
+        "public-key": ["list"],
+        "encryption": ["show"],
+    }
+    for name in NAMES:
+        assert build_parser().parse_args([name, *needed.get(name, []), "-v"]).verbose
 
 
 @pytest.mark.usefixtures("home")

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from twfs.cli import demo, doctor, install, ls, mount, simulator, umount
+from twfs.cli import demo, doctor, encryption, install, keygen, ls, mount, public_key, simulator, umount
 from twfs.cli.outcome import ExitCodes, Parser, UsageError, run_reported
 from twfs.config.names import nearest
 
-COMMANDS = (mount, umount, demo, simulator, ls, doctor, install)
+COMMANDS = (mount, umount, demo, simulator, ls, keygen, public_key, encryption, doctor, install)
 _MOUNT_COMMANDS = ("mount", "umount")
 
 
@@ -44,7 +44,8 @@ def _run(words: Sequence[str]) -> int:
     if arguments.command is None:
         raise UsageError(f"a command is missing: {', '.join(map(_name, COMMANDS))}; see twfs --help")
     if rest:
-        raise UsageError(_unknown(rest[0], parser, arguments.command))
+        path = [arguments.command, *filter(None, [getattr(arguments, "action", None)])]
+        raise UsageError(_unknown(rest[0], parser, path))
     result: int = arguments.run(arguments)
     return result
 
@@ -53,19 +54,23 @@ def _is_verbose(words: Sequence[str]) -> bool:
     return any(word == "--verbose" or (word.startswith("-") and word[1:2] != "-" and "v" in word) for word in words)
 
 
-def _unknown(word: str, parser: argparse.ArgumentParser, command: str) -> str:
+def _unknown(word: str, parser: argparse.ArgumentParser, path: Sequence[str]) -> str:
+    """What is wrong with a word that the command, and perhaps its action, named by `path` does not know."""
+    command = " ".join(path)
     if not word.startswith("-"):
         return f"too many arguments from {word!r} on; see twfs {command} --help"
     # The value behind "=" may be anything, a secret even.
     name = word.partition("=")[0]
-    return f"unknown flag {name}{nearest(name, _flags(parser, command))}; see twfs {command} --help"
+    return f"unknown flag {name}{nearest(name, _flags(parser, path))}; see twfs {command} --help"
 
 
-def _flags(parser: argparse.ArgumentParser, command: str) -> list[str]:
+def _flags(parser: argparse.ArgumentParser, path: Sequence[str]) -> list[str]:
     # argparse has no public list of a parser's flags; its help is one.
-    choices = next(action.choices for action in parser._actions if action.dest == "command")  # noqa: SLF001
-    return [word for word in choices[command].format_help().replace(",", " ").split() if word.startswith("--")]  # type: ignore[index]
+    for name in path:
+        choices = next(action.choices for action in parser._actions if action.dest in ("command", "action"))  # noqa: SLF001
+        parser = choices[name]  # type: ignore[index]
+    return [word for word in parser.format_help().replace(",", " ").split() if word.startswith("--")]
 
 
 def _name(command: object) -> str:
-    return str(getattr(command, "__name__", "")).rpartition(".")[2]
+    return str(getattr(command, "__name__", "")).rpartition(".")[2].replace("_", "-")

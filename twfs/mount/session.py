@@ -14,6 +14,7 @@ from twfs.media.block_cache import BlockCache
 from twfs.media.fetcher import Fetcher
 from twfs.media.reader import MediaLibrary, ReadingSettings
 from twfs.remote.http import Authorization, HttpPool
+from twfs.remote.rest import RestApi
 from twfs.remote.retry import RateLimit
 from twfs.remote.store import MediaStore
 from twfs.remote.twilio import TwilioApi
@@ -68,6 +69,18 @@ def open_session(config: Config) -> Iterator[Session]:
         session.stop()
         api_pool.close()
         media_pool.close()
+
+
+@contextmanager
+def open_rest(config: Config) -> Iterator[RestApi]:
+    """The API alone, with what changes an account; its connections are closed at the end of the block."""
+    clock = SystemClock()
+    credentials = config.credentials
+    pool = HttpPool(1, Authorization(credentials.user, credentials.secret.reveal()))
+    try:
+        yield RestApi(pool, config.api_url, RateLimit(config.api_rate, clock), clock, config.timeout)
+    finally:
+        pool.close()
 
 
 def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore) -> Session:

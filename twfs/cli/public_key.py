@@ -1,0 +1,154 @@
+"""`twfs public-key`: the public keys that Twilio may encrypt an account's media for."""
+
+import argparse
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from twfs.cli.confirm import confirm
+from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.mount import configured
+from twfs.cli.outcome import Parser
+from twfs.cli.output import escaped, say
+from twfs.config.config import Config
+from twfs.crypto.keypair import PublicKey, parse_public_key
+from twfs.errors import ConfigError
+from twfs.mount.session import open_rest
+from twfs.remote.accounts import LONGEST_NAME, PublicKeys, StoredKey, checked_key_sid
+from twfs.remote.rest import OutcomeUnknown
+from twfs.remote.settings import EncryptionSettings
+from twfs.resources import Kind
+
+_LARGEST_PEM = 64 * 1024
+_UNKNOWN = "-"
+
+
+def add_parser(commands: Any) -> None:
+    """The command, its actions and their flags."""
+    parser = commands.add_parser(
+        "public-key",
+        help="the public keys that Twilio may encrypt for",
+        description="Store, list and delete the public keys that Twilio may encrypt an account's media for.",
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
+    create = actions.add_parser("create", help="store one", description="Store a public key; prints its SID.")
+    create.add_argument("pem", metavar="PEM", type=Path, help="file of the public key")
+    create.add_argument("--name", required=True, help=f"for people, at most {LONGEST_NAME} characters")
+    create.set_defaults(run=run_create)
+    listing = actions.add_parser("list", help="list them", description="List the public keys.")
+    listing.add_argument("--json", action="store_true", help="a JSON list instead of a table")
+    listing.set_defaults(run=run_list)
+    delete = actions.add_parser("delete", help="delete some", description="Delete public keys that nothing uses.")
+    delete.add_argument("sids", metavar="CR...", nargs="+", type=key_sid, help="which")
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.set_defaults(run=run_delete)
+    for action in (create, listing, delete):
+        add_account_flags(action)
+
+
+def add_account_flags(parser: argparse.ArgumentParser) -> None:
+    """Which account is meant, and all options."""
+    parser.add_argument("--source", metavar="SOURCE", default="twilio:", help="the account, as for mount [twilio:]")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
+    add_option_flags(parser)
+
+
+def config_of(arguments: argparse.Namespace) -> Config:
+    """What `add_account_flags` and the configuration say together.
+
+    Raises:
+        ConfigError: something cannot be used.
+    """
+    return configured(arguments.source, overrides_of(arguments), verbose=arguments.verbose)
+
+
+def key_sid(text: str) -> str:
+    """The SID of a public key, for argparse."""
+    try:
+        return checked_key_sid(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def read_public_key(path: Path) -> PublicKey:
+    """The public key in a file.
+
+    Raises:
+        ConfigError: it cannot be read, is none, or is a private one.
+    """
+    try:
+        with path.open("rb") as file:
+            return parse_public_key(file.read(_LARGEST_PEM), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def run_create(arguments: argparse.Namespace) -> int:
+    """Store a public key, and print its SID alone, for scripts."""
+    key = read_public_key(arguments.pem)
+    config = config_of(arguments)
+    with open_rest(config) as api, outcome_shown_by("twfs public-key list"):
+        stored = PublicKeys(api, config.accounts_url).create(key.pem, arguments.name)
+    say(stored.sid)
+    return 0
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """List the public keys."""
+    config = config_of(arguments)
+    with open_rest(config) as api:
+        keys = PublicKeys(api, config.accounts_url).list()
+    say(json.dumps([asdict(key) for key in keys], indent=2) if arguments.json else _table(keys))
+    return 0
+
+
+def run_delete(arguments: argparse.Namespace) -> int:
+    """Delete public keys, after asking, and none of them if one is in use."""
+    config = config_of(arguments)
+    with open_rest(config) as api, outcome_shown_by("twfs public-key list"):
+        keys = PublicKeys(api, config.accounts_url)
+        doomed = [keys.fetch(sid) for sid in dict.fromkeys(arguments.sids)]
+        _refuse_used({key.sid for key in doomed}, EncryptionSettings(api, config.api_url))
+        confirm(f"Delete {', '.join(map(_described, doomed))}?", assume_yes=arguments.yes)
+        for key in doomed:
+            keys.delete(key.sid)
+            say(f"{key.sid}: deleted")
+    return 0
+
+
+@contextlib.contextmanager
+def outcome_shown_by(command: str) -> Iterator[None]:
+    """Adds what tells whether an uncertain change was carried out."""
+    try:
+        yield
+    except OutcomeUnknown as error:
+        raise OutcomeUnknown(f"{error}; see {command}") from error
+
+
+def _refuse_used(sids: set[str], settings: EncryptionSettings) -> None:
+    """Twilio could not encrypt for a key that is gone; what would become of the media is nowhere said.
+
+    Raises:
+        ConfigError: media are encrypted for one of them.
+    """
+    for kind in Kind:
+        used = settings.fetch(kind)
+        if used.encryption_enabled and used.encryption_key_sid in sids:
+            raise ConfigError(
+                f"new {kind} are encrypted for {used.encryption_key_sid}; nothing was deleted: first run "
+                f"twfs encryption disable --{kind}, or enable it with another key"
+            )
+
+
+def _described(key: StoredKey) -> str:
+    return f"{key.sid} ({escaped(key.friendly_name)})" if key.friendly_name else key.sid
+
+
+def _table(keys: list[StoredKey]) -> str:
+    lines = [("SID", "CREATED", "NAME")]
+    lines += [(key.sid, escaped(key.date_created or _UNKNOWN), escaped(key.friendly_name or _UNKNOWN)) for key in keys]
+    widths = [max(len(line[column]) for line in lines) for column in range(2)]
+    return "\n".join(f"{sid:{widths[0]}}  {created:{widths[1]}}  {name}" for sid, created, name in lines)
