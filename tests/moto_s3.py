@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import boto3
 from aioboto3.s3.cse import S3CSE, AsymmetricCryptoContext
-from botocore.config import Config
+from boto3.session import Config
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from moto.server import ThreadedMotoServer
 

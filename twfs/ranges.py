@@ -26,8 +26,9 @@ def ceil_div(amount: int, unit: int) -> int:
 
 
 def block_indexes(wanted: ByteRange, block_size: int) -> range:
-    """Indexes of the blocks of `block_size` bytes that `wanted` touches."""
-    return range(wanted.start // block_size, ceil_div(wanted.end, block_size))
+    """Indexes of the blocks of `block_size` bytes that `wanted` has a byte in."""
+    first = wanted.start // block_size
+    return range(first, ceil_div(wanted.end, block_size) if wanted.size else first)
 
 
 def runs(indexes: Iterator[int] | list[int]) -> Iterator[range]:
