@@ -90,6 +90,11 @@ def assert_mounted_and_discreet(place: Customer) -> None:
     assert {"ro", "nosuid", "nodev"} <= set(shown[0]["options"].split(","))
     mounts = Path("/proc/mounts").read_bytes()
     everything = mounts + b"".join(command for _, command in command_lines())
+    status = (place.mountpoint / ".twfs" / "status").read_bytes()
+    assert json.loads(status)["source"] == place.source
+    kept = b"".join(path.read_bytes() for path in (place.folder / "state").rglob("*") if path.is_file())
+    assert DATA[:16] not in kept
+    everything += status + kept
     environments = b"".join(Path(f"/proc/{pid}/environ").read_bytes() for pid in pids_of(place))
     assert not [secret for secret in secrets_of(place) if secret in everything + environments]
 
