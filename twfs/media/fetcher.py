@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import TwfsError, Unreachable
@@ -13,8 +14,8 @@ from twfs.ranges import ByteRange
 _KEPT_FOR_READERS = 8
 """One thread in so many (at least one of two) is for what readers wait for, not for prefetching."""
 
-_STOP_SECONDS = 1.0
-"""How long `stop` waits for each thread: enough to finish a block on any connection that is alive."""
+_STOP_SECONDS = 2.0
+"""How long `stop` waits for all threads together: enough to finish a block on any connection that is alive."""
 
 
 class Cancelled(TwfsError):
@@ -44,7 +45,10 @@ class Fetch:
 
 
 class Fetcher:
-    """Runs fetches: what readers wait for first, otherwise in the order they were asked for."""
+    """Runs fetches: what readers wait for first, otherwise in the order they were asked for.
+
+    Its lock may be taken while the cache is locked (`BlockCache.on_wait`), so never the other way round.
+    """
 
     def __init__(self, cache: BlockCache, connections: int, clock: Clock, timeout: float) -> None:
         """No thread starts before `start`; `timeout` (s) bounds the time that each block may take."""
@@ -54,12 +58,13 @@ class Fetcher:
         self._connections = connections
         self._most_ahead = max(1, connections - max(1, connections // _KEPT_FOR_READERS))
         self._queue: list[Fetch] = []
-        self._ahead_running = 0
-        self._changed = threading.Condition()
+        self._running_ahead: set[Fetch] = set()
+        self._changed = threading.Condition(threading.Lock())
         self._stopping = False
         self._threads: list[threading.Thread] = []
         self.bytes_fetched = 0
         self.fetches = 0
+        cache.on_wait = self._hurry
 
     def start(self) -> None:
         """Start the threads; after the daemonising fork, never before."""
@@ -76,8 +81,9 @@ class Fetcher:
             self._changed.notify_all()
         for fetch in queued:
             self._cache.fail(fetch.blocks, _going_down())
+        end = self._clock.monotonic() + _STOP_SECONDS
         for thread in self._threads:
-            thread.join(_STOP_SECONDS)
+            thread.join(max(0.0, end - self._clock.monotonic()))
         self._threads.clear()
 
     def submit(self, fetch: Fetch) -> None:
@@ -85,6 +91,8 @@ class Fetcher:
         with self._changed:
             accepted = not self._stopping
             if accepted:
+                # A reader may have found the reserved blocks, and begun to wait, before they were handed in.
+                fetch.urgent = fetch.urgent or self._cache.is_awaited(fetch.blocks)
                 self._queue.append(fetch)
                 self._changed.notify()
         if not accepted:
@@ -92,25 +100,36 @@ class Fetcher:
 
     def cancel(self, fetches: Sequence[Fetch]) -> None:
         """What of these is queued is dropped; what runs ends at its next block, unless a reader waits for more."""
+        dropped: list[Fetch] = []
         with self._changed:
             for fetch in fetches:
                 fetch.cancelled = True
-            dropped = [fetch for fetch in self._queue if self._is_unwanted(fetch, fetch.blocks)]
-            self._queue = [fetch for fetch in self._queue if fetch not in dropped]
+                if fetch in self._queue and not self._cache.is_awaited(fetch.blocks):
+                    self._queue.remove(fetch)
+                    dropped.append(fetch)
         for fetch in dropped:
-            self._cache.fail(fetch.blocks, Cancelled("no longer wanted"))
+            self._cache.fail(fetch.blocks, _cancelled())
 
-    def _is_unwanted(self, fetch: Fetch, blocks: Sequence[Block]) -> bool:
-        return fetch.cancelled and not self._cache.is_awaited(blocks)
+    def _hurry(self, block: Block) -> None:
+        """A reader waits for this block: what would fetch it must not queue behind prefetching."""
+        with self._changed:
+            fetch = next((fetch for fetch in self._queue if not fetch.urgent and block in fetch.blocks), None)
+            if fetch is not None:
+                fetch.urgent = True
+                self._changed.notify()
+
+    def _goes_on(self, fetch: Fetch, filled: int) -> bool:
+        """Whether the blocks from number `filled` on are still to be fetched."""
+        return not self._stopping and (not fetch.cancelled or self._cache.is_awaited(fetch.blocks[filled:]))
 
     def _work(self) -> None:
         while (fetch := self._next()) is not None:
-            try:
-                self._run(fetch)
-            finally:
-                with self._changed:
-                    self._ahead_running -= not fetch.urgent
-                    self._changed.notify()
+            fetched = self._run(fetch)
+            with self._changed:
+                self._running_ahead.discard(fetch)
+                self.fetches += 1
+                self.bytes_fetched += fetched
+                self._changed.notify()
 
     def _next(self) -> Fetch | None:
         with self._changed:
@@ -118,36 +137,41 @@ class Fetcher:
                 fetch = self._most_wanted()
                 if fetch is not None:
                     self._queue.remove(fetch)
-                    self._ahead_running += not fetch.urgent
+                    if not fetch.urgent:
+                        self._running_ahead.add(fetch)
                     return fetch
                 self._changed.wait()
         return None
 
     def _most_wanted(self) -> Fetch | None:
         """The first that a reader waits for; else, if prefetching may have another thread, the first."""
-        awaited = next((fetch for fetch in self._queue if fetch.urgent or self._cache.is_awaited(fetch.blocks)), None)
-        if awaited is not None:
-            return awaited
-        return self._queue[0] if self._queue and self._ahead_running < self._most_ahead else None
+        urgent = next((fetch for fetch in self._queue if fetch.urgent), None)
+        if urgent is not None:
+            return urgent
+        return self._queue[0] if self._queue and len(self._running_ahead) < self._most_ahead else None
 
-    def _run(self, fetch: Fetch) -> None:
-        remaining = list(fetch.blocks)
-        stream = fetch.plain_object.open(fetch.plain_range)
-        self.fetches += 1
+    def _run(self, fetch: Fetch) -> int:
+        """Bytes of plaintext fetched; every block is published or failed after."""
+        filled = 0
+        blocks = fetch.blocks
         try:
-            while remaining and not self._stopping and not self._is_unwanted(fetch, remaining):
-                block = remaining[0]
-                stream.readinto(block.view, block.size, Deadline(self._clock, self._timeout))
-                self.bytes_fetched += block.size
-                self._cache.publish(remaining.pop(0))
-            self._cache.fail(remaining, Cancelled("no longer wanted"))
+            with closing(fetch.plain_object.open(fetch.plain_range)) as stream:
+                while filled < len(blocks) and self._goes_on(fetch, filled):
+                    block = blocks[filled]
+                    stream.readinto(block.view, block.size, Deadline(self._clock, self._timeout))
+                    filled += 1
+                    self._cache.publish(block)
+            self._cache.fail(blocks[filled:], _going_down() if self._stopping else _cancelled())
         except TwfsError as error:
-            self._cache.fail(remaining, error)
-        except BaseException as error:
+            self._cache.fail(blocks[filled:], error)
+        except Exception as error:  # noqa: BLE001  (whatever it is: somebody waits for the blocks)
             log.exception("fetching %s failed", fetch.plain_object.medium.sid)
-            self._cache.fail(remaining, Unreachable(f"unexpected {type(error).__name__} while fetching"))
-        finally:
-            stream.close()
+            self._cache.fail(blocks[filled:], Unreachable(f"unexpected {type(error).__name__} while fetching"))
+        return sum(block.size for block in blocks[:filled])
+
+
+def _cancelled() -> Cancelled:
+    return Cancelled("no longer wanted")
 
 
 def _going_down() -> Unreachable:

@@ -1,9 +1,10 @@
 """What to fetch when a handle is read: pure decisions, no I/O, no threads, no clock.
 
 A handle may carry several streams at once: a player reads the head, the tail and the middle of a file. A read that
-continues a stream (in order, or out of order within what has been asked for: kernels reorder 2% of a plain copy) makes
-its window grow, by doubling; any other read is a jump, which begins a stream with no window at all and ends the others'
-prefetching. So jumping costs one small range each, and reading on costs nothing that is not read.
+continues a stream (in order, or out of order within what has been asked for: kernels reorder 2% of a plain copy) and
+has to wait makes its window grow, by doubling; any other read is a jump, which begins a stream with no window and ends
+the others' prefetching. So jumping costs one small range each, a copy soon has all the connections, and a player,
+which waits no more once its window holds a round trip's worth, never has fetched much more than it plays.
 """
 
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ _BEHIND = 2**20
 _GAP = 512 * 2**10
 """How far beyond what was asked for a read may be and still belong: reading a gap this short costs less than a jump."""
 
-_PARTS = 8
+_PARTS = 16
 """Into how many ranges a full window is cut, so that as many connections carry it."""
 
-_SMALLEST_PART = 128 * 2**10
+_SMALLEST_PART = 2**20
+"""Below it a round trip takes longer than the bytes."""
+
 _LARGEST_PART = 8 * 2**20
 """At 60 MB/s per connection and 30 ms to the first byte, a part of 8 MiB spends a fifth of its time waiting."""
 
@@ -48,7 +51,6 @@ class Stream:
 class Plan:
     """What one read calls for."""
 
-    stream: Stream
     ahead: ByteRange
     """To fetch besides what is read; may be empty."""
     part_size: int
@@ -64,17 +66,17 @@ class Prefetcher:
         """`plain_size` is the medium's."""
         self._plain_size = plain_size
         self._streams: list[Stream] = []
-        self._last: Stream | None = None
 
     @property
     def streams(self) -> tuple[Stream, ...]:
         """Least recently used first."""
         return tuple(self._streams)
 
-    def plan(self, read: ByteRange, most_ahead: int, *, missed: bool) -> Plan:
-        """Account for a read of plaintext `read`; windows stay within `most_ahead` bytes.
+    def plan(self, read: ByteRange, most_ahead: int, *, missed: bool, late: bool) -> Plan:
+        """Account for a read of plaintext `read`; windows, together, stay within `most_ahead` bytes.
 
         `missed` if some of it was not there nor on its way: what was asked for from there on did not stay either.
+        `late` if some of it was not there yet, though perhaps on its way: a window grows only for a reader that waits.
         """
         stream = self._continued(read)
         if stream is None:
@@ -85,11 +87,11 @@ class Prefetcher:
         stream.position = max(stream.position, read.end)
         stream.frontier = max(stream.frontier, stream.position)
         stream.proof += progress
-        if stream.proof >= stream.window and progress:
-            stream.window = max(stream.window * 2, FIRST_WINDOW)
+        if late and stream.proof >= stream.window and progress:
+            stream.window = max(stream.window * 2, FIRST_WINDOW, progress)
             stream.proof = 0
-        stream.window = min(stream.window, most_ahead)
-        return Plan(stream, self._ahead(stream), _part_size(stream.window), jumped=False)
+        stream.window = min(stream.window, self._share(stream, most_ahead))
+        return Plan(self._ahead(stream), _part_size(stream.window), jumped=False)
 
     def _continued(self, read: ByteRange) -> Stream | None:
         for stream in reversed(self._streams):
@@ -106,12 +108,19 @@ class Prefetcher:
         self._streams = self._streams[-(_MOST_STREAMS - 1) :]
         stream = Stream(position=read.end, frontier=read.end)
         self._streams.append(stream)
-        return Plan(stream, ByteRange(read.end, read.end), _SMALLEST_PART, jumped=len(self._streams) > 1)
+        return Plan(ByteRange(read.end, read.end), _SMALLEST_PART, jumped=len(self._streams) > 1)
+
+    def _share(self, stream: Stream, most_ahead: int) -> int:
+        """What this stream may have of the handle's bytes ahead: an equal part, less while others hold more."""
+        held = [other.frontier - other.position for other in self._streams if other is not stream]
+        parts = 1 + sum(ahead > 0 for ahead in held)
+        return max(0, min(most_ahead // parts, most_ahead - sum(held)))
 
     def _ahead(self, stream: Stream) -> ByteRange:
-        """Up to a full window, but only once half of it is used up: fewer and larger ranges."""
+        """Up to a full window, but no less than one range or half the window at a time: fewer and larger ranges."""
         target = min(stream.position + stream.window, self._plain_size)
-        if stream.frontier - stream.position > stream.window // 2 or target <= stream.frontier:
+        least = min(_part_size(stream.window), stream.window // 2, self._plain_size - stream.frontier)
+        if target - stream.frontier < max(least, 1):
             return ByteRange(stream.frontier, stream.frontier)
         ahead = ByteRange(stream.frontier, target)
         stream.frontier = target

@@ -16,8 +16,12 @@ from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange, block_indexes, runs
 from twfs.resources import Medium
 
-_WINDOWS_SHARE = 0.5
-"""Part of the cache that all windows together may take; the rest holds what was read and what is jumped to."""
+_WINDOWS_SHARE = 0.375
+"""Part of the cache that all windows together may take.
+
+What was read is used later than what is fetched ahead, so as much again goes by before a byte of a window is read; the
+rest is for requests under way and for jumps.
+"""
 
 _IDLE_SECONDS = 10.0
 """A handle not read for so long has no claim on a share of the windows."""
@@ -53,6 +57,7 @@ class MediaLibrary:
         self._clock = clock
         self.on_changed = on_changed
         self._read_at: dict[MediumReader, float] = {}
+        """Those not idle, by when they were last read: the one longest ago first."""
         self._lock = threading.Lock()
 
     def open(self, medium: Medium, info: MediaInfo) -> "MediumReader":
@@ -74,8 +79,11 @@ class MediaLibrary:
         """How large the windows of this reader's streams may be: its share of what all that are being read may take."""
         now = self._clock.monotonic()
         with self._lock:
+            self._read_at.pop(reader, None)
             self._read_at[reader] = now
-            active = sum(now - moment < _IDLE_SECONDS for moment in self._read_at.values())
+            while now - self._read_at[longest_idle := next(iter(self._read_at))] > _IDLE_SECONDS:
+                del self._read_at[longest_idle]
+            active = len(self._read_at)
         return min(self._settings.readahead, int(self.cache.capacity * _WINDOWS_SHARE) // active)
 
     def closed(self, reader: "MediumReader") -> None:
@@ -95,6 +103,8 @@ class MediumReader:
         self._prefetcher = Prefetcher(plain_object.plain_size)
         self._planning = threading.Lock()
         self._ahead: list[Fetch] = []
+        self._is_closed = False
+        self._is_changed = False
 
     @property
     def plain_size(self) -> int:
@@ -111,24 +121,27 @@ class MediumReader:
         wanted = ByteRange(plain_offset, plain_offset + len(view)).clipped(self.plain_size)
         if not wanted.size:
             return 0
-        self._plan(wanted, deadline)
+        asked = self._plan(wanted, deadline)
         try:
             for index in block_indexes(wanted, BLOCK_SIZE):
-                self._copy(index, wanted, view, deadline)
+                self._copy(index, wanted, view, asked, deadline)
         except ObjectChanged:
-            self._library.on_changed(self._object.medium.sid)
+            self._report_change()
             raise
         return wanted.size
 
     def close(self) -> None:
         """Stop fetching ahead, give the share of memory back."""
         with self._planning:
+            self._is_closed = True
             ahead, self._ahead = self._ahead, []
+            self._library.closed(self)
         self._library.fetcher.cancel(ahead)
-        self._library.closed(self)
 
-    def _copy(self, index: int, wanted: ByteRange, view: memoryview, deadline: Deadline) -> None:
-        """Copy what is wanted of one block, having it fetched again if it was dropped meanwhile."""
+    def _copy(
+        self, index: int, wanted: ByteRange, view: memoryview, asked: dict[int, Block], deadline: Deadline
+    ) -> None:
+        """Copy what is wanted of one block; have it fetched again if it was dropped meanwhile, not if it failed."""
         base = index * BLOCK_SIZE
 
         def copy(block: Block) -> bool:
@@ -136,59 +149,78 @@ class MediumReader:
             view[start - wanted.start : end - wanted.start] = block.view[start - base : end - base]
             return True
 
-        while True:
-            try:
-                if self._library.cache.use((self._object_key, index), deadline, copy):
-                    return
-            except Cancelled:
-                deadline.remaining()
-            self._demand(range(index, index + 1), deadline)
+        while not self._use(index, deadline, copy):
+            # Its error may have come, and been forgotten by the cache, before this reader began to wait.
+            if index in asked:
+                self._library.cache.raise_failure(asked[index])
+            deadline.remaining()
+            rest = range(index, block_indexes(wanted, BLOCK_SIZE).stop)
+            asked |= self._demand(self._library.cache.look_up(self._object_key, rest)[0], deadline)
 
-    def _plan(self, wanted: ByteRange, deadline: Deadline) -> None:
-        """Have fetched what is missing, then what will probably be read next."""
-        missed = self._demand(block_indexes(wanted, BLOCK_SIZE), deadline)
+    def _use(self, index: int, deadline: Deadline, copy: Callable[[Block], bool]) -> bool:
+        try:
+            return self._library.cache.use((self._object_key, index), deadline, copy) is not None
+        except Cancelled:
+            return False
+
+    def _report_change(self) -> None:
         with self._planning:
-            plan = self._prefetcher.plan(wanted, self._library.most_ahead(self), missed=missed)
+            is_news, self._is_changed = not self._is_changed, True
+        if is_news:
+            self._library.on_changed(self._object.medium.sid)
+
+    def _plan(self, wanted: ByteRange, deadline: Deadline) -> dict[int, Block]:
+        """Have fetched what is missing, which is returned, then what will probably be read next."""
+        missing, is_there = self._library.cache.look_up(self._object_key, block_indexes(wanted, BLOCK_SIZE))
+        asked = self._demand(missing, deadline) if missing else {}
+        with self._planning:
+            if self._is_closed:
+                return asked
+            most_ahead = self._library.most_ahead(self)
+            plan = self._prefetcher.plan(wanted, most_ahead, missed=bool(asked), late=not is_there)
             dropped: list[Fetch] = []
             if plan.jumped:
                 dropped, self._ahead = self._ahead, []
-            self._fetch_ahead(plan)
+            elif plan.ahead.size:
+                self._fetch_ahead(plan)
         if dropped:
             self._library.fetcher.cancel(dropped)
+        return asked
 
-    def _demand(self, indexes: range, deadline: Deadline) -> bool:
-        """Have what is missing of these blocks fetched at once; whether anything was.
+    def _demand(self, missing: list[int], deadline: Deadline) -> dict[int, Block]:
+        """Have missing blocks fetched at once: those that now are, by index.
 
         Waits for room for the first block only: a reader that holds some and waits for more would block others.
         """
         cache = self._library.cache
-        reserved: list[Block] = []
-        for index in indexes:
+        reserved: dict[int, Block] = {}
+        for index in missing:
             key, size = (self._object_key, index), self._block_size(index)
             block = cache.reserve_ahead(key, size) if reserved else cache.reserve(key, size, deadline)
-            reserved += [block] if block is not None else []
-        for fetch in self._fetches(reserved, len(indexes), urgent=True):
+            if block is not None:
+                reserved[index] = block
+        for fetch in self._fetches(reserved, len(reserved), urgent=True):
             self._library.fetcher.submit(fetch)
-        return bool(reserved)
+        return reserved
 
     def _fetch_ahead(self, plan: Plan) -> None:
         """Must be called with `_planning` held."""
         cache = self._library.cache
-        reserved: list[Block] = []
-        for index in block_indexes(plan.ahead, BLOCK_SIZE) if plan.ahead.size else ():
+        reserved: dict[int, Block] = {}
+        for index in cache.look_up(self._object_key, block_indexes(plan.ahead, BLOCK_SIZE))[0]:
             block = cache.reserve_ahead((self._object_key, index), self._block_size(index))
-            reserved += [block] if block is not None else []
+            if block is not None:
+                reserved[index] = block
         self._ahead = [fetch for fetch in self._ahead if not fetch.is_over]
-        for fetch in self._fetches(reserved, plan.part_size // BLOCK_SIZE, urgent=False):
+        for fetch in self._fetches(reserved, max(plan.part_size // BLOCK_SIZE, 1), urgent=False):
             self._ahead.append(fetch)
             self._library.fetcher.submit(fetch)
 
-    def _fetches(self, blocks: list[Block], most_blocks: int, *, urgent: bool) -> list[Fetch]:
-        """Reserved blocks, as fetches of neighbours, `most_blocks` at most in each."""
-        by_index = {block.key[1]: block for block in blocks}
+    def _fetches(self, blocks: dict[int, Block], most_blocks: int, *, urgent: bool) -> list[Fetch]:
+        """Reserved blocks by ascending index, as fetches of neighbours, `most_blocks` at most in each."""
         return [
-            Fetch(self._object, [by_index[index] for index in run[first : first + most_blocks]], urgent=urgent)
-            for run in runs(list(by_index))
+            Fetch(self._object, [blocks[index] for index in run[first : first + most_blocks]], urgent=urgent)
+            for run in runs(list(blocks))
             for first in range(0, len(run), most_blocks)
         ]
 

@@ -1,0 +1,307 @@
+"""Stored media in memory: real ciphertext, counted, and failing, blocking or slow on demand; time that a test moves."""
+
+import base64
+import os
+import random
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import CBC
+from cryptography.hazmat.primitives.padding import PKCS7
+
+from twfs.clock import Clock, Deadline, SystemClock
+from twfs.crypto.keyring import Keyring, PrivateKey
+from twfs.crypto.unlock import Unlocker
+from twfs.errors import ObjectChanged, TwfsError
+from twfs.media.block_cache import BlockCache
+from twfs.media.fetcher import Fetcher
+from twfs.media.reader import MediaLibrary, MediumReader, ReadingSettings
+from twfs.probe import ObjectFacts
+from twfs.ranges import ByteRange
+from twfs.resources import Kind, Medium
+
+MIB = 2**20
+PATIENCE = 20.0
+"""Seconds after which something that a test awaits is held to be lost."""
+
+
+class ManualClock:
+    """Time that passes only when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return 1_700_000_000.0 + self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """What lies in the bucket, and what it means."""
+
+    stored: bytes = field(repr=False)
+    plain: bytes = field(repr=False)
+    metadata: Mapping[str, str]
+
+    def facts(self, etag: str) -> ObjectFacts:
+        return ObjectFacts(len(self.stored), etag, self.metadata, self.stored[-32:])
+
+
+def plain_object(plain: bytes) -> Sealed:
+    return Sealed(plain, plain, {})
+
+
+def sealed_object(plain: bytes, key_bits: int = 256) -> Sealed:
+    """AES-CBC with PKCS#7 padding, the content key wrapped for `private_key()`."""
+    content_key, iv = os.urandom(key_bits // 8), os.urandom(16)
+    padder, encryptor = PKCS7(128).padder(), Cipher(AES(content_key), CBC(iv)).encryptor()
+    stored = encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
+    wrapped = private_key().public_key().encrypt(content_key, PKCS1v15())
+    metadata = {"x-amz-key": _text(wrapped), "x-amz-iv": _text(iv), "x-amz-matdesc": "{}"}
+    return Sealed(stored, plain, metadata)
+
+
+@cache
+def private_key() -> RSAPrivateKey:
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+@lru_cache(maxsize=32)
+def random_bytes(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def _text(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+class FakeStoredMedia:
+    """A bucket. Counts the ranges that were begun and the bytes that were read, per medium."""
+
+    def __init__(self, objects: Mapping[str, Sealed], clock: Clock) -> None:
+        self.objects = dict(objects)
+        self.etags = Counter(dict.fromkeys(objects, 1))
+        self.ranges: list[tuple[str, ByteRange]] = []
+        self.bytes_read = 0
+        self.failures: dict[str, tuple[int, BaseException]] = {}
+        """Per medium: at which stored byte each range fails, and how."""
+        self.open_error: BaseException | None = None
+        self.close_error: BaseException | None = None
+        self.seconds_per_read = 0.0
+        self.open_streams = 0
+        self.most_open_streams = 0
+        self.blocked = threading.Semaphore(0)
+        """Released once by every read that has to wait at a closed gate."""
+        self._gate = threading.Event()
+        self._gate.set()
+        self._clock = clock
+        self._lock = threading.Lock()
+
+    def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> "FakeStream":
+        if self.open_error is not None:
+            raise self.open_error
+        assert 0 <= stored_range.start < stored_range.end <= facts.stored_size
+        return FakeStream(self, medium.sid, stored_range, facts)
+
+    def replace(self, sid: str, sealed: Sealed) -> None:
+        """Another object under the same name: who opened the old one must not get a byte of it."""
+        self.objects[sid] = sealed
+        self.etags[sid] += 1
+
+    def etag(self, sid: str) -> str:
+        return f'"{sid}-{self.etags[sid]}"'
+
+    def block(self) -> None:
+        self._gate.clear()
+
+    def unblock(self) -> None:
+        self._gate.set()
+
+    def begin(self, sid: str, stored_range: ByteRange, facts: ObjectFacts) -> None:
+        with self._lock:
+            self.ranges.append((sid, stored_range))
+            self.open_streams += 1
+            self.most_open_streams = max(self.most_open_streams, self.open_streams)
+        if facts.etag != self.etag(sid):
+            raise ObjectChanged(f"{sid}: the object changed while open")
+
+    def end(self) -> None:
+        with self._lock:
+            self.open_streams -= 1
+
+    def fill(self, sid: str, position: int, view: memoryview) -> None:
+        if not self._gate.is_set():
+            self.blocked.release()
+            assert self._gate.wait(PATIENCE)
+        if self.seconds_per_read:
+            self._clock.sleep(self.seconds_per_read)
+        end = position + len(view)
+        if sid in self.failures and position <= self.failures[sid][0] < end:
+            view[:] = b"\xee" * len(view)
+            raise self.failures[sid][1]
+        view[:] = self.objects[sid].stored[position:end]
+        with self._lock:
+            self.bytes_read += len(view)
+
+
+class FakeStream:
+    """One range; like the real one it asks for nothing before its first read."""
+
+    def __init__(self, stored: FakeStoredMedia, sid: str, stored_range: ByteRange, facts: ObjectFacts) -> None:
+        self._stored = stored
+        self._sid = sid
+        self._range = stored_range
+        self._facts = facts
+        self._position = stored_range.start
+        self._begun = False
+
+    def readinto(self, view: memoryview, deadline: Deadline) -> None:
+        deadline.remaining()
+        assert self._position + len(view) <= self._range.end
+        if not self._begun:
+            self._begun = True
+            self._stored.begin(self._sid, self._range, self._facts)
+        self._stored.fill(self._sid, self._position, view)
+        self._position += len(view)
+
+    def close(self) -> None:
+        if self._begun:
+            self._begun = False
+            self._stored.end()
+        if self._stored.close_error is not None:
+            raise self._stored.close_error
+
+
+class House:
+    """All of `twfs.media` over a bucket of objects."""
+
+    def __init__(
+        self,
+        objects: Mapping[str, Sealed],
+        *,
+        cache_size: int = 64 * MIB,
+        connections: int = 8,
+        readahead: int = 16 * MIB,
+        timeout: float = 30.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = SystemClock() if clock is None else clock
+        self.stored = FakeStoredMedia(objects, self.clock)
+        self.cache = BlockCache(cache_size)
+        self.fetcher = Fetcher(self.cache, connections, self.clock, timeout)
+        self.changed: list[str] = []
+        self.waiting = threading.Semaphore(0)
+        """Released whenever a reader begins to wait for a block."""
+        self._tell_of_waiters()
+        self.unlocker = Unlocker(Keyring([PrivateKey(private_key(), "test key")]))
+        self.library = MediaLibrary(
+            stored=self.stored,
+            unlocker=self.unlocker,
+            cache=self.cache,
+            fetcher=self.fetcher,
+            settings=ReadingSettings(readahead),
+            clock=self.clock,
+            on_changed=self.changed.append,
+        )
+
+    def _tell_of_waiters(self) -> None:
+        inner = self.cache.on_wait
+
+        def on_wait(block: object) -> None:
+            inner(block)  # type: ignore[arg-type]
+            self.waiting.release()
+
+        self.cache.on_wait = on_wait
+
+    def open(self, sid: str) -> MediumReader:
+        facts = self.stored.objects[sid].facts(self.stored.etag(sid))
+        return self.library.open(Medium(sid, Kind.RECORDING), self.unlocker.interpret(facts))
+
+    def read(self, reader: MediumReader, start: int, size: int, seconds: float = PATIENCE) -> bytes:
+        buffer = bytearray(size)
+        count = reader.read_into(memoryview(buffer), start, Deadline(self.clock, seconds))
+        return bytes(buffer[:count])
+
+    def requests(self, sid: str | None = None) -> list[ByteRange]:
+        return [stored_range for at, stored_range in self.stored.ranges if sid in (None, at)]
+
+    def settle(self) -> None:
+        """Wait until nothing is queued nor fetched."""
+        eventually(lambda: not self.cache.usage()["filling_bytes"])
+
+
+@contextmanager
+def house(objects: Mapping[str, Sealed], **options: object) -> Iterator[House]:
+    """A running house; after it no thread is left, and no buffer is lost."""
+    built = House(objects, **options)  # type: ignore[arg-type]
+    built.fetcher.start()
+    try:
+        yield built
+    finally:
+        built.stored.unblock()
+        built.fetcher.stop()
+        eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("fetch-")])
+    check_buffers(built.cache)
+    assert built.stored.open_streams == 0
+
+
+def check_buffers(cache: BlockCache) -> None:
+    """At rest every buffer is free or a ready block's, one block's only, and nobody holds or waits."""
+    views = [*cache._free, *(block.view for block in cache._ready.values())]
+    assert not cache._filling
+    assert len({id(view) for view in views}) == len(views) == cache._made <= cache._count
+    assert all(block.holders == block.waiters == 0 for block in cache._ready.values())
+
+
+def eventually(holds: object) -> None:
+    """Wait until `holds()`; for states that no event tells of."""
+    assert callable(holds)
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.002)):
+        if holds():
+            return
+        pause.wait(0.002)
+    raise AssertionError("it did not come to this")
+
+
+class Workers:
+    """Threads whose results are gathered and whose errors are kept."""
+
+    def __init__(self) -> None:
+        self.results: list[object] = []
+        self.errors: list[BaseException] = []
+        self._threads: list[threading.Thread] = []
+
+    def run(self, work: object, *arguments: object) -> threading.Thread:
+        assert callable(work)
+
+        def body() -> None:
+            try:
+                self.results.append(work(*arguments))
+            except (TwfsError, AssertionError) as error:
+                self.errors.append(error)
+
+        thread = threading.Thread(target=body, name="worker")
+        self._threads.append(thread)
+        thread.start()
+        return thread
+
+    def join(self) -> "Workers":
+        for thread in self._threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive(), "a worker hangs"
+        return self

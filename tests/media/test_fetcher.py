@@ -1,0 +1,248 @@
+import logging
+
+import pytest
+
+from tests.media.fakes import (
+    MIB,
+    PATIENCE,
+    House,
+    Workers,
+    check_buffers,
+    eventually,
+    house,
+    plain_object,
+    random_bytes,
+)
+from twfs.clock import Deadline
+from twfs.errors import TwfsError, Unreachable
+from twfs.media.block_cache import BLOCK_SIZE, Block
+from twfs.media.fetcher import Cancelled, Fetch
+
+SIZE = 16 * MIB
+
+
+def small_house(**options: object):  # type: ignore[no-untyped-def]
+    return house({"RT": plain_object(random_bytes(SIZE))}, **options)
+
+
+def fetch_of(built: House, first: int, count: int = 1, *, urgent: bool = False) -> Fetch:
+    reader = built.open("RT")
+    blocks = []
+    for index in range(first, first + count):
+        block = built.cache.reserve((reader._object_key, index), BLOCK_SIZE, Deadline(built.clock, 10))
+        assert block is not None
+        blocks.append(block)
+    return Fetch(reader._object, blocks, urgent=urgent)
+
+
+def submitted(built: House, first: int, count: int = 1, *, urgent: bool = False) -> Fetch:
+    fetch = fetch_of(built, first, count, urgent=urgent)
+    built.fetcher.submit(fetch)
+    return fetch
+
+
+def reached_the_gate(built: House, count: int) -> None:
+    for _ in range(count):
+        assert built.stored.blocked.acquire(timeout=PATIENCE)
+
+
+def order_of_ranges(built: House) -> list[int]:
+    return [stored_range.start // BLOCK_SIZE for stored_range in built.requests()]
+
+
+def wait_for(built: House, block: Block) -> Workers:
+    workers = Workers()
+    workers.run(built.cache.use, block.key, Deadline(built.clock, PATIENCE), lambda held: bytes(held.view[:8]))
+    while not block.waiters:
+        assert built.waiting.acquire(timeout=PATIENCE)
+    return workers
+
+
+@pytest.mark.parametrize(("connections", "ahead"), [(1, 1), (2, 1), (8, 7), (16, 14)])
+def test_prefetching_leaves_connections_to_readers(connections: int, ahead: int) -> None:
+    with small_house(connections=connections, cache_size=32 * MIB) as built:
+        built.stored.block()
+        for index in range(connections + 3):
+            submitted(built, index)
+        reached_the_gate(built, ahead)
+        assert len(built.fetcher._running_ahead) == ahead
+        for index in range(connections - ahead):
+            submitted(built, 100 + index, urgent=True)
+        reached_the_gate(built, connections - ahead)
+        assert built.stored.most_open_streams == connections
+        built.stored.unblock()
+        built.settle()
+        eventually(lambda: not built.fetcher._running_ahead)
+        assert len(built.requests()) == connections + 3 + connections - ahead
+
+
+def test_what_a_reader_waits_for_overtakes_prefetching() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        submitted(built, 0)
+        reached_the_gate(built, 1)
+        submitted(built, 10)
+        submitted(built, 20)
+        submitted(built, 30, urgent=True)
+        built.stored.unblock()
+        built.settle()
+        assert order_of_ranges(built) == [0, 30, 10, 20]
+
+
+def test_a_reader_that_begins_to_wait_for_queued_prefetching_gets_an_idle_connection_at_once() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        submitted(built, 0)
+        reached_the_gate(built, 1)
+        submitted(built, 10)
+        wanted = submitted(built, 20, 2)
+        workers = wait_for(built, wanted.blocks[1])
+        reached_the_gate(built, 1)
+        assert order_of_ranges(built) == [0, 20]
+        built.stored.unblock()
+        expected = random_bytes(SIZE)[21 * BLOCK_SIZE : 21 * BLOCK_SIZE + 8]
+        assert workers.join().results == [expected]
+
+
+def test_a_reader_that_waits_before_the_fetch_is_handed_in_counts_too() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        submitted(built, 0)
+        reached_the_gate(built, 1)
+        late = fetch_of(built, 20)
+        workers = wait_for(built, late.blocks[0])
+        built.fetcher.submit(late)
+        reached_the_gate(built, 1)
+        built.stored.unblock()
+        assert len(workers.join().results) == 1
+
+
+def test_cancelled_while_queued_is_never_begun() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        submitted(built, 0)
+        reached_the_gate(built, 1)
+        dropped = submitted(built, 10, 4)
+        built.fetcher.cancel([dropped])
+        assert dropped.is_over
+        assert [type(block.error) for block in dropped.blocks] == [Cancelled] * 4
+        built.stored.unblock()
+        built.settle()
+        assert order_of_ranges(built) == [0]
+
+
+def test_cancelled_while_running_ends_at_the_next_block() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        running = submitted(built, 0, 8)
+        reached_the_gate(built, 1)
+        built.fetcher.cancel([running])
+        built.stored.unblock()
+        built.settle()
+        assert [block.is_ready for block in running.blocks] == [True] + [False] * 7
+        assert built.stored.bytes_read == BLOCK_SIZE
+
+
+def test_cancelled_but_awaited_goes_on_as_far_as_somebody_waits() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        running = submitted(built, 0, 8)
+        reached_the_gate(built, 1)
+        workers = wait_for(built, running.blocks[3])
+        built.fetcher.cancel([running])
+        built.stored.unblock()
+        assert workers.join().errors == []
+        built.settle()
+        ready = [block.is_ready for block in running.blocks]
+        assert ready[:4] == [True] * 4
+        assert not ready[-1]
+
+
+def test_cancelling_what_is_over_does_nothing() -> None:
+    with small_house() as built:
+        done = submitted(built, 0)
+        built.settle()
+        built.fetcher.cancel([done, done])
+        assert done.blocks[0].is_ready
+
+
+@pytest.mark.parametrize("where", ["open_error", "close_error"])
+@pytest.mark.parametrize("error", [Unreachable("no"), RuntimeError("a mistake in the program")])
+def test_no_failure_costs_a_thread_or_leaves_a_block_unfinished(
+    where: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_house(connections=1) as built, caplog.at_level(logging.CRITICAL, logger="twfs"):
+        setattr(built.stored, where, error)
+        failing = submitted(built, 0, 2)
+        built.settle()
+        assert failing.is_over
+        setattr(built.stored, where, None)
+        submitted(built, 10)
+        built.settle()
+        eventually(lambda: built.fetcher.fetches == 2)
+        assert built.fetcher._running_ahead == set()
+        assert order_of_ranges(built)[-1] == 10
+
+
+def test_a_mistake_in_the_program_is_logged_and_is_an_error_of_twfs_to_readers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with small_house() as built:
+        built.stored.failures["RT"] = (0, ValueError("https://host/?X-Amz-Signature=secret"))
+        with pytest.raises(Unreachable, match="unexpected ValueError") as caught:
+            built.read(built.open("RT"), 0, 1)
+        assert "secret" not in str(caught.value)
+        assert "fetching RT failed" in caplog.text
+
+
+def test_stopping_leaves_nobody_waiting() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        running = [submitted(built, index, 4, urgent=True) for index in (0, 10)]
+        reached_the_gate(built, 2)
+        queued = submitted(built, 20, 4)
+        workers = wait_for(built, queued.blocks[2])
+        workers.run(built.read, built.open("RT"), 3 * BLOCK_SIZE, 10)
+        assert built.waiting.acquire(timeout=PATIENCE)
+        workers.run(built.read, built.open("RT"), 0, MIB)
+        assert built.waiting.acquire(timeout=PATIENCE)
+        stopping = Workers()
+        stopping.run(built.fetcher.stop)
+        eventually(lambda: built.fetcher._stopping)
+        built.stored.unblock()
+        stopping.join()
+        assert [type(error) for error in workers.join().errors] == [Unreachable] * 3
+        assert all(fetch.is_over for fetch in [*running, queued])
+        with pytest.raises(TwfsError, match="going down"):
+            built.read(built.open("RT"), 5 * MIB, 1)
+
+
+def test_stopping_does_not_wait_long_for_who_is_stuck() -> None:
+    with small_house(connections=16) as built:
+        built.stored.block()
+        stuck = [submitted(built, index, urgent=True) for index in range(16)]
+        reached_the_gate(built, 16)
+        begun = built.clock.monotonic()
+        built.fetcher.stop()
+        assert built.clock.monotonic() - begun < 6
+        built.stored.unblock()
+        eventually(lambda: all(fetch.is_over for fetch in stuck))
+
+
+def test_what_is_handed_in_before_the_start_is_fetched_after_it() -> None:
+    built = House({"RT": plain_object(random_bytes(SIZE))})
+    early = submitted(built, 0, 2)
+    built.fetcher.start()
+    built.settle()
+    assert all(block.is_ready for block in early.blocks)
+    built.fetcher.stop()
+    check_buffers(built.cache)
+
+
+def test_bytes_and_ranges_are_counted() -> None:
+    with small_house() as built:
+        for first in range(0, 100, 10):
+            submitted(built, first, 2)
+        built.settle()
+        eventually(lambda: built.fetcher.fetches == 10)
+        assert built.fetcher.bytes_fetched == built.stored.bytes_read == 20 * BLOCK_SIZE
