@@ -2,12 +2,15 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 import requests
+from urllib3.exceptions import ReadTimeoutError
 
 from tests.simulator.support import Client, HandClock, error_code
 from twfs.simulator.account import SimulatedAccount, StoredObject
+from twfs.simulator.exchange import Answer
 from twfs.simulator.faults import Fault
 from twfs.simulator.server import Simulator
 
@@ -143,6 +146,41 @@ def test_a_connection_can_be_cut(client: Client, url: str, reset: bool, after: i
 def test_a_cut_beyond_the_body_cuts_nothing(client: Client, url: str) -> None:
     client.simulator.inject(Fault("s3.get", reset_after=SIZE))
     assert len(client.read(url).content) == SIZE
+
+
+@pytest.mark.parametrize("after", [0, 1000])
+def test_an_answer_can_stall(client: Client, url: str, after: int) -> None:
+    client.simulator.inject(Fault("s3.get", stall_after=after))
+    with requests.get(url, stream=True, timeout=0.3) as answer:
+        assert answer.headers["Content-Length"] == str(SIZE)
+        assert len(answer.raw.read(after)) == after
+        with pytest.raises(ReadTimeoutError):
+            answer.raw.read(1)
+
+
+def test_an_answer_can_have_no_end_and_no_length(client: Client) -> None:
+    client.simulator.inject(Fault("api.list", body="over and ", endless=True))
+    with client.request("GET", LISTS, stream=True) as answer:
+        assert "Content-Length" not in answer.headers
+        assert answer.raw.read(9 * 100_000) == b"over and " * 100_000
+    assert client.get(LISTS).status_code == 200
+
+
+def test_an_answer_can_be_altered_at_will(client: Client, url: str) -> None:
+    def halve(answer: Answer) -> Answer:
+        return replace(answer, body=answer.body.read(0, len(answer.body) // 2))  # type: ignore[union-attr]
+
+    client.simulator.inject(fault := Fault("s3.get", alter=halve))
+    answer = client.read(url, "bytes=0-99")
+    assert (answer.headers["Content-Length"], answer.headers["Content-Range"]) == ("50", f"bytes 0-99/{SIZE}")
+    assert client.simulator.strikes(fault) == 1
+
+
+def test_a_fault_taken_away_strikes_no_more(client: Client, url: str) -> None:
+    client.simulator.inject(fault := Fault("s3.get", status=503, times=None))
+    assert client.read(url).status_code == 503
+    client.simulator.remove_fault(fault)
+    assert client.read(url).status_code == 200
 
 
 def test_answers_can_be_late_and_slow(client: Client, url: str) -> None:

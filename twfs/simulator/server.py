@@ -20,6 +20,8 @@ _CHUNK = 256 * 1024
 _SLOW_CHUNKS_PER_SECOND = 50
 _FAREWELL = 0.2
 """Seconds that answers under way may take when the server stops."""
+_FOR_EVER = 86_400.0
+"""Seconds that a stalled answer waits; the server's end cancels it."""
 _NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with time 0: close() resets the connection."""
 
@@ -94,6 +96,14 @@ class Simulator:
         """Let everything go well from now on."""
         self._faults.clear()
 
+    def remove_fault(self, fault: Fault) -> None:
+        """Let this one strike no more, if it still would."""
+        self._faults.remove(fault)
+
+    def strikes(self, fault: Fault | None = None) -> int:
+        """How many requests this very fault, or all together, have disturbed so far."""
+        return self._faults.strikes(fault)
+
     def expire_urls(self) -> None:
         """Every pre-signed URL handed out so far is answered 403 from now on."""
         self._service.expire_urls()
@@ -139,7 +149,7 @@ class Simulator:
         await asyncio.sleep(self._latency + (fault.delay if fault else 0))
         answer = self._service.answer(kind, request, fault)
         self._journal.begin(entry, answer.status)
-        response = _response(answer)
+        response = _response(answer, tells_length=fault is None or not fault.endless)
         if fault is not None and fault.cut_after == 0:
             _cut(incoming, reset=fault.reset_after is not None)
             return response
@@ -156,10 +166,23 @@ class Simulator:
         fault: Fault | None,
         entry: ServedRequest,
     ) -> None:
-        rate = fault.rate if fault else None
-        cut_after = fault.cut_after if fault else None
         length = len(answer.body)
-        end = length if cut_after is None else min(length, cut_after)
+        end = length if fault is None or fault.last_byte is None else min(length, fault.last_byte)
+        await self._write(response, answer, end, fault, entry)
+        while fault is not None and fault.endless and end:
+            await self._write(response, answer, end, fault, entry)
+        if fault is None or end == length:
+            await response.write_eof()
+        elif fault.cut_after is None:
+            await asyncio.sleep(_FOR_EVER)
+        else:
+            _cut(incoming, reset=fault.reset_after is not None)
+
+    async def _write(
+        self, response: web.StreamResponse, answer: Answer, end: int, fault: Fault | None, entry: ServedRequest
+    ) -> None:
+        """Bytes `[0, end)` of the body."""
+        rate = fault.rate if fault else None
         step = _CHUNK if rate is None else max(1, min(_CHUNK, int(rate / _SLOW_CHUNKS_PER_SECOND)))
         for at in range(0, end, step):
             chunk = _part(answer, at, min(at + step, end))
@@ -167,10 +190,6 @@ class Simulator:
             await response.write(chunk)
             # Without a pause one fast reader would keep the loop from everyone else.
             await asyncio.sleep(0 if rate is None else len(chunk) / rate)
-        if cut_after is not None and end < length:
-            _cut(incoming, reset=fault is not None and fault.reset_after is not None)
-        else:
-            await response.write_eof()
 
 
 async def _request(incoming: web.BaseRequest) -> Request:
@@ -179,9 +198,9 @@ async def _request(incoming: web.BaseRequest) -> Request:
     return Request(incoming.method, path, query, headers, await incoming.read())
 
 
-def _response(answer: Answer) -> web.StreamResponse:
+def _response(answer: Answer, *, tells_length: bool) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=dict(answer.headers))
-    if answer.status != 204:
+    if answer.status != 204 and tells_length:
         response.content_length = len(answer.body)
     return response
 

@@ -96,6 +96,6 @@ def _disturbed(answer: Answer, fault: Fault) -> Answer:
     merged = {**answer.headers, **fault.headers}
     headers = {name: value for name, value in merged.items() if value is not None}
     answer = replace(answer, headers=headers, status=fault.status or answer.status)
-    if fault.body is None:
-        return answer
-    return replace(answer, body=fault.body.encode() if isinstance(fault.body, str) else fault.body)
+    if fault.body is not None:
+        answer = replace(answer, body=fault.body.encode() if isinstance(fault.body, str) else fault.body)
+    return answer if fault.alter is None else fault.alter(answer)
