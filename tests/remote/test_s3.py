@@ -1,5 +1,6 @@
 import os
 import random
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -176,17 +177,6 @@ def test_a_stream_costs_one_request_and_nothing_before_its_first_read(rig: Rig) 
     assert request.bytes_sent == PART.size
 
 
-def test_credentials_never_reach_s3(rig: Rig) -> None:
-    medium = rig.add(SEALED)
-    rig.read(medium, PART)
-    rig.simulator.expire_urls()
-    rig.read(medium, PART)
-    requests = rig.simulator.requests
-    assert all(("authorization" in request.headers) == request.kind.startswith("api") for request in requests)
-    assert rig.account.api_secret not in "".join(str(dict(request.headers)) for request in requests)
-    assert {request.headers["accept-encoding"] for request in requests if request.kind == "s3.get"} == {"identity"}
-
-
 def test_connections_are_used_again_after_whole_ranges_and_refusals() -> None:
     def serve(meeting: Meeting) -> None:
         first, end = meeting.range
@@ -203,6 +193,23 @@ def test_connections_are_used_again_after_whole_ranges_and_refusals() -> None:
             stream.close()
             assert view == DATA[PART.start : PART.end]
         assert (len(server.requests), server.connections) == (7, 1)
+
+
+def test_an_answer_that_is_refused_leaves_no_connection_open() -> None:
+    dropped = threading.Event()
+
+    def serve_another_range(meeting: Meeting) -> None:
+        headers = {"Content-Range": "bytes 0-99999/300000", "ETag": '"e"', "Content-Length": "100000"}
+        meeting.send(answer(206, b"begun", headers))
+        if not meeting.plug.recv(1):
+            dropped.set()
+
+    with RudeServer(serve_another_range) as server, own_object(server) as stored:
+        # While `caught` lives, its traceback keeps all that was not closed.
+        with pytest.raises(Unreachable, match="another range") as caught:
+            stored.get_range(PART, FACTS, stored_deadline())
+        assert dropped.wait(5)
+        assert caught.value
 
 
 # Worn out URLs
@@ -256,13 +263,6 @@ def test_ten_readers_with_an_expired_url_cause_one_renewal(rig: Rig) -> None:
         parts = list(pool.map(lambda _: rig.read(medium, PART), range(10)))
     assert set(parts) == {DATA[PART.start : PART.end]}
     assert rig.simulator.count("api") == 2
-
-
-def test_ten_first_readers_ask_for_one_url(rig: Rig) -> None:
-    media = [rig.add(SEALED) for _ in range(5)]
-    with ThreadPoolExecutor(10) as pool:
-        list(pool.map(lambda medium: rig.store.inspect(medium, rig.deadline()), media * 4))
-    assert rig.costs == (5, 20)
 
 
 # Another object
@@ -386,24 +386,6 @@ def test_connections_that_break_after_every_byte_end_with_the_deadline(rig: Rig)
 
 
 # Where URLs lead
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        "https://evil.test/RT?X-Amz-Signature=5ec2e7",
-        "http://s3.amazonaws.com/RT?X-Amz-Signature=5ec2e7",
-        "https://evil.test\\@s3.amazonaws.com/RT?X-Amz-Signature=5ec2e7",
-        "ftp://127.0.0.1/RT?X-Amz-Signature=5ec2e7",
-    ],
-)
-def test_media_elsewhere_are_refused_at_once_and_without_query(rig: Rig, place: str) -> None:
-    medium = rig.add(SEALED)
-    rig.simulator.inject(Fault("api.media", headers={"Location": place}, times=None))
-    with pytest.raises(RemoteError) as caught:
-        rig.store.inspect(medium, rig.deadline())
-    assert "5ec2e7" not in str(caught.value)
-    assert (rig.costs, rig.clock.seconds) == ((1, 0), 0)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
