@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from twfs.clock import Deadline
 from twfs.errors import DeadlineExceeded, RemoteError, Unreachable
 from twfs.remote.hosts import check_same_host
-from twfs.remote.http import Answer, NotSent
+from twfs.remote.http import Answer, NotSent, without_query
 from twfs.remote.retry import Transient, retrying
 from twfs.remote.twilio import TwilioApi, _page_content
 
@@ -45,13 +45,14 @@ class RestApi(TwilioApi):
             CredentialsRefused: 401 or 403.
         """
         page: str | None = url
-        for _ in range(_MOST_PAGES):
-            if page is None:
-                return
+        seen: set[str] = set()
+        while page is not None:
+            if page in seen or len(seen) >= _MOST_PAGES:
+                raise Unreachable(f"{without_query(url)}: the list never ends")
+            seen.add(page)
             check_same_host(page, url)
             found, page = _page_content(self._json(page, None, self._deadline()), page)
             yield from found
-        raise Unreachable(f"{url}: the list never ends")
 
     def create_or_change(self, url: str, form: Mapping[str, str]) -> Mapping[str, object]:
         """POST `form`; the resource as it is then.
