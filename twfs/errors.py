@@ -5,6 +5,7 @@ TwfsError
 ├── NoSuchName              no such path in the mount
 ├── NotADirectory, IsADirectory, NoSuchAttribute, BadHandle
 ├── ReadOnly                an attempt to change something
+├── NotVerified             a deletion is asked for of a medium that nobody has proven to be readable as a whole
 ├── NoKey                   no private key at hand opens this medium
 ├── CredentialsRefused      Twilio answered 401 or 403
 ├── RemoteError             the network or a server failed
@@ -51,6 +52,10 @@ class BadHandle(TwfsError):
 
 class ReadOnly(TwfsError):
     """An attempt to change something."""
+
+
+class NotVerified(TwfsError):
+    """A deletion is asked for of a medium that nobody has proven to be readable as a whole."""
 
 
 class NoKey(TwfsError):

@@ -31,6 +31,7 @@ CONTRACT = {
     errors.ObjectChanged: errno.ESTALE,
     errors.MediaDamaged: errno.EIO,
     errors.ReadOnly: errno.EROFS,
+    errors.NotVerified: errno.EPERM,
     errors.NoSuchAttribute: errno.ENODATA,
     errors.NotFound: errno.EIO,
     errors.MediaAbsent: errno.EIO,

@@ -312,6 +312,43 @@ def test_media_of_a_composition_are_asked_for_in_their_own_collection(rig: Rig) 
     assert rig.api.media_url(Kind.COMPOSITION, sid, rig.deadline()).startswith(rig.simulator.url)
 
 
+@pytest.mark.parametrize("kind", Kind)
+def test_a_deleted_medium_is_gone_and_deleting_it_once_more_is_no_failure(rig: Rig, kind: Kind) -> None:
+    add = rig.account.add_recording if kind is Kind.RECORDING else rig.account.add_composition
+    gone, kept = add(StoredObject(b"x")), add(StoredObject(b"x"))
+    rig.api.delete(kind, gone, rig.deadline())
+    assert sids(rig.api, kind=kind) == [kept]
+    rig.api.delete(kind, gone, rig.deadline())
+    rig.api.delete(kind, new_sid(kind.sid_prefix), rig.deadline())
+    assert rig.simulator.count("api.delete") == 3
+
+
+@pytest.mark.parametrize("fault", [Fault("api.delete", status=503), Fault("api.delete", reset_after=0)])
+def test_a_deletion_whose_answer_is_lost_is_asked_for_again(rig: Rig, fault: Fault) -> None:
+    medium = rig.add(StoredObject(b"x"))
+    rig.simulator.inject(fault)
+    rig.api.delete(medium.kind, medium.sid, rig.deadline())
+    assert sids(rig.api) == []
+    assert rig.simulator.count("api.delete") == 2
+
+
+@pytest.mark.parametrize("status", [200, 202, 302, 400, 409, 500])
+def test_any_other_answer_to_a_deletion_is_a_failure(status: int) -> None:
+    with RudeServer(said({}, status)) as server, OwnApi(server) as api:
+        with pytest.raises(RemoteError, match=f"HTTP {status}"):
+            api.delete(Kind.RECORDING, SID, soon())
+        assert server.requests[0].startswith(f"DELETE /v1/Recordings/{SID} ".encode())
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_deletion_without_the_right_to_it(rig: Rig, status: int) -> None:
+    medium = rig.add(StoredObject(b"x"))
+    rig.simulator.inject(Fault("api.delete", status=status))
+    with pytest.raises(CredentialsRefused):
+        rig.api.delete(medium.kind, medium.sid, rig.deadline())
+    assert sids(rig.api) == [medium.sid]
+
+
 @pytest.fixture(scope="module")
 def failing() -> Iterator[Simulator]:
     with running_rig() as rig:

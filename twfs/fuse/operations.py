@@ -28,6 +28,7 @@ ERRNO: Mapping[type[errors.TwfsError], int] = MappingProxyType(
         errors.NoSuchAttribute: errno.ENODATA,
         errors.BadHandle: errno.EBADF,
         errors.ReadOnly: errno.EROFS,
+        errors.NotVerified: errno.EPERM,
         errors.NoKey: errno.ENOKEY,
         errors.CredentialsRefused: errno.EACCES,
         errors.RemoteError: errno.EIO,

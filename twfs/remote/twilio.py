@@ -79,6 +79,19 @@ class TwilioApi:
         """
         return self._json(f"{self._base_url}/v1/{_PATHS[kind]}/{sid}", None, self._deadline())
 
+    def delete(self, kind: Kind, sid: str, deadline: Deadline) -> None:
+        """Delete a medium; that it is gone already (404) is as good. Once more does no more than once: it is retried.
+
+        Raises:
+            RemoteError: any answer but 204 and 404, or none; then it may be gone or not.
+            CredentialsRefused: 401 or 403.
+        """
+        url = f"{self._base_url}/v1/{_PATHS[kind]}/{sid}"
+        try:
+            retrying(lambda: self._delete_once(url, deadline), deadline)
+        except NotFound:
+            log.debug("%s: it was gone already", url)
+
     def media_url(self, kind: Kind, sid: str, deadline: Deadline) -> str:
         """A pre-signed URL of the media, not checked yet.
 
@@ -104,6 +117,10 @@ class TwilioApi:
             raise Unreachable(f"{url}: the answer names no place of the media")
         return joined(url, location)
 
+    def _delete_once(self, url: str, deadline: Deadline) -> None:
+        with self._ask(url, None, deadline, expected=(204,), method="DELETE") as answer:
+            answer.read_bounded(_LARGEST_ERROR, deadline)
+
     def _json(self, url: str, params: Mapping[str, str] | None, deadline: Deadline) -> object:
         def once() -> object:
             with self._ask(url, params, deadline, expected=(200,)) as answer:
@@ -111,9 +128,16 @@ class TwilioApi:
 
         return retrying(once, deadline)
 
-    def _ask(self, url: str, params: Mapping[str, str] | None, deadline: Deadline, expected: tuple[int, ...]) -> Answer:
+    def _ask(
+        self,
+        url: str,
+        params: Mapping[str, str] | None,
+        deadline: Deadline,
+        expected: tuple[int, ...],
+        method: str = "GET",
+    ) -> Answer:
         self._limit.acquire(deadline)
-        answer = self._http.get(url, {"Accept": "application/json"}, deadline, params)
+        answer = self._http.request(method, url, {"Accept": "application/json"}, deadline, params=params)
         if answer.status in expected:
             return answer
         with answer:
