@@ -1,0 +1,1 @@
+"""The bench: twfs and its peers, measured side by side; `python -m tests.benchmarks --help`."""

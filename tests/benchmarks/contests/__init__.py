@@ -1,0 +1,1 @@
+"""The contests: each one kind of work, twfs and its peers at it in turns."""
