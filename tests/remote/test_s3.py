@@ -385,6 +385,22 @@ def test_connections_that_break_after_every_byte_end_with_the_deadline(rig: Rig)
     assert 4 < rig.clock.seconds <= 5
 
 
+def test_after_an_error_the_next_bytes_are_the_same_still(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    stream = rig.store.open(medium, PART, facts)
+    view = memoryview(bytearray(1000))
+    stream.readinto(view, rig.deadline())
+    stream.close()
+    rig.simulator.inject(Fault("s3", close_after=500))
+    rig.simulator.inject(Fault("s3", status=400, body="<Code>InvalidArgument</Code>"))
+    with pytest.raises(RemoteError, match="InvalidArgument"):
+        stream.readinto(view, rig.deadline())
+    stream.readinto(view, rig.deadline())
+    stream.close()
+    assert view == DATA[PART.start + 1000 : PART.start + 2000]
+
+
 # Where URLs lead
 
 

@@ -182,10 +182,21 @@ class RangeStream:
     def readinto(self, view: memoryview, deadline: Deadline) -> None:
         """Fill `view` whole with the next bytes of the range; it must not reach beyond the range's end.
 
+        After an error the next bytes are the same still.
+
         Raises:
             ObjectChanged: the object is another one now.
             RemoteError, CredentialsRefused: it cannot be had, after retries, by the deadline.
         """
+        start = self._position
+        try:
+            self._fill(view, deadline)
+        except BaseException:
+            self.close()
+            self._position = start
+            raise
+
+    def _fill(self, view: memoryview, deadline: Deadline) -> None:
         failures = filled = 0
         while filled < len(view):
             try:
