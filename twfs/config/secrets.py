@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twfs.config.names import nearest
-from twfs.crypto.keyring import PrivateKey, parse_private_key
+from twfs.crypto.keyring import PrivateKey, is_public_only, parse_private_key
 from twfs.errors import ConfigError
 from twfs.resources import is_sid
 
@@ -140,7 +140,7 @@ def keys_of_folder(folder: Path, passphrase: bytes | None, trusted_folder: Path 
     keys = []
     for path in filter(is_key_file, list_folder(folder)):
         mode, content = _read_with_mode(path)
-        if b"PUBLIC KEY-----" in content:
+        if is_public_only(content):
             continue
         _refuse_readable_by_others(path, mode, trusted_folder)
         keys.append(parse_private_key(content, passphrase, str(path)))

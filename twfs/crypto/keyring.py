@@ -79,13 +79,18 @@ class Keyring:
         return len(self._keys)
 
 
+def is_public_only(pem: bytes) -> bool:
+    """Whether it holds a public key and no private one; some tools write both halves into one file."""
+    return b"PUBLIC KEY-----" in pem and b"PRIVATE KEY-----" not in pem
+
+
 def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> PrivateKey:
     """A private key from PEM: PKCS#1, PKCS#8 or encrypted PKCS#8 (or encrypted traditional).
 
     Raises:
         ConfigError: no PEM, no RSA, a public key, or the passphrase is missing or wrong.
     """
-    if b"PUBLIC KEY-----" in pem and b"PRIVATE KEY-----" not in pem:
+    if is_public_only(pem):
         raise ConfigError(f"{name} holds a public key; private_key needs the private one")
     key = _load(pem, passphrase, name)
     if not isinstance(key, RSAPrivateKey):
