@@ -1,19 +1,33 @@
-"""What Twilio's REST API has besides media: any resource, any list, and changes."""
+"""Twilio's REST API whatever the resource: asking, paging, changing, and what its failures mean.
+
+Facts (paging, quota, error bodies): Twilio's OpenAPI description and documentation.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
 
-from twfs.clock import Deadline
-from twfs.errors import DeadlineExceeded, RemoteError, Unreachable
-from twfs.remote.hosts import check_same_host
-from twfs.remote.http import Answer, NotSent, without_query
-from twfs.remote.retry import Transient, retrying
-from twfs.remote.twilio import TwilioApi, _page_content
+from twfs.clock import Clock, Deadline
+from twfs.errors import CredentialsRefused, DeadlineExceeded, NotFound, RemoteError, Unreachable
+from twfs.log import log
+from twfs.remote.hosts import check_same_host, joined
+from twfs.remote.http import Answer, HttpPool, NotSent, without_query
+from twfs.remote.retry import RateLimit, Transient, retry_after, retrying
 
-_LARGEST_ANSWER = 2**20
-"""A single resource has about 1 KiB."""
+_LARGEST_ANSWER = 8 * 2**20
+"""A page of 100 records has about 100 KiB; more than this is no page."""
 
-_MOST_PAGES = 1000
+LARGEST_ERROR = 64 * 2**10
+"""Bytes of an error's body that are looked at."""
+
+_MOST_PAGES = 100_000
+"""Ten million media: a list that is longer never ends."""
+
+_QUOTA_PAUSE = 1.0
+"""Seconds that all requests pause after a 429: the quota is counted per second."""
+
+_LONGEST_QUOTA_PAUSE = 60.0
+"""A longer Retry-After is honoured so far: nothing undocumented may silence the account for days."""
+
 _DONE = (200, 201, 204)
 
 
@@ -21,11 +35,19 @@ class OutcomeUnknown(RemoteError):
     """A change may have been carried out, or not: it was sent, and no answer told what became of it."""
 
 
-class RestApi(TwilioApi):
-    """One account, through the REST API, with what changes it. Safe for use by several threads.
+class RestApi:
+    """One account, through the REST API. Safe for use by several threads.
 
     URLs that methods take are those of the configuration and paths of Twilio's description, never a server's words.
     """
+
+    def __init__(self, http: HttpPool, base_url: str, limit: RateLimit, clock: Clock, timeout: float) -> None:
+        """`http` carries the account's credentials; `timeout` (s) bounds each request, retries included."""
+        self._http = http
+        self._base_url = base_url.rstrip("/")
+        self._limit = limit
+        self._clock = clock
+        self._timeout = timeout
 
     def resource(self, url: str) -> Mapping[str, object]:
         """One resource.
@@ -38,21 +60,14 @@ class RestApi(TwilioApi):
         return _object(self._json(url, None, self._deadline()), url)
 
     def records(self, url: str) -> Iterator[object]:
-        """All raw records of a list, page by page.
+        """All raw records of a list.
 
         Raises:
             RemoteError: a page did not come, or is not what it should be.
             CredentialsRefused: 401 or 403.
         """
-        page: str | None = url
-        seen: set[str] = set()
-        while page is not None:
-            if page in seen or len(seen) >= _MOST_PAGES:
-                raise Unreachable(f"{without_query(url)}: the list never ends")
-            seen.add(page)
-            check_same_host(page, url)
-            found, page = _page_content(self._json(page, None, self._deadline()), page)
-            yield from found
+        for page in self._pages(url, None):
+            yield from page
 
     def create_or_change(self, url: str, form: Mapping[str, str]) -> Mapping[str, object]:
         """POST `form`; the resource as it is then.
@@ -80,6 +95,44 @@ class RestApi(TwilioApi):
         """
         self._change("DELETE", url, None)
 
+    def _pages(self, url: str, params: Mapping[str, str] | None) -> Iterator[list[object]]:
+        """The pages of a list, each asked for when it is wanted."""
+        page_url: str | None = url
+        seen: set[str] = set()
+        while page_url is not None:
+            if page_url in seen or len(seen) >= _MOST_PAGES:
+                raise Unreachable(f"{without_query(url)}: the list never ends")
+            seen.add(page_url)
+            # Only the first request is made of our own words; the parameters are part of the following URLs.
+            page = self._json(page_url, params if page_url == url else None, self._deadline())
+            records, following = _page_content(page, page_url)
+            if following is not None:
+                check_same_host(following, url)
+            yield records
+            page_url = following
+
+    def _json(self, url: str, params: Mapping[str, str] | None, deadline: Deadline) -> object:
+        def once() -> object:
+            with self._ask(url, params, deadline, expected=(200,)) as answer:
+                return _parse(answer, url, deadline)
+
+        return retrying(once, deadline)
+
+    def _ask(
+        self,
+        url: str,
+        params: Mapping[str, str] | None,
+        deadline: Deadline,
+        expected: tuple[int, ...],
+        method: str = "GET",
+    ) -> Answer:
+        self._limit.acquire(deadline)
+        answer = self._http.request(method, url, {"Accept": "application/json"}, deadline, params=params)
+        if answer.status in expected:
+            return answer
+        with answer:
+            raise self._failure(answer, url, deadline)
+
     def _change(self, method: str, url: str, form: Mapping[str, str] | None) -> object:
         deadline = self._deadline()
         return retrying(lambda: self._change_once(method, url, form, deadline), deadline)
@@ -99,6 +152,46 @@ class RestApi(TwilioApi):
             raise OutcomeUnknown(f"{failure}; it may have been carried out, or not")
         raise failure
 
+    def _failure(self, answer: Answer, url: str, deadline: Deadline) -> RemoteError | CredentialsRefused:
+        message = _error_message(answer, url, deadline)
+        log.debug("%s", message)
+        if answer.status in (401, 403):
+            return CredentialsRefused(f"{message}; check account_sid, api_key and the secret")
+        if answer.status == 404:
+            return NotFound(message)
+        if answer.status == 429:
+            asked = retry_after(answer.headers.get("Retry-After"))
+            self._limit.hold_off(_QUOTA_PAUSE if asked is None else min(asked, _LONGEST_QUOTA_PAUSE))
+            return Transient(message, asked)
+        if answer.status >= 500:
+            return Transient(message, retry_after(answer.headers.get("Retry-After")))
+        return RemoteError(message)
+
+    def _deadline(self) -> Deadline:
+        return Deadline(self._clock, self._timeout)
+
+
+def _page_content(page: object, url: str) -> tuple[list[object], str | None]:
+    """The records, which stand under the name that `meta.key` gives, and the next page's URL."""
+    meta = page.get("meta") if isinstance(page, Mapping) else None
+    key = meta.get("key") if isinstance(meta, Mapping) else None
+    records = page.get(key) if isinstance(page, Mapping) and isinstance(key, str) else None
+    if not isinstance(records, list) or not isinstance(meta, Mapping):
+        raise Unreachable(f"{without_query(url)}: the answer is no page of a list")
+    following = meta.get("next_page_url")
+    if following is not None and not isinstance(following, str):
+        raise Unreachable(f"{without_query(url)}: the next page's URL is none")
+    return records, joined(url, following) if following else None
+
+
+def _parse(answer: Answer, url: str, deadline: Deadline) -> object:
+    body = answer.read_bounded(_LARGEST_ANSWER, deadline)
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        kind = answer.headers.get("Content-Type", "no content type")[:60]
+        raise Transient(f"{without_query(url)}: the answer is not JSON ({kind}); is a proxy in between?") from None
+
 
 def _content(answer: Answer, deadline: Deadline) -> object:
     """The JSON of an answer that reports success; None if it has no body.
@@ -117,3 +210,19 @@ def _object(content: object, url: str) -> Mapping[str, object]:
     if not isinstance(content, Mapping):
         raise RemoteError(f"{url}: the answer is no resource")
     return content
+
+
+def _error_message(answer: Answer, url: str, deadline: Deadline) -> str:
+    """One line from Twilio's error body `{code, message, more_info, status}`, with the id that its support asks for."""
+    try:
+        body = json.loads(answer.read_bounded(LARGEST_ERROR, deadline))
+    except (ValueError, RecursionError, Unreachable):
+        body = None
+    said = body.get("message") if isinstance(body, Mapping) else None
+    code = body.get("code") if isinstance(body, Mapping) else None
+    words = [f"{without_query(url)}: HTTP {answer.status}"]
+    words += [f"code {code}"[:40]] if isinstance(code, int) else []
+    words += [said[:200]] if isinstance(said, str) else []
+    request_id = answer.headers.get("Twilio-Request-Id")
+    words += [f"request {request_id[:40]}"] if request_id else []
+    return ", ".join("".join(char if char.isprintable() else " " for char in word) for word in words)
