@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.catalog.fakes import START, facts_of, record_of, sid_of
-from twfs.catalog.store import APPLICATION_ID, Resource, Store
+from twfs.catalog.store import APPLICATION_ID, SCHEMA_VERSION, Resource, Store
 from twfs.errors import Unreachable
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium, parse_medium
@@ -223,7 +223,7 @@ def test_our_file_without_our_tables(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     connection = sqlite3.connect(path)
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.close()
     with opened(path) as store:
         assert store.load() is None
@@ -431,3 +431,45 @@ def test_a_file_that_another_process_holds_is_not_waited_for_without_end(
         other.close()
     (warning,) = warnings_in(caplog)
     assert "locked" in warning
+
+
+# What was read whole
+
+
+def test_what_was_verified_is_known_to_other_mounts_and_later_ones(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    with opened(path) as store, opened(path) as other:
+        assert store.verified("RT1") is None
+        store.save_verified("RT1", '"e1"')
+        assert other.verified("RT1") == '"e1"'
+        other.save_verified("RT1", '"e2"')
+    with opened(path) as store:
+        assert store.verified("RT1") == '"e2"'
+        assert store.verified("RT2") is None
+
+
+def test_a_medium_that_is_gone_is_not_verified_any_more(tmp_path: Path) -> None:
+    with opened(tmp_path / "a.sqlite3") as store:
+        for sid in ("RT1", "RT2"):
+            store.save_verified(sid, '"e1"')
+        store.save([], ["RT1"])
+        assert (store.verified("RT1"), store.verified("RT2")) == (None, '"e1"')
+
+
+@pytest.mark.parametrize("change", ["sid = 'RT2'", "etag = '\"e2\"'", "etag = NULL", "etag = x'00'", "checksum = 1"])
+def test_a_damaged_mark_proves_nothing(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a.sqlite3"
+    with opened(path) as store:
+        store.save_verified("RT1", '"e1"')
+    connection = sqlite3.connect(path)
+    connection.execute(f"UPDATE verified SET {change}")
+    connection.commit()
+    connection.close()
+    with opened(path) as store:
+        assert (store.verified("RT1"), store.verified("RT2")) == (None, None)
+
+
+def test_marks_live_in_memory_where_there_is_no_file() -> None:
+    with opened(None) as store:
+        store.save_verified("RT1", '"e1"')
+        assert store.verified("RT1") == '"e1"'

@@ -3,12 +3,12 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
 from twfs.clock import Clock, Deadline
-from twfs.errors import NoSuchName
+from twfs.errors import NoSuchName, NotVerified
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Kind, Medium
 
@@ -108,6 +108,27 @@ class FakeCatalog:
     def known_info(self, sid: str) -> MediaInfo | None:
         self.calls["known_info"] += 1
         return None if sid in self.unprobed else self.infos.get(sid)
+
+
+class FakeRemover:
+    """Deletes what was read, out of a `FakeCatalog`; `failure` is raised instead."""
+
+    def __init__(self, catalog: FakeCatalog) -> None:
+        self.catalog = catalog
+        self.failure: Exception | None = None
+        self.deleted: list[tuple[str, str]] = []
+        """SIDs, and who asked."""
+
+    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[MediaInfo], bool]) -> None:
+        deadline.remaining()
+        info = self.catalog.infos[medium.sid]
+        if self.failure is not None:
+            raise self.failure
+        if info.state is not MediaState.ABSENT and not was_read(info):
+            raise NotVerified(f"{medium.sid} is not deleted: it was not read whole")
+        self.deleted.append((medium.sid, by))
+        media = self.catalog.media().values()
+        self.catalog.replace({other: self.catalog.infos[other.sid] for other in media if other.sid != medium.sid})
 
 
 class FakeLibrary:

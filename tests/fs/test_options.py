@@ -15,8 +15,10 @@ def test_defaults() -> None:
         "dir_mode": 0o550,
         "allow_other": False,
         "allow_root": False,
+        "allow_delete": False,
     }
-    assert {name for name, option in BY_NAME.items() if option.is_switch} == {"allow_other", "allow_root"}
+    switches = {name for name, option in BY_NAME.items() if option.is_switch}
+    assert switches == {"allow_other", "allow_root", "allow_delete"}
 
 
 @pytest.mark.parametrize(

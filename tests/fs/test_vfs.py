@@ -11,6 +11,7 @@ from tests.fs.fakes import (
     NOVEMBER_23,
     FakeCatalog,
     FakeLibrary,
+    FakeRemover,
     ManualClock,
     composition,
     content_of,
@@ -30,6 +31,7 @@ from twfs.errors import (
     NoSuchAttribute,
     NoSuchName,
     NotADirectory,
+    NotVerified,
     ObjectChanged,
     ReadOnly,
     Unreachable,
@@ -51,13 +53,18 @@ WHOLE = content_of(MEDIUM.sid, SIZE)
 class Scene:
     """A Vfs and everything around it."""
 
-    def __init__(self, media: dict[Medium, MediaInfo] | None = None, **settings: int) -> None:
+    def __init__(
+        self, media: dict[Medium, MediaInfo] | None = None, *, deleting: bool = False, **settings: int
+    ) -> None:
         self.clock = ManualClock()
         self.catalog = FakeCatalog({MEDIUM: readable(SIZE)} if media is None else media)
         self.library = FakeLibrary(self.clock)
         self.renderings = 0
         values = {"uid": 10, "gid": 20, "timeout": 30} | settings
-        self.vfs = Vfs(self.catalog, self.library, FsSettings(**values), self.clock, {"status": self.render})
+        self.remover = FakeRemover(self.catalog)
+        remover = self.remover if deleting else None
+        files = {"status": self.render}
+        self.vfs = Vfs(self.catalog, self.library, FsSettings(**values), self.clock, files, remover=remover)
 
     def render(self) -> bytes:
         self.renderings += 1
@@ -535,3 +542,130 @@ def test_one_that_waits_stalls_nobody_else() -> None:
     catalog.go_on.set()
     waiting.join()
     assert sizes == [SIZE]
+
+
+# Deleting
+
+
+def deleting_scene() -> Scene:
+    return Scene({MEDIUM: readable(SIZE), recording(1): readable(5)}, deleting=True)
+
+
+def read_part(scene: Scene, start: int, end: int) -> None:
+    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
+    scene.read(handle, end - start, start)
+    scene.vfs.release(handle)
+
+
+@pytest.mark.parametrize("path", [PATH, LINK, "/recordings", "/by-date", "/.twfs/status", "/"])
+def test_nothing_is_deleted_unless_it_is_allowed(path: str) -> None:
+    scene = Scene()
+    scene.read_path(PATH)
+    with pytest.raises(ReadOnly):
+        scene.vfs.unlink(path, "me")
+
+
+@pytest.mark.parametrize("path", [LINK, "/recordings", "/by-date", "/.twfs/status", "/"])
+def test_only_the_file_of_a_medium_can_be_deleted(path: str) -> None:
+    scene = deleting_scene()
+    scene.read_path(PATH)
+    with pytest.raises(ReadOnly):
+        scene.vfs.unlink(path, "me")
+    assert scene.remover.deleted == []
+
+
+def test_what_was_read_whole_is_deleted_and_vanishes_at_once() -> None:
+    scene = deleting_scene()
+    scene.read_path(PATH)
+    scene.vfs.unlink(PATH, "uid 7")
+    assert scene.remover.deleted == [(MEDIUM.sid, "uid 7")]
+    assert [entry.name for entry in scene.vfs.readdir("/recordings")][2:] == [recording(1).file_name]
+    for path in (PATH, LINK):
+        with pytest.raises(NoSuchName):
+            scene.vfs.getattr(path)
+    with pytest.raises(NoSuchName):
+        scene.vfs.unlink(PATH, "uid 7")
+
+
+@pytest.mark.parametrize("parts", [[], [(0, SIZE - 1)], [(1, SIZE)], [(0, 500), (501, SIZE)], [(500, SIZE), (0, 499)]])
+def test_one_byte_that_was_not_read_keeps_it(parts: list[tuple[int, int]]) -> None:
+    scene = deleting_scene()
+    for start, end in parts:
+        read_part(scene, start, end)
+    with pytest.raises(NotVerified):
+        scene.vfs.unlink(PATH, "me")
+    assert scene.vfs.getattr(PATH).st_size == SIZE
+
+
+def test_parts_read_by_several_handles_in_any_order_are_the_whole() -> None:
+    scene = deleting_scene()
+    for start, end in ((700, SIZE), (0, 400), (300, 700)):
+        read_part(scene, start, end)
+    scene.vfs.unlink(PATH, "me")
+    assert scene.remover.deleted
+
+
+def test_another_file_read_whole_does_not_count() -> None:
+    scene = deleting_scene()
+    scene.read_path(f"/recordings/{recording(1).file_name}")
+    with pytest.raises(NotVerified):
+        scene.vfs.unlink(PATH, "me")
+
+
+def test_what_was_read_of_another_object_does_not_count() -> None:
+    scene = deleting_scene()
+    scene.read_path(PATH)
+    scene.catalog.infos[MEDIUM.sid] = readable(SIZE, etag='"e2"')
+    with pytest.raises(NotVerified):
+        scene.vfs.unlink(PATH, "me")
+
+
+@pytest.mark.parametrize("failure", [Unreachable("down"), MediaDamaged("bad"), ObjectChanged("new")])
+def test_a_read_that_failed_does_not_count(failure: Exception) -> None:
+    scene = deleting_scene()
+    scene.library.read_failure = failure
+    with pytest.raises(type(failure)):
+        scene.read_path(PATH)
+    with pytest.raises(NotVerified):
+        scene.vfs.unlink(PATH, "me")
+
+
+def test_a_short_read_does_not_count() -> None:
+    scene = deleting_scene()
+    scene.library.shortfall = 1
+    with pytest.raises(MediaDamaged):
+        scene.read_path(PATH)
+    scene.library.shortfall = 0
+    with pytest.raises(NotVerified):
+        scene.vfs.unlink(PATH, "me")
+
+
+@pytest.mark.parametrize("failure", [Unreachable("down"), CredentialsRefused("no"), DeadlineExceeded("late")])
+def test_a_deletion_that_is_not_confirmed_leaves_everything(failure: Exception) -> None:
+    scene = deleting_scene()
+    scene.read_path(PATH)
+    scene.remover.failure = failure
+    with pytest.raises(type(failure)):
+        scene.vfs.unlink(PATH, "me")
+    assert scene.read_path(PATH) == WHOLE
+    scene.remover.failure = None
+    scene.vfs.unlink(PATH, "me")
+    assert scene.remover.deleted
+
+
+def test_an_open_file_outlives_its_deletion() -> None:
+    scene = deleting_scene()
+    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
+    scene.read(handle, SIZE, 0)
+    scene.vfs.unlink(PATH, "me")
+    assert scene.vfs.getattr(PATH, handle).st_size == SIZE
+    assert scene.read(handle, 10, 0) == WHOLE[:10]
+    scene.vfs.release(handle)
+
+
+def test_where_deleting_is_allowed_the_owner_may_write_to_folders_and_nobody_to_files() -> None:
+    vfs = deleting_scene().vfs
+    assert stat.S_IMODE(vfs.getattr("/recordings").st_mode) == 0o750
+    assert stat.S_IMODE(vfs.getattr(PATH).st_mode) == 0o440
+    masked = Scene(deleting=True, dir_mode=0o555, umask=0o222).vfs
+    assert stat.S_IMODE(masked.getattr("/recordings").st_mode) == 0o555

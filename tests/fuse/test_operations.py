@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.fs.fakes import FakeCatalog, FakeLibrary, ManualClock, content_of, readable, recording
+from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, ManualClock, content_of, readable, recording
 from twfs import errors
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Entry, Vfs
@@ -61,7 +61,7 @@ class FailingVfs(Vfs):
         raise self.failure
 
     getattr = readdir = readlink = open = read = release = _fail  # type: ignore[assignment]
-    listxattr = getxattr = statfs = refuse_change = _fail  # type: ignore[assignment]
+    listxattr = getxattr = statfs = unlink = refuse_change = _fail  # type: ignore[assignment]
 
 
 class BreakingVfs(FailingVfs):
@@ -179,6 +179,31 @@ def test_a_listing_that_breaks_off_is_no_shorter_listing() -> None:
 def test_every_change_is_refused() -> None:
     for name, call in changes(working()[0]).items():
         assert errno_of(call) == errno.EROFS, name
+
+
+def test_unlink_names_the_caller_and_every_other_change_stays_refused() -> None:
+    clock = ManualClock()
+    catalog = FakeCatalog({MEDIUM: readable(SIZE)})
+    remover = FakeRemover(catalog)
+    vfs = Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {}, remover=remover)
+    operations, info = Operations(vfs, lambda: "uid 7, pid 8"), FileInfo()
+    for name, call in changes(operations).items():
+        assert errno_of(call) == (errno.EPERM if name == "unlink" else errno.EROFS), name
+    operations.open(PATH, info)
+    operations.read(PATH, memoryview(bytearray(SIZE)), 0, info.fh)
+    assert operations.unlink(PATH) == 0
+    assert remover.deleted == [(MEDIUM.sid, "uid 7, pid 8")]
+    assert errno_of(lambda: operations.unlink(PATH)) == errno.ENOENT
+
+
+def test_a_refused_deletion_is_one_clear_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "twfs")
+    operations = Operations(FailingVfs(errors.NotVerified(f"{MEDIUM.sid} is not deleted: it was not read whole")))
+    for _ in range(2):
+        assert errno_of(lambda: operations.unlink(PATH)) == errno.EPERM
+    assert lines(caplog) == [
+        f"{PATH}: unlink failed (Operation not permitted): {MEDIUM.sid} is not deleted: it was not read whole"
+    ]
 
 
 def test_no_callback_that_the_kernel_should_decide() -> None:

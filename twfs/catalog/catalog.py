@@ -99,6 +99,28 @@ class Catalog:
         """The same as far as it is known, without a request."""
         return self._book.known(sid) if sid in self._truth.media() else None
 
+    def examine(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """The same as it is now, asked anew: for what cannot be undone.
+
+        Raises:
+            MediaAbsent: Twilio has no media for it yet, and may still get some.
+            NoSuchName: no such medium.
+            DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: it could not be found out.
+        """
+        return self._prober.examine(sid, deadline)
+
+    def record_verified(self, sid: str, etag: str) -> None:
+        """Remember, across mounts, that all bytes of the object with this ETag were read and proven."""
+        self._store.save_verified(sid, etag)
+
+    def is_verified(self, sid: str, etag: str) -> bool:
+        """Whether that was done; of an object without an ETag nobody can say which bytes were its own."""
+        return bool(etag) and self._store.verified(sid) == etag
+
+    def forget(self, sid: str) -> None:
+        """`sid` was deleted at Twilio just now: nothing of it is shown or kept any more."""
+        self._refresher.forget(sid)
+
     def plain_bytes(self) -> int:
         """Sum of all plain sizes known, for statfs."""
         return self._book.plain_bytes(self._truth.media())

@@ -27,6 +27,17 @@ class Listing(Protocol):
         """
 
 
+class Deleter(Protocol):
+    """Twilio's DELETE."""
+
+    def delete(self, kind: Kind, sid: str, deadline: Deadline) -> None:
+        """Delete one medium; that it is gone already is as good.
+
+        Raises:
+            RemoteError, CredentialsRefused: Twilio did not confirm it.
+        """
+
+
 class Inspector(Protocol):
     """One look at a stored object."""
 

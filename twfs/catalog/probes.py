@@ -110,6 +110,30 @@ class Prober:
                 # Either our own time is up, and remaining() says so, or only that of the thread that probed.
                 deadline.remaining()
 
+    def examine(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """What `sid` is now, asked anew whatever is known of it.
+
+        One that had media and has none now is what it was: whether the resource is gone, too, others find out.
+
+        Raises:
+            MediaAbsent: it has no media, and may still get some.
+            NoSuchName: there is no such medium.
+            DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: it could not be found out.
+        """
+        before = self._book.known(sid)
+        try:
+            info = self._look(sid, deadline)
+        except NotFound as error:
+            if before is not None and before.state is not MediaState.ABSENT:
+                self._on_doubtful(sid)
+                return before
+            medium = self._media.get(sid)
+            if medium is None or self._is_young(medium) or not isinstance(error, MediaAbsent):
+                raise
+            return MediaInfo(MediaState.ABSENT, 0)
+        self._replace(sid, before, info)
+        return info
+
     def doubt(self, sid: str) -> None:
         """Have `sid` probed once more if it is known; only another answer with facts replaces what is known."""
         with self._lock:
@@ -249,6 +273,9 @@ class Prober:
             self._troubles.arose(sid, error, f"{sid} could not be examined again, what is known of it is kept")
             return
         self._troubles.ended(sid, f"{sid} could be examined now")
+        self._replace(sid, before, info)
+
+    def _replace(self, sid: str, before: MediaInfo | None, info: MediaInfo) -> None:
         if info != before:
             self._book.record(sid, info)
             with self._lock:

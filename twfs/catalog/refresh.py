@@ -84,6 +84,8 @@ class Refresher:
         self._troubles = Troubles()
         self._loop = Loop("refresh", self.step)
         self._round = threading.Lock()
+        self._applying = threading.Lock()
+        self._deleted: set[str] = set()
         self._full_asked = threading.Event()
         # True: a reader complained, so its object must be examined again if it is still there.
         self._suspects: dict[str, bool] = {}
@@ -149,6 +151,12 @@ class Refresher:
             self._doubted_at[sid] = now
             self._suspects[sid] = True
         self._loop.wake()
+
+    def forget(self, sid: str) -> None:
+        """`sid` was deleted just now: it goes at once, and no listing that began before brings it back."""
+        with self._applying:
+            self._deleted.add(sid)
+        self._apply([], {sid}, None)
 
     def refresh_now(self) -> None:
         """Have the background make a full pass now; returns at once."""
@@ -244,16 +252,20 @@ class Refresher:
 
     def _apply(self, changed: list[Resource], gone: Collection[str], listed_at: float | None) -> None:
         """Deleted resources that a listing or a look names are gone, too."""
-        kept = [resource for resource in changed if resource[0].status != "deleted"]
-        dropped = {medium.sid for medium, _ in changed if medium.status == "deleted"}.union(gone)
-        if kept or dropped or listed_at is not None:
-            is_first = self._truth.count == 0
-            self._truth.apply((medium for medium, _ in kept), dropped)
-            if is_first and listed_at is not None:
-                self._store.replace_all(kept, listed_at)
-            else:
-                self._store.save(kept, dropped, listed_at, self._truth.count)
-            self._on_change(dropped)
+        with self._applying:
+            kept = [resource for resource in changed if not self._is_deleted(resource[0])]
+            dropped = {medium.sid for medium, _ in changed if self._is_deleted(medium)}.union(gone)
+            if kept or dropped or listed_at is not None:
+                is_first = self._truth.count == 0
+                self._truth.apply((medium for medium, _ in kept), dropped)
+                if is_first and listed_at is not None:
+                    self._store.replace_all(kept, listed_at)
+                else:
+                    self._store.save(kept, dropped, listed_at, self._truth.count)
+                self._on_change(dropped)
+
+    def _is_deleted(self, medium: Medium) -> bool:
+        return medium.status == "deleted" or medium.sid in self._deleted
 
     def _schedule(self, *, complete: bool, full: bool) -> None:
         now = self._clock.monotonic()

@@ -1,6 +1,7 @@
 """What is remembered across mounts: one SQLite file per account and selection.
 
-It holds every resource as Twilio gave it and, per medium, what one probe found and what that was proven to mean.
+It holds every resource as Twilio gave it and, per medium, what one probe found, what that was proven to mean, and of
+which object all bytes were once read and proven.
 Wrapped keys and IVs are no secrets; unwrapped keys and plaintext never come here.
 
 The file is a memory, never a cause of errors: damaged or foreign, it is set aside and begun anew; where it cannot be
@@ -30,7 +31,7 @@ from twfs.log import log
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium, parse_medium
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 APPLICATION_ID = 0x74776673
 """`twfs` in ASCII: tells our files from other SQLite files."""
 BUSY_SECONDS = 5.0
@@ -40,6 +41,7 @@ _SCHEMA = f"""
 CREATE TABLE resources (sid TEXT PRIMARY KEY, kind TEXT, record TEXT, checksum INTEGER);
 CREATE TABLE probes (sid TEXT PRIMARY KEY, state TEXT, plain_size INTEGER, encrypted INTEGER, reason TEXT,
     stored_size INTEGER, etag TEXT, metadata TEXT, tail BLOB, checksum INTEGER);
+CREATE TABLE verified (sid TEXT PRIMARY KEY, etag TEXT, checksum INTEGER);
 CREATE TABLE listing (only INTEGER PRIMARY KEY CHECK (only = 1), resource_count INTEGER, listed_at REAL);
 INSERT INTO listing VALUES (1, 0, NULL);
 PRAGMA application_id = {APPLICATION_ID};
@@ -115,7 +117,7 @@ class Store:
         listed_at: float | None = None,
         total: int = 0,
     ) -> None:
-        """Remember `changed`, forget `gone` and their probes. One transaction.
+        """Remember `changed`, forget `gone` and all that is known of them. One transaction.
 
         `listed_at` confirms that all `total` resources known were listed just then. A file that was begun anew since
         holds fewer, and must not pass for a complete listing.
@@ -127,6 +129,7 @@ class Store:
                 _insert(connection, rows)
                 connection.executemany("DELETE FROM resources WHERE sid = ?", dropped)
                 connection.executemany("DELETE FROM probes WHERE sid = ?", dropped)
+                connection.executemany("DELETE FROM verified WHERE sid = ?", dropped)
                 _count(connection)
                 if listed_at is not None:
                     connection.execute("UPDATE listing SET listed_at = ? WHERE resource_count >= ?", (listed_at, total))
@@ -148,6 +151,20 @@ class Store:
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
                 connection.execute(_SAVE_PROBE, (sid, *row, _checksum(sid, *row)))
+
+        self._do(work)
+
+    def verified(self, sid: str) -> str | None:
+        """The ETag of the object of which all bytes were read and proven; None if that was never done."""
+        return self._do(lambda connection: _verified(connection, sid))
+
+    def save_verified(self, sid: str, etag: str) -> None:
+        """Remember that all bytes of this object were read and proven."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                row = (sid, etag, _checksum(sid, etag))
+                connection.execute("INSERT OR REPLACE INTO verified VALUES (?, ?, ?)", row)
 
         self._do(work)
 
@@ -374,6 +391,14 @@ def _probe(connection: sqlite3.Connection, sid: str) -> MediaInfo | None:
     state, plain_size, encrypted, reason, stored_size, etag, metadata, tail = row
     facts = ObjectFacts(stored_size, etag, json.loads(metadata), tail)
     return MediaInfo(MediaState(state), plain_size, bool(encrypted), etag, reason, facts)
+
+
+def _verified(connection: sqlite3.Connection, sid: str) -> str | None:
+    etag, checksum = connection.execute("SELECT etag, checksum FROM verified WHERE sid = ?", (sid,)).fetchone() or (
+        None,
+        None,
+    )
+    return etag if isinstance(etag, str) and _checksum(sid, etag) == checksum else None
 
 
 def _probe_row(info: MediaInfo) -> tuple[Any, ...]:

@@ -52,6 +52,7 @@ class Config:
     dir_mode: int
     allow_other: bool
     allow_root: bool
+    allow_delete: bool
 
     fuse: str
     attr_timeout: float

@@ -21,6 +21,13 @@ OPTIONS: tuple[Option, ...] = (
         is_switch=True,
     ),
     Option("allow_root", parse_switch, default=False, help="let root in besides who mounts", is_switch=True),
+    Option(
+        "allow_delete",
+        parse_switch,
+        default=False,
+        help="let rm of a medium that was read whole delete it at Twilio, for good",
+        is_switch=True,
+    ),
 )
 
 

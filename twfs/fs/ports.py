@@ -1,6 +1,6 @@
 """What the file system needs of others; the composition root passes the real things in."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from twfs.clock import Deadline
@@ -57,4 +57,17 @@ class MediaLibrary(Protocol):
         Raises:
             NoKey: no private key at hand fits.
             MediaDamaged: the object contradicts itself.
+        """
+
+
+class Remover(Protocol):
+    """Deletes media where they are stored."""
+
+    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[MediaInfo], bool]) -> None:
+        """Delete a medium that was read whole: as `was_read` says of the object that there is now, or others know.
+
+        Raises:
+            NotVerified: it was not.
+            NoSuchName: there is no such medium.
+            RemoteError, CredentialsRefused, MediaDamaged: it was not confirmed that it is gone; nothing vanishes.
         """

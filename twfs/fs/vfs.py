@@ -15,10 +15,11 @@ from typing import NoReturn
 from twfs.clock import Clock, Deadline
 from twfs.errors import IsADirectory, MediaDamaged, NoKey, NoSuchAttribute, NoSuchName, NotADirectory, ReadOnly
 from twfs.fs.attributes import XATTR_PREFIX, Attributes, Usage, nanoseconds, usage, xattrs
+from twfs.fs.coverage import Deliveries
 from twfs.fs.handles import HandleTable
 from twfs.fs.names import inode
 from twfs.fs.options import FsSettings
-from twfs.fs.ports import Catalog, MediaLibrary, OpenMedium
+from twfs.fs.ports import Catalog, MediaLibrary, OpenMedium, Remover
 from twfs.fs.tree import Folder, MediumFile, MediumLink, Node, Tree, VirtualFile, node_inode
 from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange
@@ -55,6 +56,8 @@ class _OpenFile:
     path: str
     attributes: Attributes
     source: OpenMedium
+    object_key: tuple[str, str] | None
+    """SID and ETag of what is read; None of what twfs writes itself."""
 
 
 @dataclass(slots=True)
@@ -76,13 +79,20 @@ class Vfs:
         settings: FsSettings,
         clock: Clock,
         virtual_files: Mapping[str, Callable[[], bytes]],
+        *,
+        remover: Remover | None = None,
     ) -> None:
-        """`virtual_files`: names in `.twfs`, and what writes their content anew at each call."""
+        """Everything is read-only, unless there is a `remover`, which deletes media.
+
+        `virtual_files`: names in `.twfs`, and what writes their content anew at each call.
+        """
         self._catalog = catalog
         self._library = library
         self._settings = settings
         self._clock = clock
         self._virtual_files = dict(virtual_files)
+        self._remover = remover
+        self._deliveries = Deliveries()
         self._handles: HandleTable[_OpenFile] = HandleTable()
         self._tree_lock = threading.Lock()
         self._tree_version: int | None = None
@@ -179,6 +189,8 @@ class Vfs:
         got = file.source.read_into(view[: wanted.size], wanted.start, deadline)
         if got != wanted.size:
             raise MediaDamaged(f"{file.path}: {got} bytes at {wanted.start} where there must be {wanted.size}")
+        if self._remover is not None and file.object_key is not None:
+            self._deliveries.note(*file.object_key, wanted)
         return got
 
     def release(self, handle: int) -> None:
@@ -218,13 +230,35 @@ class Vfs:
             known = self._usage = (now + _USAGE_LIFETIME, usage(self._catalog, self._current_tree().media))
         return known[1]
 
+    def unlink(self, path: str, caller: str) -> None:
+        """Delete the medium whose file this is, for good; `caller` says for the log who wants it.
+
+        The links of by-date and by-room are made of what there is: they go with the medium, and by themselves not.
+
+        Raises:
+            ReadOnly: deleting is not allowed, or `path` is anything else.
+            NotVerified: not every byte of it was read in this mount, nor proven elsewhere.
+            NoSuchName, NotADirectory: no such path.
+            RemoteError, CredentialsRefused, MediaDamaged: it was not confirmed that it is gone; it stays.
+        """
+        node = self._lookup(path)
+        if self._remover is None or not isinstance(node, MediumFile):
+            self.refuse_change(path)
+        sid, deadline = node.medium.sid, Deadline(self._clock, self._settings.timeout)
+
+        def was_read(info: MediaInfo) -> bool:
+            return self._deliveries.has_all(sid, info.etag, info.plain_size)
+
+        self._remover.remove(node.medium, deadline, caller, was_read)
+        self._deliveries.forget(sid)
+
     def refuse_change(self, path: str) -> NoReturn:
         """What every call that would change something comes to.
 
         Raises:
             ReadOnly: always.
         """
-        raise ReadOnly(f"{path} cannot be changed: the mount is read-only")
+        raise ReadOnly(f"{path} cannot be changed: the media at Twilio never change")
 
     def _current_tree(self) -> Tree:
         if self._catalog.version == self._tree_version:
@@ -259,7 +293,7 @@ class Vfs:
     def _open_virtual(self, file: VirtualFile) -> OpenedFile:
         content = self._virtual_files[file.name]()
         attributes = self._virtual_attributes(file, content)
-        handle = self._handles.add(_OpenFile(file.path, attributes, _Content(content)))
+        handle = self._handles.add(_OpenFile(file.path, attributes, _Content(content), None))
         return OpenedFile(handle, bypasses_cache=True, is_unchanged=False)
 
     def _open_medium(self, path: str, medium: Medium) -> OpenedFile:
@@ -269,7 +303,7 @@ class Vfs:
         shown = self._shown.setdefault(attributes.st_ino, _Shown(info.plain_size))
         is_unchanged = shown.etag in (None, info.etag)
         shown.etag = info.etag
-        handle = self._handles.add(_OpenFile(path, attributes, source))
+        handle = self._handles.add(_OpenFile(path, attributes, source, (medium.sid, info.etag)))
         return OpenedFile(handle, bypasses_cache=shown.size != info.plain_size, is_unchanged=is_unchanged)
 
     def _show(self, attributes: Attributes) -> Attributes:
@@ -289,7 +323,9 @@ class Vfs:
                 return self._library.open(medium, info)
 
     def _folder_attributes(self, folder: Folder) -> Attributes:
-        mode = stat.S_IFDIR | self._settings.masked(self._settings.dir_mode)
+        # Without the owner's right to write the kernel would refuse rm before it comes here.
+        bits = self._settings.dir_mode | (0 if self._remover is None else stat.S_IWUSR)
+        mode = stat.S_IFDIR | self._settings.masked(bits)
         return self._attributes(folder, mode, 0, nanoseconds(folder.changed_at), links=2 + len(folder.folder_names))
 
     def _link_attributes(self, link: MediumLink) -> Attributes:

@@ -31,6 +31,9 @@ MAX_THREADS = 64
 _LOOP_FAILED = 8
 """What libfuse3's main returns when a signal has ended it (fuse_main_real in helper.c: the loop's result is not 0)."""
 
+_NAMELESS = b"(deleted)"
+"""A file that was deleted while open has no path any more."""
+
 _PATH_ENCODING = "twfs_path"
 _PyBUF_WRITE = 0x200
 
@@ -64,6 +67,7 @@ class Binding:
         attr_timeout: float,
         allow_other: bool = False,
         allow_root: bool = False,
+        read_only: bool = True,
         on_init: Callable[[], None] = lambda: None,
     ) -> None:
         """Mount, serve, and return when the file system is unmounted or a signal has ended it.
@@ -77,6 +81,7 @@ class Binding:
             attr_timeout: seconds the kernel may keep names and attributes.
             allow_other: let all users in, as the permission bits say.
             allow_root: let root in.
+            read_only: let the kernel refuse every change, without asking.
             on_init: called once, when the kernel has accepted the mount and before it asks for anything.
 
         Raises:
@@ -84,7 +89,9 @@ class Binding:
             Exception: what `on_init` raised.
         """
         session = _Session(operations, on_init, self.module.fuse_exit)
-        options = self._options(fsname, attr_timeout, allow_other=allow_other, allow_root=allow_root)
+        options = self._options(
+            fsname, attr_timeout, allow_other=allow_other, allow_root=allow_root, read_only=read_only
+        )
         try:
             self._fuse_class()(session, mountpoint, raw_fi=True, foreground=True, **options)
         except RuntimeError as failure:
@@ -92,7 +99,14 @@ class Binding:
         if session.failure is not None:
             raise session.failure
 
-    def _options(self, fsname: str, attr_timeout: float, *, allow_other: bool, allow_root: bool) -> dict[str, Any]:
+    def caller(self) -> str:
+        """Who makes the call that this thread serves just now; numbers as the mounting process sees them."""
+        uid, _gid, pid = self.module.fuse_get_context()
+        return f"uid {uid}, pid {pid}"
+
+    def _options(
+        self, fsname: str, attr_timeout: float, *, allow_other: bool, allow_root: bool, read_only: bool
+    ) -> dict[str, Any]:
         if "," in fsname or not fsname:
             raise ConfigError(f"{fsname!r} cannot be the source of a mount: it must be a name without commas")
         if allow_other and allow_root:
@@ -100,7 +114,9 @@ class Binding:
         common = {
             "fsname": fsname,
             "subtype": "twfs",
-            "ro": True,
+            "ro": read_only,
+            # Else libfuse would rename a file that is still open instead of deleting it, which is always refused.
+            "hard_remove": not read_only,
             "nosuid": True,
             "nodev": True,
             "default_permissions": True,
@@ -234,10 +250,11 @@ class _ReadsInPlace:
 
     operations: Any
 
-    def read(self, path: bytes, buffer: Any, size: int, plain_offset: int, info: Any) -> int:
+    def read(self, path: bytes | None, buffer: Any, size: int, plain_offset: int, info: Any) -> int:
         """Both stock versions copy twice: into a `bytes`, and from there into libfuse's reply buffer."""
+        shown = os.fsdecode(path or _NAMELESS)
         with _view_of_memory(ctypes.addressof(buffer.contents), size, _PyBUF_WRITE) as view:
-            count: int = self.operations.read(os.fsdecode(path), view, plain_offset, info.contents.fh)
+            count: int = self.operations.read(shown, view, plain_offset, info.contents.fh)
         return count
 
 

@@ -88,9 +88,10 @@ class Operations:
     use_ns = True
     """Times are whole nanoseconds."""
 
-    def __init__(self, vfs: Vfs) -> None:
-        """Serves `vfs`."""
+    def __init__(self, vfs: Vfs, caller: Callable[[], str] = lambda: "an unknown process") -> None:
+        """Serves `vfs`; `caller` names who makes the call that is being served, for the log."""
         self._vfs = vfs
+        self._caller = caller
         self._complaints = OnceUntilChanged()
 
     # Names and attributes
@@ -169,10 +170,16 @@ class Operations:
     # Changes
 
     @_answered
+    def unlink(self, path: str) -> int:
+        """Delete a medium, where that is allowed."""
+        self._vfs.unlink(path, self._caller())
+        return 0
+
+    @_answered
     def _refuse(self, path: str, *_args: Any) -> int:
         self._vfs.refuse_change(path)
 
-    mknod = mkdir = unlink = rmdir = symlink = rename = link = create = _refuse
+    mknod = mkdir = rmdir = symlink = rename = link = create = _refuse
     chmod = chown = truncate = utimens = write = setxattr = removexattr = _refuse
 
     # Failures

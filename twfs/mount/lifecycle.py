@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from twfs.catalog.removal import Remover
 from twfs.config.config import Config
 from twfs.errors import ConfigError, TwfsError
 from twfs.fs.options import FsSettings
@@ -51,7 +52,9 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
     with open_session(config) as session:
         _first_look(session, source)
         status = status_file(session, source, place, binding)
-        vfs = Vfs(session.catalog, session.library, _fs_settings(config), session.clock, {"status": status})
+        remover = Remover(session.catalog, session.api) if config.allow_delete else None
+        files = {"status": status}
+        vfs = Vfs(session.catalog, session.library, _fs_settings(config), session.clock, files, remover=remover)
 
         def begin() -> None:
             session.start()
@@ -61,12 +64,13 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             ready()
 
         binding.run(
-            Operations(vfs),
+            Operations(vfs, binding.caller),
             str(place),
             fsname=source,
             attr_timeout=config.attr_timeout,
             allow_other=config.allow_other,
             allow_root=config.allow_root,
+            read_only=not config.allow_delete,
             on_init=begin,
         )
         log.info("%s: unmounted", place)
