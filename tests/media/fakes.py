@@ -106,6 +106,10 @@ class FakeStoredMedia:
         self.most_open_streams = 0
         self.blocked = threading.Semaphore(0)
         """Released once by every read that has to wait at a closed gate."""
+        self.closing = threading.Semaphore(0)
+        """Released by every stream that is about to close."""
+        self.may_close = threading.Event()
+        self.may_close.set()
         self._gate = threading.Event()
         self._gate.set()
         self._clock = clock
@@ -179,6 +183,8 @@ class FakeStream:
         self._position += len(view)
 
     def close(self) -> None:
+        self._stored.closing.release()
+        assert self._stored.may_close.wait(PATIENCE)
         if self._begun:
             self._begun = False
             self._stored.end()

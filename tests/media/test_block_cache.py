@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.media.fakes import MIB, Workers, check_buffers
+from tests.media.fakes import MIB, Workers, check_buffers, eventually
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, TwfsError, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache, Key
@@ -149,6 +149,7 @@ def test_whoever_waits_for_room_goes_on_when_there_is_some(outcome: str) -> None
     workers = Workers()
     for index in range(3):
         workers.run(cache.reserve, ("CJ", index), 1, soon())
+    eventually(lambda: len(cache._room._waiters) == 3)  # type: ignore[attr-defined]
     for block in filling[:3]:
         cache.publish(block) if outcome == "publish" else cache.fail([block], Unreachable("no"))
     taken = [block for block in workers.join().results if isinstance(block, Block)]
@@ -164,6 +165,7 @@ def test_room_that_a_reader_held_is_given_to_who_waits_for_it() -> None:
 
     def wait_for_room(_block: Block) -> None:
         workers.run(cache.reserve, ("RT", 1), 1, soon())
+        eventually(lambda: len(cache._room._waiters) == 1)  # type: ignore[attr-defined]
 
     cache.use(KEY, soon(), wait_for_room)
     assert [block for block in workers.join().results if isinstance(block, Block)]
@@ -176,13 +178,16 @@ def test_a_block_somebody_reads_is_never_the_one_that_makes_room() -> None:
     for index in range(cache._count):
         published(cache, ("RT", index))
 
-    def fill_the_rest(block: Block) -> bool:
+    def take_all_the_room(block: Block) -> None:
+        for index in range(1, cache._count):
+            cache.use(("RT", index), soon(), head)
         for index in range(cache._count - 1):
             assert reserved(cache, ("CJ", index)).view is not block.view
-        return cache.reserve_ahead(("CJ", 99), 1) is None
+        with pytest.raises(DeadlineExceeded):
+            cache.reserve(("CJ", 99), 1, at_once())
 
-    assert cache.use(("RT", 0), soon(), fill_the_rest)
-    assert cache.look_up("RT", [0])[0] == []
+    cache.use(("RT", 0), soon(), take_all_the_room)
+    assert cache.look_up("RT", [0]) == ([], True)
 
 
 def test_the_least_recently_used_makes_room() -> None:

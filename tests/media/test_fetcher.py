@@ -96,6 +96,7 @@ def test_a_reader_that_begins_to_wait_for_queued_prefetching_gets_an_idle_connec
         reached_the_gate(built, 1)
         submitted(built, 10)
         wanted = submitted(built, 20, 2)
+        eventually(lambda: len(built.fetcher._changed._waiters) == 1)
         workers = wait_for(built, wanted.blocks[1])
         reached_the_gate(built, 1)
         assert order_of_ranges(built) == [0, 20]
@@ -131,6 +132,19 @@ def test_cancelled_while_queued_is_never_begun() -> None:
         assert order_of_ranges(built) == [0]
 
 
+def test_cancelled_while_queued_but_awaited_is_fetched() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        submitted(built, 0)
+        reached_the_gate(built, 1)
+        wanted = submitted(built, 10, 2)
+        workers = wait_for(built, wanted.blocks[0])
+        built.fetcher.cancel([wanted])
+        assert not wanted.is_over
+        built.stored.unblock()
+        assert workers.join().errors == []
+
+
 def test_cancelled_while_running_ends_at_the_next_block() -> None:
     with small_house(connections=1) as built:
         built.stored.block()
@@ -156,6 +170,24 @@ def test_cancelled_but_awaited_goes_on_as_far_as_somebody_waits() -> None:
         ready = [block.is_ready for block in running.blocks]
         assert ready[:4] == [True] * 4
         assert not ready[-1]
+
+
+def test_a_reader_that_begins_to_wait_just_after_the_end_was_decided_has_it_fetched_again() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        running = submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        built.fetcher.cancel([running])
+        built.stored.may_close.clear()
+        built.stored.unblock()
+        assert built.stored.closing.acquire(timeout=PATIENCE)
+        workers = Workers()
+        workers.run(built.read, built.open("RT"), 2 * BLOCK_SIZE, 100)
+        assert built.waiting.acquire(timeout=PATIENCE)
+        built.stored.may_close.set()
+        assert workers.join().results == [random_bytes(SIZE)[2 * BLOCK_SIZE :][:100]]
+        assert isinstance(running.blocks[2].error, Cancelled)
+        assert order_of_ranges(built) == [0, 2]
 
 
 def test_cancelling_what_is_over_does_nothing() -> None:
@@ -215,6 +247,20 @@ def test_stopping_leaves_nobody_waiting() -> None:
         assert all(fetch.is_over for fetch in [*running, queued])
         with pytest.raises(TwfsError, match="going down"):
             built.read(built.open("RT"), 5 * MIB, 1)
+
+
+def test_stopping_is_an_error_to_the_reader_whose_fetch_it_ends() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        workers, stopping = Workers(), Workers()
+        workers.run(built.read, built.open("RT"), 0, MIB)
+        reached_the_gate(built, 1)
+        stopping.run(built.fetcher.stop)
+        eventually(lambda: built.fetcher._stopping)
+        built.stored.unblock()
+        stopping.join()
+        assert [type(error) for error in workers.join().errors] == [Unreachable]
+        assert built.stored.bytes_read == BLOCK_SIZE
 
 
 def test_stopping_does_not_wait_long_for_who_is_stuck() -> None:
