@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import NoSuchName, NotVerified
+from twfs.log import log
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Kind, Medium
 
@@ -127,6 +128,7 @@ class FakeRemover:
         if info.state is not MediaState.ABSENT and not was_read(info):
             raise NotVerified(f"{medium.sid} is not deleted: it was not read whole")
         self.deleted.append((medium.sid, by))
+        log.warning("%s: deleted, asked for by %s", medium.sid, by)
         media = self.catalog.media().values()
         self.catalog.replace({other: self.catalog.infos[other.sid] for other in media if other.sid != medium.sid})
 

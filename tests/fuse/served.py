@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from tests.fs.fakes import FakeCatalog, FakeLibrary, composition, readable, recording
+from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, composition, readable, recording
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import Unreachable
 from twfs.fs.options import FsSettings
@@ -74,7 +74,7 @@ class ChangingCatalog(FakeCatalog):
         return replace(info, etag=SECOND_ETAG, plain_size=info.plain_size + growth)
 
 
-def _vfs(stall: float, timeout: float, changed: Path | None) -> Vfs:
+def _vfs(stall: float, timeout: float, changed: Path | None, *, allow_delete: bool) -> Vfs:
     clock = SystemClock()
     catalog = ChangingCatalog(changed)
     library = FakeLibrary(clock, stall=stall)
@@ -85,9 +85,10 @@ def _vfs(stall: float, timeout: float, changed: Path | None) -> Vfs:
 
     def metrics() -> bytes:
         count = next(counter)
-        return f"{count} {len(library.reads)} {'#' * count}\n".encode()
+        return f"{count} {len(library.reads)} {library.open_now} {'#' * count}\n".encode()
 
-    return Vfs(catalog, library, settings, clock, {"status": lambda: STATUS, "metrics": metrics})
+    remover = FakeRemover(catalog) if allow_delete else None
+    return Vfs(catalog, library, settings, clock, {"status": lambda: STATUS, "metrics": metrics}, remover=remover)
 
 
 def main() -> None:
@@ -99,6 +100,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=30.0)
     parser.add_argument("--changed", type=Path)
     parser.add_argument("--allow-other", action="store_true")
+    parser.add_argument("--allow-delete", action="store_true")
     parser.add_argument("--fail-at-init", action="store_true")
     parser.add_argument("--ready", type=Path, required=True)
     options = parser.parse_args()
@@ -110,13 +112,15 @@ def main() -> None:
             raise LookupError("nothing to serve")
         options.ready.write_text(f"{binding.name} {binding.libfuse_version}")
 
-    operations = Operations(_vfs(options.stall, options.timeout, options.changed))
+    vfs = _vfs(options.stall, options.timeout, options.changed, allow_delete=options.allow_delete)
+    operations = Operations(vfs, binding.caller)
     binding.run(
         operations,
         options.directory,
         fsname="twilio:test",
         attr_timeout=options.attr_timeout,
         allow_other=options.allow_other,
+        read_only=not options.allow_delete,
         on_init=begin,
     )
     sys.stderr.write("ended\n")

@@ -18,7 +18,7 @@ import pytest
 
 from tests.fs.fakes import NOVEMBER_23, content_of, recording
 from tests.fuse import served
-from tests.fuse.mounting import ROOT, Mounted, is_mounted, mounted, needs_fuse, spawn, take_down
+from tests.fuse.mounting import ROOT, Mounted, is_mounted, mounted, needs_fuse, spawn, take_down, wait_until
 from twfs.fs.names import inode, view_name
 from twfs.resources import Medium
 
@@ -217,6 +217,10 @@ def library_reads(mount: Mounted) -> int:
     return int((mount.path / ".twfs/metrics").read_bytes().split()[1])
 
 
+def library_open_now(mount: Mounted) -> int:
+    return int((mount.path / ".twfs/metrics").read_bytes().split()[2])
+
+
 def test_the_page_cache_outlives_the_open_file(mount: Mounted) -> None:
     path = path_of(mount, LARGE)
     path.read_bytes()
@@ -261,6 +265,63 @@ def changes(mount: Mounted) -> dict[str, Callable[[], object]]:
 def test_nothing_can_be_changed(mount: Mounted) -> None:
     results = {name: errno_of(change) for name, change in changes(mount).items()}
     assert set(results.values()) == {errno.EROFS}, results
+
+
+@pytest.fixture(scope="module", params=["mfusepy 3.", "fusepy 2.", "mfusepy 2."])
+def deleting_mount(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mounted]:
+    package, version = request.param.split()
+    without = "fuse" if package == "mfusepy" else "mfusepy"
+    folder = tmp_path_factory.mktemp("mount")
+    with mounted(folder, "--fuse", version[0], "--allow-delete", without=without) as mount:
+        yield mount
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="others are refused by permission bits before: EACCES")
+def test_where_deleting_is_allowed_everything_else_stays_refused(deleting_mount: Mounted) -> None:
+    results = {name: errno_of(change) for name, change in changes(deleting_mount).items()}
+    # libfuse knows no unnamed files, so the kernel says that there are none.
+    assert results.pop("unnamed file") == errno.EOPNOTSUPP
+    assert results.pop("unlink") == errno.EPERM
+    assert set(results.values()) == {errno.EROFS}, results
+
+
+def test_where_deleting_is_allowed_folders_have_the_bit_for_it(deleting_mount: Mounted) -> None:
+    assert deleting_mount.path.stat().st_mode == stat.S_IFDIR | 0o750
+    assert path_of(deleting_mount, LARGE).stat().st_mode == stat.S_IFREG | 0o440
+    assert "rw" in deleting_mount.mount_line()[3].split(",")
+
+
+def test_only_what_was_read_whole_is_deleted(deleting_mount: Mounted) -> None:
+    path = path_of(deleting_mount, recording(9))
+    size = served.SIZES[9]
+    with path.open("rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        os.pread(file.fileno(), 4096, 0)
+    assert errno_of(path.unlink) == errno.EPERM
+    assert path.read_bytes() == content_of(recording(9).sid, size)
+    path.unlink()
+    assert errno_of(path.stat) == errno.ENOENT
+    assert path.name not in os.listdir(path.parent)  # noqa: PTH208
+    log = deleting_mount.log()
+    assert f"{recording(9).sid}: deleted, asked for by uid {os.getuid()}, pid {os.getpid()}" in log
+
+
+def test_deleting_what_is_still_open(deleting_mount: Mounted) -> None:
+    path = path_of(deleting_mount, recording(6))
+    with path.open("rb", buffering=0) as file:
+        assert len(file.read()) == served.SIZES[6]
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        path.unlink()
+        # The kernel asks by name for what it has not kept, and there is no name any more.
+        assert errno_of(lambda: os.fstat(file.fileno())) in (errno.ESTALE, errno.ENOENT)
+        if " 2." in deleting_mount.binding:
+            assert errno_of(lambda: os.pread(file.fileno(), 10, 0)) == errno.ENOENT
+        else:
+            assert os.pread(file.fileno(), 10, 0) == content_of(recording(6).sid, served.SIZES[6])[:10]
+    assert errno_of(path.stat) == errno.ENOENT
+    assert not [name for name in os.listdir(path.parent) if "fuse_hidden" in name]  # noqa: PTH208
+    process, log_path = deleting_mount.process, deleting_mount.log_path
+    wait_until("the release", lambda: library_open_now(deleting_mount) == 0, process, log_path)
 
 
 def test_statfs_sums_what_is_known(mount: Mounted) -> None:
