@@ -1,14 +1,14 @@
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.cli.running import Account
-from twfs.catalog.options import CatalogSettings
-from twfs.cli.ls import record_of, selection_of, table_of
+from tests.cli.test_get import of_track
+from twfs.cli.ls import plain_lines, record_of, table_of
 from twfs.cli.main import main
-from twfs.errors import ConfigError
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium
 from twfs.simulator.faults import Fault
@@ -64,7 +64,7 @@ def test_selection(account: Account, capsys: pytest.CaptureFixture[str]) -> None
 def test_table_cannot_be_broken_by_a_tracks_name(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls", account.source, *account.flags]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split()[:3] == ["TIME", "KIND", "SECONDS"]
+    assert lines[0].split()[:3] == ["TIME", "DURATION", "SIZE"]
     assert len(lines) == 1 + 13
     assert all(line.isprintable() for line in lines)
     assert any(HOSTILE_TRACK_NAME[:16] in line for line in lines)
@@ -72,25 +72,16 @@ def test_table_cannot_be_broken_by_a_tracks_name(account: Account, capsys: pytes
 
 def test_known_size_and_state_are_shown() -> None:
     heading, row = table_of([(MEDIUM, INFO)]).splitlines()
-    assert row.split() == [
-        "2017-11-23T16:47:17Z",
-        "recording",
-        "8",
-        "180899",
-        "VP8",
-        "readable,",
-        "encrypted",
-        MEDIUM.room_sid,
-        MEDIUM.sid,
-        "camera",
-    ]
+    room_and_track = [MEDIUM.room_sid, MEDIUM.sid, "camera"]
+    known = ["2017-11-23T16:47:17Z", "0:08", "176.7K", "recording", "VP8", "yes", "readable"]
+    assert row.split() == known + room_and_track
     assert heading.index("TRACK") == row.index("camera")
 
 
 def test_what_is_unknown_is_a_dash_or_null() -> None:
     bare = Medium("CJ" + "1" * 32, Kind.COMPOSITION)
     row = table_of([(bare, None)]).splitlines()[1]
-    assert row.split() == ["-", "composition", "-", "-", "-", "-", "-", bare.sid, "-"]
+    assert row.split() == ["-", "-", "-", "composition", "-", "-", "-", "-", bare.sid, "-"]
     record = record_of(bare, None)
     assert (record["size"], record["encrypted"], record["date_created"]) == (None, None, None)
 
@@ -99,12 +90,56 @@ def test_moment_beyond_the_calendar_is_unknown() -> None:
     assert record_of(replace(MEDIUM, created_at=2**62), INFO)["date_created"] is None
 
 
-def test_selection_is_taken_out_of_the_overrides() -> None:
-    overrides = {"kind": "recordings", "since": "1970-01-02", "timeout": "5"}
-    assert selection_of(overrides) == CatalogSettings(kind="recordings", since=86400)
-    assert overrides == {"timeout": "5"}
-    with pytest.raises(ConfigError, match="option room"):
-        selection_of({"room": "RM1"})
+@pytest.mark.parametrize(
+    ("info", "shown"),
+    [
+        (INFO, ["176.7K", "yes", "readable"]),
+        (replace(INFO, encrypted=False), ["176.7K", "no", "readable"]),
+        (replace(INFO, state=MediaState.LOCKED), ["176.7K", "yes", "locked"]),
+        (replace(INFO, state=MediaState.DAMAGED), ["176.7K", "yes", "damaged"]),
+        (MediaInfo(MediaState.ABSENT, 0), ["0", "-", "absent"]),
+        (None, ["-", "-", "-"]),
+    ],
+)
+def test_key_status(info: MediaInfo | None, shown: list[str]) -> None:
+    cells = table_of([(MEDIUM, info)]).splitlines()[1].split()
+    assert [cells[2], *cells[5:7]] == shown
+
+
+def test_plain_is_exact_and_one_line_each_whatever_a_track_is_called(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    records = listed(account, capsys)
+    assert main(["ls", account.source, "--plain", *account.flags]) == 0
+    names, *lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert names == list(records[0])
+    assert [line[0] for line in lines] == [record["sid"] for record in records]
+    assert {len(line) for line in lines} == {len(names)}
+    assert plain_lines([(MEDIUM, INFO)]).splitlines()[1].split("\t")[4:6] == ["8", "180899"]
+    tabs = replace(MEDIUM, track_name="a\tb\nc")
+    assert plain_lines([(tabs, None)]).splitlines()[1].endswith("\ta\\tb\\nc")
+
+
+def test_what_get_has_learnt_is_shown(account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    sid = of_track(account, "erin-screen")
+    assert main(["get", account.source, sid, "-o", str(tmp_path / "a"), *account.flags]) == 0
+    capsys.readouterr()
+    known = [record for record in listed(account, capsys) if record["size"] is not None]
+    assert [(record["sid"], record["size"], record["encrypted"]) for record in known] == [(sid, 760194, True)]
+
+
+def test_summary(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ls", account.source, "--summary", "--json", *account.flags]) == 0
+    groups = json.loads(capsys.readouterr().out)
+    assert sum(group["count"] for group in groups) == 13
+    assert sum(group["claimed"] for group in groups) == 13
+    assert account.simulated.simulator.count("api.media") == 0
+    assert main(["ls", account.source, "--summary", *account.flags]) == 0
+    chart = capsys.readouterr().out
+    assert chart.splitlines()[0].split() == ["MONTH", "KIND", "COUNT", "HOURS", "SIZE"]
+    assert "13 media that were not looked at" in chart
+    assert main(["ls", account.source, "--summary", "--plain", *account.flags]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split("\t") == list(groups[0])
 
 
 def test_outage_with_nothing_known_is_a_failure(account: Account, capsys: pytest.CaptureFixture[str]) -> None:

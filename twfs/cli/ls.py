@@ -1,32 +1,42 @@
-"""`twfs ls`: a table of an account's media."""
+"""`twfs ls`: an account's media, one by one or in sum."""
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from typing import Any
 
-from twfs.catalog.options import CatalogSettings
+from twfs.cli.figures import aligned, human_duration, human_size, moment
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
-from twfs.config.table import OPTIONS
-from twfs.errors import ConfigError, CredentialsRefused, RemoteError
+from twfs.cli.selection import selection_of
+from twfs.cli.summary import chart_of, groups_of, plain_groups
+from twfs.errors import CredentialsRefused, RemoteError
 from twfs.mount.session import Session, open_session
 from twfs.probe import MediaInfo
-from twfs.resources import Medium
+from twfs.resources import Kind, Medium
+from twfs.transfer.choice import by_time
 
-_SELECTION = ("kind", "room", "since", "until")
-_HEADINGS = ("TIME", "KIND", "SECONDS", "SIZE", "CODEC", "STATE", "ROOM", "SID", "TRACK")
-_RIGHT_ALIGNED = ("SECONDS", "SIZE")
+Row = tuple[Medium, MediaInfo | None]
+
+_HEADINGS = ["TIME", "DURATION", "SIZE", "KIND", "CODEC", "ENCRYPTED", "STATE", "ROOM", "SID", "TRACK"]
+_RIGHT_ALIGNED = frozenset((1, 2))
 _UNKNOWN = "-"
 
 
 def add_parser(commands: Any) -> None:
     """The command and its flags."""
-    parser = commands.add_parser("ls", help="a table of media", description="List an account's completed media.")
+    parser = commands.add_parser(
+        "ls",
+        help="a table of media",
+        description="List an account's completed media. Sizes and key status are shown as far as an earlier mount, "
+        "get or verify has learnt them: a list makes no request per medium.",
+    )
     parser.add_argument("source", metavar="SOURCE", nargs="?", default="twilio:", help="as for mount [twilio:]")
-    parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="JSON instead of a table")
+    form.add_argument("--plain", action="store_true", help="exact numbers, separated by tabs, for scripts")
+    parser.add_argument("--summary", action="store_true", help="count, hours and bytes by month and kind")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
     add_option_flags(parser)
     parser.set_defaults(run=run)
@@ -39,31 +49,23 @@ def run(arguments: argparse.Namespace) -> int:
     config = configured(arguments.source, overrides, verbose=arguments.verbose)
     with open_session(config) as session:
         trouble = _list(session)
-        media = sorted(filter(selection.includes, session.catalog.media().values()), key=_by_time)
+        media = sorted(filter(selection.includes, session.catalog.media().values()), key=by_time)
         rows = [(medium, session.catalog.known_info(medium.sid)) for medium in media]
-    say(json.dumps([record_of(*row) for row in rows], indent=2) if arguments.json else table_of(rows))
+    say(_summary(rows, arguments) if arguments.summary else _listing(rows, arguments))
     if trouble is not None:
         complain("twfs", f"this is what was known before, for Twilio cannot be asked now: {trouble}")
     return 0 if trouble is None else 1
 
 
-def selection_of(overrides: dict[str, str]) -> CatalogSettings:
-    """The part that flags select, taken out of `overrides`.
-
-    It is selected here and not by the catalogue: the mount's own catalogue then serves any selection, sizes included.
-
-    Raises:
-        ConfigError: a value that cannot be used.
-    """
-    return CatalogSettings(**{name: _parsed(name, overrides.pop(name)) for name in _SELECTION if name in overrides})
-
-
-def table_of(rows: Iterable[tuple[Medium, MediaInfo | None]]) -> str:
+def table_of(rows: Iterable[Row]) -> str:
     """Aligned columns under headings; names of tracks cannot move the cursor."""
-    lines: list[Sequence[str]] = [_HEADINGS]
-    lines += [[cells[heading] for heading in _HEADINGS] for cells in (_cells(*row) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
-    return "\n".join(_aligned(line, widths) for line in lines)
+    return aligned([_HEADINGS, *(_cells(*row) for row in rows)], _RIGHT_ALIGNED)
+
+
+def plain_lines(rows: Iterable[Row]) -> str:
+    """The values of `record_of` under their names, separated by tabs; empty where nothing is known."""
+    lines = [list(_FIELDS), *([_plain(value) for value in record_of(*row).values()] for row in rows)]
+    return "\n".join("\t".join(line) for line in lines)
 
 
 def record_of(medium: Medium, info: MediaInfo | None) -> dict[str, Any]:
@@ -72,24 +74,33 @@ def record_of(medium: Medium, info: MediaInfo | None) -> dict[str, Any]:
         "sid": medium.sid,
         "kind": medium.kind.value,
         "path": f"{medium.kind.value}/{medium.file_name}",
-        "date_created": _moment(medium.created_at),
+        "date_created": moment(medium.created_at),
         "duration": medium.duration,
         "size": info.plain_size if info else None,
         "codec": medium.codec,
         "container": medium.container,
         "state": info.state.value if info else None,
-        "encrypted": info.encrypted if info else None,
+        "encrypted": info.encrypted if info and info.facts else None,
         "room_sid": medium.room_sid,
         "participant_sid": medium.participant_sid,
         "track_name": medium.track_name,
     }
 
 
-def _parsed(name: str, text: str) -> Any:
-    try:
-        return OPTIONS[name].parse(text)
-    except ConfigError as error:
-        raise ConfigError(f"option {name}: {error}") from None
+_FIELDS = tuple(record_of(Medium("", Kind.RECORDING), None))
+
+
+def _listing(rows: list[Row], arguments: argparse.Namespace) -> str:
+    if arguments.json:
+        return json.dumps([record_of(*row) for row in rows], indent=2)
+    return plain_lines(rows) if arguments.plain else table_of(rows)
+
+
+def _summary(rows: list[Row], arguments: argparse.Namespace) -> str:
+    groups = groups_of(rows)
+    if arguments.json:
+        return json.dumps([group.record() for group in groups], indent=2)
+    return plain_groups(groups) if arguments.plain else chart_of(groups)
 
 
 def _list(session: Session) -> RemoteError | CredentialsRefused | None:
@@ -108,42 +119,23 @@ def _list(session: Session) -> RemoteError | CredentialsRefused | None:
     return None
 
 
-def _by_time(medium: Medium) -> tuple[int, str]:
-    return medium.created_at or 0, medium.sid
-
-
-def _cells(medium: Medium, info: MediaInfo | None) -> Mapping[str, str]:
-    return {
-        "TIME": _moment(medium.created_at) or _UNKNOWN,
-        "KIND": medium.kind.value.removesuffix("s"),
-        "SECONDS": _UNKNOWN if medium.duration is None else str(medium.duration),
-        "SIZE": str(info.plain_size) if info else _UNKNOWN,
-        "CODEC": escaped(medium.codec or medium.container or _UNKNOWN),
-        "STATE": _state(info),
-        "ROOM": medium.room_sid or _UNKNOWN,
-        "SID": medium.sid,
-        "TRACK": escaped(medium.track_name or _UNKNOWN),
-    }
-
-
-def _state(info: MediaInfo | None) -> str:
-    if info is None:
-        return _UNKNOWN
-    return f"{info.state.value}, {'encrypted' if info.encrypted else 'plain'}" if info.facts else info.state.value
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
-    cells = [
-        cell.rjust(width) if heading in _RIGHT_ALIGNED else cell.ljust(width)
-        for heading, cell, width in zip(_HEADINGS, line, widths, strict=True)
+def _cells(medium: Medium, info: MediaInfo | None) -> list[str]:
+    return [
+        moment(medium.created_at) or _UNKNOWN,
+        _UNKNOWN if medium.duration is None else human_duration(medium.duration),
+        human_size(info.plain_size) if info else _UNKNOWN,
+        medium.kind.value.removesuffix("s"),
+        escaped(medium.codec or medium.container or _UNKNOWN),
+        _UNKNOWN if info is None or info.facts is None else "yes" if info.encrypted else "no",
+        info.state.value if info else _UNKNOWN,
+        medium.room_sid or _UNKNOWN,
+        medium.sid,
+        escaped(medium.track_name or _UNKNOWN),
     ]
-    return "  ".join(cells).rstrip()
 
 
-def _moment(seconds: int | None) -> str | None:
-    if seconds is None:
-        return None
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return None
+def _plain(value: object) -> str:
+    """A field without tabs or line ends in it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else escaped(str(value))

@@ -1,0 +1,210 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Account, twfs
+from twfs.cli.main import main
+from twfs.resources import Kind
+from twfs.simulator.account import SimulatedMedium
+from twfs.simulator.faults import Fault
+
+PATIENCE = 60.0
+
+
+def readable(account: Account) -> list[SimulatedMedium]:
+    """Those of the demo's account that its key opens."""
+    simulated = account.simulated.simulator.account
+    media = [medium for kind in Kind for medium in simulated.media(kind)]
+    return [medium for medium in media if medium.has_media and medium.track_name != "dave-lost-key"]
+
+
+def of_track(account: Account, name: str) -> str:
+    simulated = account.simulated.simulator.account
+    return next(medium.sid for medium in simulated.media(Kind.RECORDING) if medium.track_name == name)
+
+
+def test_one_medium_under_its_own_name(
+    account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sid = of_track(account, "erin-screen")
+    assert main(["get", account.source, sid, *account.flags]) == 0
+    assert (tmp_path / f"{sid}.mkv").read_bytes() == account.simulated.simulator.account.plain(sid)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split() == [sid, "written", "742.4K", "md5", "ok", f"{sid}.mkv"]
+
+
+def test_one_medium_under_another_name(account: Account, tmp_path: Path) -> None:
+    sid = of_track(account, "erin-voice")
+    assert main(["get", account.source, sid, "-o", str(tmp_path / "voice.mka"), *account.flags]) == 0
+    assert (tmp_path / "voice.mka").read_bytes() == account.simulated.simulator.account.plain(sid)
+
+
+@pytest.mark.parametrize("output", ["new/folder/", "here"])
+def test_one_medium_into_a_folder(account: Account, tmp_path: Path, output: str) -> None:
+    (tmp_path / "here").mkdir()
+    sid = of_track(account, "erin-voice")
+    assert main(["get", account.source, sid, "-o", f"{tmp_path}/{output}", *account.flags]) == 0
+    assert [path.name for path in (tmp_path / output).iterdir()] == [f"{sid}.mka"]
+
+
+def test_everything_at_once_and_again(account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = ["get", account.source, "--all", "-o", str(out), "--json", *account.flags]
+    assert main(words) == 1  # one is locked
+    first = json.loads(capsys.readouterr().out)
+    assert first["endings"] == {"absent": 1, "locked": 1, "written": 11}
+    media = readable(account)
+    assert len(list(out.iterdir())) == len(media)
+    for medium in media:
+        path = out / f"{medium.sid}.{medium.container}"
+        assert path.read_bytes() == account.simulated.simulator.account.plain(medium.sid)
+        assert path.stat().st_mtime == int((medium.date_completed or medium.date_created).timestamp())
+    simulator = account.simulated.simulator
+    sent = simulator.bytes_sent("s3")
+    assert sent <= 1.02 * sum(medium.stored.size for medium in media if medium.stored) + 32 * (len(media) + 1)
+    assert main(words) == 1
+    second = json.loads(capsys.readouterr().out)
+    assert second["endings"] == {"absent": 1, "locked": 1, "unchanged": 11}
+    assert simulator.bytes_sent("s3") == sent
+
+
+def test_filters(account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["get", account.source, "--all", "--kind", "compositions", "-o", str(tmp_path / "out"), *account.flags]
+    assert main(words) == 0
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".mp4", ".webm"}
+    assert "2 written; 509.6K in" in capsys.readouterr().out
+
+
+def test_what_cannot_be_had_is_said(account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    muted, lost = of_track(account, "dave-muted"), of_track(account, "dave-lost-key")
+    assert main(["get", account.source, muted, lost, "-o", str(tmp_path / "out"), *account.flags]) == 1
+    lines = sorted(capsys.readouterr().err.splitlines())
+    assert lines[0].startswith(f"twfs: {muted}: absent: ")
+    assert lines[1].startswith(f"twfs: {lost}: locked: none of the 1 private keys")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_track_without_media_is_a_failure_only_by_name(account: Account, tmp_path: Path) -> None:
+    muted = of_track(account, "dave-muted")
+    simulated = account.simulated.simulator.account
+    for kind in Kind:
+        for medium in simulated.media(kind):
+            if medium.sid != muted:
+                simulated.delete(medium.sid)
+    assert main(["get", account.source, muted, "-o", str(tmp_path), *account.flags]) == 1
+    assert main(["get", account.source, "--all", "-o", str(tmp_path), *account.flags]) == 0
+
+
+SID = "RT" + "1" * 32
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ([], "name either SIDs, or --all"),
+        (["twilio:demo"], "name either SIDs, or --all"),
+        (["--all", SID], "name either SIDs, or --all"),
+        (["RT1"], "'RT1' is no SID"),
+        ([SID, "--kind", "recordings"], "--kind selects among --all"),
+        (["--all", "--since", "yesterday"], "option since"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_usage(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["get", *words]) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_unknown_sid(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["get", account.source, SID, *account.flags]) == 1
+    assert f"{SID}: Twilio lists no completed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("output", "complaint"), [("-", "name one"), ("/dev/null", "/dev/null is no regular file")])
+def test_goals_that_are_no_files(
+    account: Account, capsys: pytest.CaptureFixture[str], output: str, complaint: str
+) -> None:
+    sid = of_track(account, "erin-voice")
+    assert main(["get", account.source, sid, "-o", output, *account.flags]) != 0
+    assert complaint in capsys.readouterr().err
+    assert not Path("/dev/null").is_file()
+
+
+def test_several_media_do_not_fit_into_a_file(account: Account, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"mine")
+    assert main(["get", account.source, "--all", "-o", str(tmp_path / "file"), *account.flags]) == 2
+    assert (tmp_path / "file").read_bytes() == b"mine"
+
+
+def test_no_progress_line_where_there_is_no_terminal(account: Account, tmp_path: Path) -> None:
+    run = twfs("get", account.source, of_track(account, "erin-screen"), "-o", tmp_path / "a", *account.flags)
+    assert (run.code, run.err) == (0, "")
+    assert len(run.out.splitlines()) == 1
+
+
+def test_refused_credentials_are_not_tried_for_every_medium(
+    account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    account.simulated.simulator.inject(Fault("api.media", status=401, times=None))
+    words = ["get", account.source, "--all", "-o", str(tmp_path), "--connections", "1", *account.flags]
+    assert main(words) == 1
+    assert account.simulated.simulator.count("api.media") == 1
+    assert "12 of 13 media were not begun" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_the_beginning_only_and_is_gone_on_from(account: Account, tmp_path: Path) -> None:
+    sid = of_track(account, "erin-screen")
+    simulator = account.simulated.simulator
+    slow = Fault("s3.get", rate=100_000, times=None, match=lambda request: "bytes=-" not in request.headers["range"])
+    simulator.inject(slow)
+    command = [sys.executable, "-m", "twfs", "get", account.source, sid, "-o", str(tmp_path / "a"), *account.flags]
+    process = subprocess.Popen(
+        [*command, "--cache-size", "8M"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+    )
+    end = time.monotonic() + PATIENCE
+    while simulator.count("s3.get") < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    out, err = process.communicate(timeout=PATIENCE)
+    assert time.monotonic() - began < 10
+    assert (process.returncode, out) == (130, "")
+    assert err == "twfs: interrupted\n"
+    assert not (tmp_path / "a").exists()
+    assert all(path.name.startswith(".a.") and path.suffix == ".part" for path in tmp_path.glob(".a*"))
+    simulator.clear_faults()
+    assert twfs("get", account.source, sid, "-o", tmp_path / "a", *account.flags).code == 0
+    assert (tmp_path / "a").read_bytes() == simulator.account.plain(sid)
+    assert list(tmp_path.glob(".a*")) == []
+
+
+def test_killed_download_is_gone_on_from(tmp_path: Path, account: Account) -> None:
+    sid = of_track(account, "erin-screen")
+    simulator = account.simulated.simulator
+    plain = simulator.account.plain(sid)
+    assert main(["get", account.source, sid, "-o", str(tmp_path / "whole"), *account.flags]) == 0
+    simulator.inject(Fault("s3.get", rate=200_000, times=None))
+    command = [sys.executable, "-m", "twfs", "get", account.source, sid, "-o", str(tmp_path / "a"), *account.flags]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ)
+    end = time.monotonic() + PATIENCE
+    while not list(tmp_path.glob(".a*")) and time.monotonic() < end:
+        time.sleep(0.01)
+    process.kill()
+    process.wait(PATIENCE)
+    assert not (tmp_path / "a").exists()
+    (part,) = tmp_path.glob(".a*")
+    # What a longer download would have left.
+    part.write_bytes(plain[:500_000])
+    simulator.clear_faults()
+    simulator.clear_requests()
+    assert main(["get", account.source, sid, "-o", str(tmp_path / "a"), *account.flags]) == 0
+    assert (tmp_path / "a").read_bytes() == plain
+    assert simulator.bytes_sent("s3") < len(plain) - 500_000 + 2 * 128 * 1024

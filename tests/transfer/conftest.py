@@ -1,0 +1,11 @@
+"""The customer's key, made once."""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from tests.mount.harness import new_key
+
+
+@pytest.fixture(scope="session")
+def private_key() -> RSAPrivateKey:
+    return new_key()

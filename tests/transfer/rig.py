@@ -1,0 +1,110 @@
+"""A session of a simulated account, and who looks on."""
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from tests.mount.harness import Customer, customer
+from twfs.config.load import load_config
+from twfs.mount.session import Session, open_session
+from twfs.resources import Medium
+from twfs.simulator.account import SimulatedAccount
+from twfs.simulator.objects import StoredObject
+from twfs.simulator.server import Simulator
+from twfs.transfer.choice import by_sid
+from twfs.transfer.download import Downloader
+from twfs.transfer.outcome import Outcome
+from twfs.transfer.verify import Verifier
+
+
+@dataclass
+class Counted:
+    """A watch that adds up, and may set `stop` when so many bytes have come."""
+
+    fetched: int = 0
+    spared_bytes: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+    enough: int | None = None
+
+    def spared(self, count: int) -> None:
+        self.spared_bytes += count
+
+    def advanced(self, count: int) -> None:
+        self.fetched += count
+        if self.enough is not None and self.fetched >= self.enough:
+            self.stop.set()
+
+
+@dataclass
+class Rig:
+    """One customer's session."""
+
+    place: Customer
+    session: Session
+
+    @property
+    def simulator(self) -> Simulator:
+        return self.place.simulator
+
+    def medium(self, sid: str) -> Medium:
+        (medium,) = by_sid(self.session, [sid])
+        return medium
+
+    def fetch(self, sid: str, goal: Path, watch: Counted | None = None, *, with_md5: bool = True) -> Outcome:
+        watch = watch or Counted()
+        medium = self.medium(sid)
+        return Downloader(self.session, lambda _: goal, watch, watch.stop, with_md5=with_md5).fetch(medium)
+
+    def verify(self, sid: str, watch: Counted | None = None, *, with_md5: bool = True) -> Outcome:
+        watch = watch or Counted()
+        medium = self.medium(sid)
+        return Verifier(self.session, watch, watch.stop, with_md5=with_md5).verify(medium)
+
+
+@contextmanager
+def rig(folder: Path, account: SimulatedAccount, *keys: RSAPrivateKey, **options: str) -> Iterator[Rig]:
+    """A session that reads, while the block runs; options beside those that name the account and its key."""
+    with customer(folder, account, *keys) as place, session_of(place, options) as session:
+        yield Rig(place, session)
+
+
+@contextmanager
+def session_of(place: Customer, options: Mapping[str, str]) -> Iterator[Session]:
+    """Another session of the same customer, that knows what those before have learnt."""
+    with open_session(load_config(place.source, {**place.options, **options}, {"HOME": "/nowhere"})) as session:
+        session.fetcher.start()
+        yield session
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """An object whose byte `at` is another one whenever it is read, whatever its ETag says."""
+
+    true: StoredObject
+    at: int
+
+    @property
+    def size(self) -> int:
+        return self.true.size
+
+    @property
+    def etag(self) -> str:
+        return self.true.etag
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        return self.true.metadata
+
+    @property
+    def content_type(self) -> str:
+        return self.true.content_type
+
+    def read(self, start: int, end: int) -> bytes:
+        data = bytearray(self.true.read(start, end))
+        if start <= self.at < end:
+            data[self.at - start] ^= 1
+        return bytes(data)

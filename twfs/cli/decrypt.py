@@ -1,0 +1,126 @@
+"""`twfs decrypt`: a file that was fetched by other means, decrypted without any network."""
+
+import argparse
+import base64
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twfs.cli.outcome import UsageError
+from twfs.cli.output import escaped, say
+from twfs.config.layers import home_folder
+from twfs.config.secrets import is_folder, read_passphrase, read_private_keys
+from twfs.config.table import parse_path, parse_paths
+from twfs.crypto.keyring import Keyring
+from twfs.errors import ConfigError
+from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
+from twfs.transfer.saved_headers import SavedHeaders, read_saved_headers
+
+_LARGEST_VALUE = 4096
+"""More than the raw wrapped key of any RSA key in use, or an IV."""
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its flags."""
+    parser = commands.add_parser(
+        "decrypt",
+        help="decrypt a file that was downloaded by other means",
+        description="Decrypt a stored object that is at hand as a file. Key, padding and length are proven first; "
+        "without saved headers, a file that was cut at a whole block passes once in 256 times.",
+    )
+    parser.add_argument("encrypted", metavar="ENCRYPTED", type=Path, help="the object as S3 stores it")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, required=True, help="where to; - is standard output"
+    )
+    parser.add_argument("--headers", metavar="FILE", type=Path, help="its headers, as wget -S or curl -D print them")
+    parser.add_argument("--key", metavar="B64", help="x-amz-meta-x-amz-key")
+    parser.add_argument("--key-file", metavar="FILE", type=Path, help="the same, decoded (key.bin.enc)")
+    parser.add_argument("--iv", metavar="B64", help="x-amz-meta-x-amz-iv")
+    parser.add_argument("--iv-file", metavar="FILE", type=Path, help="the same, decoded (iv.bin)")
+    parser.add_argument("--private-key", metavar="PATH", action="append", help="PEM files [~/.config/twfs/keys/]")
+    parser.add_argument("--private-key-passphrase-file", metavar="FILE", help="opens encrypted private keys")
+    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Decrypt; there is a new file only if all went well."""
+    headers = _headers(arguments)
+    keyring = _keyring(arguments)
+    with _opened(arguments.encrypted) as file:
+        encrypted = EncryptedFile(file, headers, keyring, with_md5=not arguments.no_md5)
+        if str(arguments.output) == "-":
+            encrypted.decrypt(_whole_writes(sys.stdout.buffer.write))
+            sys.stdout.buffer.flush()
+            return 0
+        _refuse_same(arguments.encrypted, arguments.output)
+        with appearing_whole(arguments.output) as goal:
+            done = encrypted.decrypt(_whole_writes(goal.write))
+    say(_line(arguments.output, done))
+    return 0
+
+
+def _headers(arguments: argparse.Namespace) -> SavedHeaders:
+    """The envelope, from where it was given.
+
+    Raises:
+        UsageError: it was given twice, or not at all.
+    """
+    key_given = [name for name in ("key", "key_file") if getattr(arguments, name) is not None]
+    iv_given = [name for name in ("iv", "iv_file") if getattr(arguments, name) is not None]
+    if arguments.headers is not None:
+        if key_given or iv_given:
+            raise UsageError("--headers has key and IV; give either it, or these")
+        return read_saved_headers(arguments.headers)
+    if len(key_given) != 1 or len(iv_given) != 1:
+        raise UsageError("give --headers FILE, or one of --key and --key-file with one of --iv and --iv-file")
+    key = "".join(arguments.key.split()) if arguments.key is not None else _encoded(arguments.key_file)
+    iv = "".join(arguments.iv.split()) if arguments.iv is not None else _encoded(arguments.iv_file)
+    return SavedHeaders({"x-amz-key": key, "x-amz-iv": iv})
+
+
+def _encoded(path: Path) -> str:
+    with _opened(path) as file:
+        content = file.read(_LARGEST_VALUE + 1)
+    if len(content) > _LARGEST_VALUE:
+        raise ConfigError(f"{path} has more than {_LARGEST_VALUE} bytes; it is neither wrapped key nor IV")
+    return base64.b64encode(content).decode("ascii")
+
+
+def _keyring(arguments: argparse.Namespace) -> Keyring:
+    passphrase_file = arguments.private_key_passphrase_file
+    passphrase = read_passphrase(parse_path(passphrase_file)) if passphrase_file is not None else None
+    paths = [path for text in arguments.private_key or () for path in parse_paths(text)]
+    own_folder = home_folder(os.environ) / ".config/twfs/keys"
+    if not paths and not is_folder(own_folder):
+        raise ConfigError(f"no private key: give --private-key PEM, or put it into {own_folder}")
+    return Keyring(read_private_keys(paths or [own_folder], passphrase))
+
+
+def _opened(path: Path) -> Any:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _refuse_same(encrypted: Path, output: Path) -> None:
+    if output.exists() and output.samefile(encrypted):
+        raise UsageError(f"{output} is the encrypted file itself; name another one for the plaintext")
+
+
+def _whole_writes(write: Callable[[memoryview], int | None]) -> Callable[[memoryview], None]:
+    """`write` of a buffered stream, which writes all or raises."""
+
+    def whole(view: memoryview) -> None:
+        write(view)
+
+    return whole
+
+
+def _line(path: Path, done: Decrypted) -> str:
+    key = done.private_key
+    return f"{escaped(str(path))}  {done.plain_size} bytes  md5 {done.md5.value}  key {escaped(key.name)}"

@@ -1,0 +1,42 @@
+"""Numbers and moments as people read them."""
+
+from datetime import UTC, datetime
+
+
+def human_size(size: int) -> str:
+    """`176.7K`; K, M, G and T are binary, as in the options."""
+    if size < 1024:
+        return str(size)
+    exponent = next((power for power in range(1, 4) if size / 1024**power < 999.95), 4)
+    return f"{size / 1024**exponent:.1f}{'KMGT'[exponent - 1]}"
+
+
+def human_duration(seconds: float) -> str:
+    """`1:02:03`, or `0:08`."""
+    whole = int(seconds)
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def moment(seconds: int | None) -> str | None:
+    """`2017-11-23T16:47:17Z` from seconds since 1970 UTC; None if there are none, or the calendar does not reach."""
+    if seconds is None:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def aligned(lines: list[list[str]], right: frozenset[int] = frozenset()) -> str:
+    """Cells under each other; columns of `right` end under each other."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(_aligned(line, widths, right) for line in lines)
+
+
+def _aligned(line: list[str], widths: list[int], right: frozenset[int]) -> str:
+    cells = [
+        cell.rjust(width) if number in right else cell.ljust(width)
+        for number, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]
+    return "  ".join(cells).rstrip()

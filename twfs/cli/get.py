@@ -1,0 +1,109 @@
+"""`twfs get`: media as files, whole and proven."""
+
+import argparse
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twfs.cli.figures import human_size
+from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.mount import configured
+from twfs.cli.output import complain, escaped, say
+from twfs.cli.progress import Progress
+from twfs.cli.selection import Wanted, add_media_arguments, wanted_of
+from twfs.cli.transfers import expected_bytes, tally
+from twfs.errors import ConfigError
+from twfs.mount.session import Session, open_session
+from twfs.resources import Medium
+from twfs.transfer.crew import crew_size, work_through
+from twfs.transfer.download import Downloader
+from twfs.transfer.outcome import Ending, Outcome
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its flags."""
+    parser = commands.add_parser(
+        "get",
+        help="download and decrypt media",
+        description="Download media, decrypt and prove them. What was interrupted is gone on with.",
+        conflict_handler="resolve",
+    )
+    add_media_arguments(parser)
+    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    parser.add_argument("--json", action="store_true", help="a report in JSON at the end, and nothing else")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
+    add_option_flags(parser)
+    # As in curl and wget -O; it takes the place of -o OPT here, options have their flags.
+    parser.add_argument("-o", "--output", metavar="FILE|DIR", default=".", help="where to [.]")
+    parser.set_defaults(run=run, mount_options=[])
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Download; 0 if all that was asked for is there."""
+    overrides = overrides_of(arguments)
+    wanted = wanted_of(arguments, overrides)
+    config = configured(wanted.source, overrides, verbose=arguments.verbose)
+    with open_session(config) as session:
+        media = wanted.media(session)
+        goal_of = _goals(arguments.output, wanted)
+        session.fetcher.start()
+        outcomes = _download(session, media, goal_of, arguments)
+    missing = len(media) - len(outcomes)
+    if missing:
+        complain("twfs", f"{missing} of {len(media)} media were not begun, after what stands above")
+    # A track that was muted all the time has no media, and never will: with --all nobody asked for it by name.
+    fine = (Ending.ABSENT,) if arguments.all else ()
+    return 0 if not missing and all(outcome.ending.is_good or outcome.ending in fine for outcome in outcomes) else 1
+
+
+def _goals(output: str, wanted: Wanted) -> Callable[[Medium], Path]:
+    """Where each medium goes to.
+
+    Raises:
+        ConfigError: there are several, and one file to put them in; or the folder cannot be made.
+    """
+    place = Path(output)
+    if output == "-":
+        raise ConfigError("-o - : a medium is proven before it is handed out, so it must become a file; name one")
+    if len(wanted.sids) == 1 and not output.endswith("/") and not place.is_dir():
+        return lambda _medium: place
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{output} cannot be the folder of several media: {error.strerror}") from None
+    return lambda medium: place / medium.file_name
+
+
+def _download(
+    session: Session, media: list[Medium], goal_of: Callable[[Medium], Path], arguments: argparse.Namespace
+) -> list[Outcome]:
+    progress = Progress(expected_bytes(session, media), session.clock)
+    stop = threading.Event()
+    downloader = Downloader(session, goal_of, progress, stop, with_md5=not arguments.no_md5)
+    outcomes = []
+    try:
+        crew = min(crew_size(session.config), len(media))
+        for outcome in work_through(media, downloader.fetch, crew, stop, session.clock):
+            outcomes.append(outcome)
+            progress.erase()
+            _tell(outcome, quiet=arguments.json)
+    finally:
+        progress.erase()
+    if arguments.json:
+        say(json.dumps({"media": [outcome.record() for outcome in outcomes], "endings": tally(outcomes)}, indent=2))
+    elif len(media) != 1:
+        endings = ", ".join(f"{count} {ending}" for ending, count in tally(outcomes).items())
+        say(f"{endings or 'nothing to do'}; {progress.summary}")
+    return outcomes
+
+
+def _tell(outcome: Outcome, *, quiet: bool) -> None:
+    """One line: on standard error if it went wrong."""
+    if not outcome.ending.is_good:
+        complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}")
+    elif not quiet:
+        md5 = f"  md5 {outcome.md5.value}" if outcome.md5 else ""
+        size = human_size(outcome.plain_size or 0)
+        say(f"{outcome.medium.sid}  {outcome.ending.value}  {size}{md5}  {escaped(str(outcome.path))}")

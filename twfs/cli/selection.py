@@ -1,0 +1,85 @@
+"""Which media a command is about: SIDs, or `--all` and filters."""
+
+import argparse
+from dataclasses import dataclass
+from typing import Any
+
+from twfs.catalog.options import CatalogSettings
+from twfs.cli.outcome import UsageError
+from twfs.config.table import OPTIONS
+from twfs.errors import ConfigError
+from twfs.mount.session import Session
+from twfs.resources import Kind, Medium, is_sid
+from twfs.transfer.choice import by_sid, everything
+
+_FILTERS = ("kind", "room", "since", "until")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Media of one source."""
+
+    source: str
+    sids: tuple[str, ...]
+    """Empty: all of the selection."""
+    selection: CatalogSettings
+
+    def media(self, session: Session) -> list[Medium]:
+        """The media.
+
+        Raises:
+            NoSuchName: Twilio lists no such completed medium.
+            RemoteError, CredentialsRefused: Twilio did not answer.
+        """
+        return by_sid(session, self.sids) if self.sids else everything(session, self.selection)
+
+
+def add_media_arguments(parser: Any) -> None:
+    """SOURCE, SIDs and `--all`."""
+    parser.add_argument(
+        "words",
+        metavar="[SOURCE] SID",
+        nargs="*",
+        help="RT... or CJ...; a SOURCE as for mount may stand before them [twilio:]",
+    )
+    parser.add_argument("--all", action="store_true", help="all media; --kind, --room, --since, --until select")
+
+
+def wanted_of(arguments: argparse.Namespace, overrides: dict[str, str]) -> Wanted:
+    """What is asked for; filters are taken out of `overrides`.
+
+    Raises:
+        UsageError: neither SIDs nor `--all`, or both.
+        ConfigError: a filter that cannot be used.
+    """
+    source, sids = "twilio:", list(arguments.words)
+    if sids and ":" in sids[0]:
+        source = sids.pop(0)
+    filters = [name for name in _FILTERS if name in overrides]
+    selection = selection_of(overrides)
+    for sid in sids:
+        if not any(is_sid(sid, kind.sid_prefix) for kind in Kind):
+            raise UsageError(f"{sid!r} is no SID of a recording or composition (RT... or CJ...)")
+    if bool(sids) == arguments.all:
+        raise UsageError("name either SIDs, or --all with filters")
+    if sids and filters:
+        raise UsageError(f"--{filters[0]} selects among --all; with SIDs it has nothing to select")
+    return Wanted(source, tuple(dict.fromkeys(sids)), selection)
+
+
+def selection_of(overrides: dict[str, str]) -> CatalogSettings:
+    """The part that flags select, taken out of `overrides`.
+
+    It is selected here and not by the catalogue: the mount's own catalogue then serves any selection, sizes included.
+
+    Raises:
+        ConfigError: a value that cannot be used.
+    """
+    return CatalogSettings(**{name: _parsed(name, overrides.pop(name)) for name in _FILTERS if name in overrides})
+
+
+def _parsed(name: str, text: str) -> Any:
+    try:
+        return OPTIONS[name].parse(text)
+    except ConfigError as error:
+        raise ConfigError(f"option {name}: {error}") from None

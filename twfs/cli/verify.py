@@ -1,0 +1,109 @@
+"""`twfs verify`: media read whole and proven."""
+
+import argparse
+import json
+import threading
+from typing import Any
+
+from twfs.cli.figures import aligned, human_size
+from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.mount import configured
+from twfs.cli.output import complain, escaped, say
+from twfs.cli.progress import Progress
+from twfs.cli.selection import add_media_arguments, wanted_of
+from twfs.cli.transfers import expected_bytes, tally
+from twfs.mount.session import Session, open_session
+from twfs.resources import Medium
+from twfs.transfer.crew import crew_size, work_through
+from twfs.transfer.outcome import Ending, Outcome
+from twfs.transfer.verify import Verifier
+
+_HEADINGS = ["SID", "SIZE", "OUTCOME", "LENGTH", "PADDING", "MD5", "KEY", "REASON"]
+_RIGHT_ALIGNED = frozenset((1,))
+_UNKNOWN = "-"
+_FINGERPRINT_SHOWN = 16
+"""Hexadecimal digits of a key's fingerprint that tell it from the others at hand."""
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its flags."""
+    parser = commands.add_parser(
+        "verify",
+        help="read media whole and prove them",
+        description="Read media whole; prove length, padding, and where S3's ETag is an MD5 every byte. "
+        "Exit code 1 if anything is bad.",
+    )
+    add_media_arguments(parser)
+    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    parser.add_argument("--json", action="store_true", help="a report in JSON instead of a table")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
+    add_option_flags(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Verify; 0 if all media are good, those that Twilio has no media for left aside."""
+    overrides = overrides_of(arguments)
+    wanted = wanted_of(arguments, overrides)
+    config = configured(wanted.source, overrides, verbose=arguments.verbose)
+    with open_session(config) as session:
+        media = wanted.media(session)
+        session.fetcher.start()
+        progress = Progress(expected_bytes(session, media), session.clock)
+        outcomes = _verified(session, media, progress, with_md5=not arguments.no_md5)
+    if arguments.json:
+        say(json.dumps({"media": [record_of(outcome) for outcome in outcomes], "endings": tally(outcomes)}, indent=2))
+    else:
+        say(table_of(outcomes))
+        say(f"{', '.join(f'{count} {ending}' for ending, count in tally(outcomes).items())}; {progress.summary}")
+    missing = len(media) - len(outcomes)
+    if missing:
+        complain("twfs", f"{missing} of {len(media)} media were not begun, after what stands above")
+    is_fine = all(outcome.ending.is_good or outcome.ending is Ending.ABSENT for outcome in outcomes)
+    return 0 if is_fine and not missing else 1
+
+
+def table_of(outcomes: list[Outcome]) -> str:
+    """One line per medium under headings."""
+    return aligned([_HEADINGS, *map(_cells, outcomes)], _RIGHT_ALIGNED)
+
+
+def record_of(outcome: Outcome) -> dict[str, Any]:
+    """A medium's row as JSON."""
+    length, padding = _checks(outcome)
+    return outcome.record() | {"length": length, "padding": padding}
+
+
+def _verified(session: Session, media: list[Medium], progress: Progress, *, with_md5: bool) -> list[Outcome]:
+    """One outcome per medium that was begun, in the order of `media`."""
+    stop = threading.Event()
+    verifier = Verifier(session, progress, stop, with_md5=with_md5)
+    crew = min(crew_size(session.config), len(media))
+    try:
+        outcomes = list(work_through(media, verifier.verify, crew, stop, session.clock))
+    finally:
+        progress.erase()
+    order = {medium.sid: number for number, medium in enumerate(media)}
+    return sorted(outcomes, key=lambda outcome: order[outcome.medium.sid])
+
+
+def _checks(outcome: Outcome) -> tuple[str | None, str | None]:
+    """Length and padding: both are proven before the first byte, and again at the end."""
+    if outcome.ending is not Ending.VERIFIED:
+        return None, None
+    return "ok", "ok" if outcome.private_key else "not encrypted"
+
+
+def _cells(outcome: Outcome) -> list[str]:
+    length, padding = _checks(outcome)
+    key = outcome.private_key
+    return [
+        outcome.medium.sid,
+        _UNKNOWN if outcome.plain_size is None else human_size(outcome.plain_size),
+        outcome.ending.value,
+        length or _UNKNOWN,
+        padding or _UNKNOWN,
+        outcome.md5.value if outcome.md5 else _UNKNOWN,
+        f"{escaped(key.name)} ({key.fingerprint[:_FINGERPRINT_SHOWN]})" if key else _UNKNOWN,
+        escaped(outcome.reason) or _UNKNOWN,
+    ]

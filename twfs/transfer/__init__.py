@@ -1,0 +1,1 @@
+"""Whole media, proven: downloaded, verified, or decrypted from a file at hand."""

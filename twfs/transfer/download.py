@@ -1,0 +1,111 @@
+"""Media as files: fetched, decrypted, proven, and only then under their names."""
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from twfs.errors import CredentialsRefused, MediaDamaged, TwfsError
+from twfs.mount.session import Session
+from twfs.probe import TAIL_SIZE, MediaInfo
+from twfs.resources import Medium
+from twfs.transfer.outcome import Ending, Outcome, failure
+from twfs.transfer.part_file import PartFile, is_disk_full
+from twfs.transfer.proof import Md5, Proof
+from twfs.transfer.whole import Watch, read_on, readable_info, unless_replaced
+
+
+class Downloader:
+    """Fetches media of one session. Safe for use by several threads."""
+
+    def __init__(
+        self,
+        session: Session,
+        goal_of: Callable[[Medium], Path],
+        watch: Watch,
+        stop: threading.Event,
+        *,
+        with_md5: bool,
+    ) -> None:
+        """`goal_of` names each medium's file; `stop` is set when nothing more can succeed, and may be set by others."""
+        self._session = session
+        self._goal_of = goal_of
+        self._watch = watch
+        self._stop = stop
+        self._with_md5 = with_md5
+
+    def fetch(self, medium: Medium) -> Outcome:
+        """Have the medium as a file. Never raises for what is wrong with it or with the disk: that is its outcome."""
+        goal = self._goal_of(medium)
+        try:
+            info = readable_info(self._session, medium)
+            if is_same(goal, medium, info):
+                self._watch.spared(info.plain_size)
+                return Outcome(medium, Ending.UNCHANGED, "", goal, info.plain_size, _stored_size(info), info.etag)
+            return unless_replaced(self._session, medium, info, lambda info: self._fetch(medium, info, goal))
+        except (TwfsError, OSError) as error:
+            if isinstance(error, CredentialsRefused) or (isinstance(error, OSError) and is_disk_full(error)):
+                self._stop.set()
+            return failure(medium, error)
+
+    def _fetch(self, medium: Medium, info: MediaInfo, goal: Path) -> Outcome:
+        began = self._session.clock.monotonic()
+        source = self._session.library.open(medium, info)
+        proof = Proof(info, self._session.config.keyring, with_md5=self._with_md5)
+        with closing(source), closing(proof), PartFile(goal, _identity(medium, info)) as part:
+            resumed_at = _resume(part, proof, info.plain_size)
+            self._watch.spared(resumed_at)
+
+            def use(view: memoryview) -> None:
+                part.write(view)
+                proof.update(view)
+
+            read_on(self._session, source, resumed_at, use=use, watch=self._watch, stop=self._stop)
+            try:
+                md5 = proof.conclude()
+            except MediaDamaged:
+                # Nothing to go on with: one of its bytes is wrong, and nobody knows which.
+                part.discard()
+                raise
+            part.commit(medium.changed_at)
+        if md5 is not Md5.UNASKED:
+            self._session.catalog.record_verified(medium.sid, info.etag)
+        return Outcome(
+            medium,
+            Ending.WRITTEN,
+            path=goal,
+            plain_size=info.plain_size,
+            stored_size=_stored_size(info),
+            etag=info.etag,
+            md5=md5,
+            private_key=proof.private_key,
+            fetched=info.plain_size - resumed_at,
+            resumed_at=resumed_at,
+            seconds=self._session.clock.monotonic() - began,
+        )
+
+
+def is_same(goal: Path, medium: Medium, info: MediaInfo) -> bool:
+    """Whether the file is there already: a regular one of the medium's size and time, as rsync would judge."""
+    if goal.is_symlink() or not goal.is_file():
+        return False
+    status = goal.stat()
+    return status.st_size == info.plain_size and int(status.st_mtime) == medium.changed_at
+
+
+def _resume(part: PartFile, proof: Proof, plain_size: int) -> int:
+    """How many bytes need not be fetched again; they have been given to the proof."""
+    if part.size > plain_size:
+        part.empty()
+    start = 0 if proof.needs_all else max(0, part.size - TAIL_SIZE)
+    proof.skip(start)
+    part.replay(start, proof.update)
+    return part.size
+
+
+def _identity(medium: Medium, info: MediaInfo) -> str:
+    return f"{medium.sid} {info.etag} {_stored_size(info)} {info.plain_size}"
+
+
+def _stored_size(info: MediaInfo) -> int | None:
+    return info.facts.stored_size if info.facts else None

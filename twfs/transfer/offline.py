@@ -1,0 +1,119 @@
+"""A stored object in a file at hand, decrypted without any network."""
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey
+from twfs.crypto.keyring import Keyring, PrivateKey
+from twfs.errors import ConfigError, MediaDamaged
+from twfs.probe import TAIL_SIZE, ObjectFacts
+from twfs.transfer.aside import Aside
+from twfs.transfer.part_file import refuse_irregular
+from twfs.transfer.proof import Md5, unproven
+from twfs.transfer.saved_headers import SavedHeaders
+from twfs.transfer.stored_digest import Seal, md5_in, seal_of
+
+_CHUNK_SIZE = 2**20
+"""Bytes decrypted at once: whole AES blocks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decrypted:
+    """What was decrypted."""
+
+    plain_size: int
+    private_key: PrivateKey
+    md5: Md5
+
+
+class EncryptedFile:
+    """An object in a file, whose key, padding and length are proven before anything is decrypted."""
+
+    def __init__(self, file: BinaryIO, headers: SavedHeaders, keyring: Keyring, *, with_md5: bool) -> None:
+        """`file` is open, and a regular one; `with_md5` if the headers' ETag is to be believed where it may be an MD5.
+
+        Raises:
+            NoKey: none of the private keys fits.
+            MediaDamaged: the file is cut, or does not belong to these headers.
+            ConfigError: it is no regular file, or the headers hold no envelope.
+        """
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ConfigError("the encrypted input must be a file: its end is looked at first")
+        self._file = file
+        self._expected = md5_in(headers.etag) if with_md5 else None
+        self._unproven = unproven(headers.etag) if with_md5 else Md5.UNASKED
+        self._stored_size = status.st_size
+        if headers.stored_size not in (None, self._stored_size):
+            raise MediaDamaged(f"the file has {self._stored_size} bytes, its headers say {headers.stored_size}")
+        file.seek(max(0, self._stored_size - TAIL_SIZE))
+        facts = ObjectFacts(self._stored_size, headers.etag, headers.metadata, file.read(TAIL_SIZE))
+        seal = seal_of(facts, keyring)
+        if seal is None:
+            raise ConfigError("the headers hold no envelope (x-amz-key and x-amz-iv); the file is not encrypted")
+        self._seal: Seal = seal
+        self._tail = facts.tail
+
+    def decrypt(self, write: Callable[[memoryview], None]) -> Decrypted:
+        """Give `write` all plaintext in order, in pieces that are its own only during the call.
+
+        Raises:
+            MediaDamaged: the file's MD5 is not the headers' ETag, or it changed meanwhile; the plaintext is worthless.
+        """
+        md5 = hashlib.md5(usedforsecurity=False)
+        plain_size = 0
+        with Aside() as hashing:
+            for ciphertext, plain in self._pieces():
+                if self._expected is not None:
+                    hashing.run(md5.update, ciphertext)
+                write(plain)
+                plain_size += len(plain)
+            hashing.wait()
+        if self._expected not in (None, md5.hexdigest()):
+            raise MediaDamaged("the file's MD5 is not the ETag of its headers: it is not what S3 stores")
+        return Decrypted(plain_size, self._seal.private_key, self._unproven if self._expected is None else Md5.OK)
+
+    def _pieces(self) -> Iterator[tuple[bytes, memoryview]]:
+        """Ciphertext and plaintext, the padding left out."""
+        buffer = memoryview(bytearray(_CHUNK_SIZE + IN_PLACE_SLACK))
+        content_key, iv = ContentKey(self._seal.content_key), self._seal.iv
+        self._file.seek(0)
+        left = self._stored_size
+        while left:
+            ciphertext = self._file.read(min(_CHUNK_SIZE, left))
+            left -= len(ciphertext)
+            ends_otherwise = not left and ciphertext[-AES_BLOCK:] != self._tail[-AES_BLOCK:]
+            if not ciphertext or len(ciphertext) % AES_BLOCK or ends_otherwise:
+                raise MediaDamaged("the file changed while it was read")
+            buffer[: len(ciphertext)] = ciphertext
+            content_key.decrypt_in_place(iv, buffer, len(ciphertext))
+            iv = ciphertext[-AES_BLOCK:]
+            padding = 0 if left else buffer[len(ciphertext) - 1]
+            yield ciphertext, buffer[: len(ciphertext) - padding]
+
+
+@contextmanager
+def appearing_whole(goal: Path) -> Iterator[BinaryIO]:
+    """A file to write to, that gets its name when the block ends well, and is gone if it does not.
+
+    Raises:
+        ConfigError: `goal` is something that a file cannot replace.
+        OSError: it cannot be written.
+    """
+    refuse_irregular(goal)
+    part = goal.with_name(f".{goal.name}.{os.getpid()}.part")
+    with part.open("xb") as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            part.replace(goal)
+        except BaseException:
+            part.unlink()
+            raise

@@ -1,0 +1,137 @@
+"""A file in the making beside its goal, which is there only when it is whole.
+
+`.NAME.IDENTITY.part` says by its name of which object it holds the beginning: after an interruption it is gone on with
+only if that is still the object wanted, and thrown away otherwise. It is only ever appended to, so its length is
+the truth of what it holds (file systems that journal or copy on write keep the length behind the data, even when
+the machine goes down); where the ETag is an MD5 its bytes are proven again besides.
+"""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from twfs.errors import ConfigError, TwfsError
+
+_REPLAY_SIZE = 2**20
+
+
+class Occupied(TwfsError):
+    """Another process writes the same file."""
+
+
+class PartFile:
+    """The beginning of `goal`; locked against other processes while it is open."""
+
+    def __init__(self, goal: Path, identity: str) -> None:
+        """Opens what there is of the object `identity`, and removes beginnings of others.
+
+        Raises:
+            ConfigError: the goal cannot be replaced.
+            Occupied: another process is at it.
+            OSError: the file cannot be made.
+        """
+        refuse_irregular(goal)
+        digest = blake2b(identity.encode(), digest_size=8).hexdigest()
+        self.goal = goal
+        self.path = goal.with_name(f".{goal.name}.{digest}.part")
+        for stale in set(goal.parent.glob(f".{_literally(goal.name)}.{'[0-9a-f]' * 16}.part")) - {self.path}:
+            stale.unlink()
+        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        try:
+            self._lock()
+            self.size = os.fstat(self._handle).st_size
+        except BaseException:
+            os.close(self._handle)
+            raise
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it; unless committed or discarded it stays, to be gone on with."""
+        os.close(self._handle)
+
+    def write(self, view: memoryview) -> None:
+        """Append.
+
+        Raises:
+            OSError: the disk is full, or the like; what fitted is kept.
+        """
+        written = 0
+        while written < len(view):
+            count = os.write(self._handle, view[written:])
+            written += count
+            self.size += count
+
+    def replay(self, start: int, use: Callable[[memoryview], None]) -> None:
+        """Give `use` what it holds from `start` on, in pieces of at most 1 MiB."""
+        buffer = memoryview(bytearray(_REPLAY_SIZE))
+        while start < self.size:
+            count = os.preadv(self._handle, [buffer], start)
+            use(buffer[:count])
+            start += count
+
+    def empty(self) -> None:
+        """Begin anew."""
+        os.ftruncate(self._handle, 0)
+        self.size = 0
+
+    def commit(self, changed_at: int | None) -> None:
+        """It is whole: on the disk, with modification time `changed_at` (seconds since 1970 UTC), under its goal.
+
+        The rename itself is left to the file system: should the machine go down now, the whole part file is found.
+        """
+        if changed_at is not None:
+            os.utime(self._handle, (changed_at, changed_at))
+        os.fsync(self._handle)
+        self.path.replace(self.goal)
+
+    def discard(self) -> None:
+        """It is of no use to anybody."""
+        self.path.unlink()
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_ours = self.path.lstat().st_ino == os.fstat(self._handle).st_ino
+        except (BlockingIOError, FileNotFoundError):
+            is_ours = False
+        if not is_ours:
+            raise Occupied(f"another process is writing {self.goal}")
+
+
+def refuse_irregular(goal: Path) -> None:
+    """Only a regular file may be replaced by a rename: not a device, a folder or what a link leads to.
+
+    Raises:
+        ConfigError: it is something else, or its folder is not there.
+    """
+    try:
+        mode = goal.lstat().st_mode
+    except FileNotFoundError:
+        if not goal.parent.is_dir():
+            raise ConfigError(f"{goal.parent}: no such folder; make it first: mkdir -p {goal.parent}") from None
+        return
+    except NotADirectoryError:
+        raise ConfigError(f"{goal.parent} is no folder") from None
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{goal} is no regular file, so it is not replaced; name another one")
+
+
+def is_disk_full(error: OSError) -> bool:
+    """Whether no other file will fit either."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _literally(name: str) -> str:
+    """A glob pattern that fits `name` alone."""
+    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
