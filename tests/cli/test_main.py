@@ -65,6 +65,7 @@ def test_every_command_takes_verbose() -> None:
         "keygen": ["/d"],
         "public-key": ["list"],
         "encryption": ["show"],
+        "decrypt": ["f", "-o", "g"],
     }
     for name in NAMES:
         assert build_parser().parse_args([name, *needed.get(name, []), "-v"]).verbose

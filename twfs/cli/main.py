@@ -5,11 +5,39 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from twfs.cli import demo, doctor, encryption, install, keygen, ls, mount, public_key, simulator, umount
+from twfs.cli import (
+    decrypt,
+    demo,
+    doctor,
+    encryption,
+    get,
+    install,
+    keygen,
+    ls,
+    mount,
+    public_key,
+    simulator,
+    umount,
+    verify,
+)
 from twfs.cli.outcome import ExitCodes, Parser, UsageError, run_reported
 from twfs.config.names import nearest
 
-COMMANDS = (mount, umount, demo, simulator, ls, keygen, public_key, encryption, doctor, install)
+COMMANDS = (
+    mount,
+    umount,
+    demo,
+    simulator,
+    ls,
+    get,
+    verify,
+    decrypt,
+    keygen,
+    public_key,
+    encryption,
+    doctor,
+    install,
+)
 _MOUNT_COMMANDS = ("mount", "umount")
 
 
