@@ -58,8 +58,8 @@ class Remover:
             case MediaState.READABLE:
                 if not (self._catalog.is_verified(sid, info.etag) or was_read(info)):
                     raise NotVerified(
-                        f"{sid} is not deleted: it was neither read whole through this mount nor proven by"
-                        f" `twfs verify {sid}`; `twfs rm --unverified {sid}` deletes it all the same"
+                        f"{sid} is not deleted: nothing proves that all of it was read; run `twfs verify {sid}`"
+                        f" (in a mount, reading it whole there does too) or `twfs rm --unverified {sid}`"
                     )
             case MediaState.LOCKED | MediaState.DAMAGED:
                 raise NotVerified(

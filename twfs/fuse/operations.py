@@ -190,7 +190,9 @@ class Operations:
         if not isinstance(failure, errors.TwfsError):
             log.debug("%s of %s failed", callback, path, exc_info=failure)
         if not isinstance(failure, _CALLERS_OWN):
-            self._complaints.warn(path, f"{path}: {callback} failed ({os.strerror(number)}): {_reason(failure)}")
+            # A refused deletion is not over when the file can be read.
+            subject = (callback, path) if callback == "unlink" else path
+            self._complaints.warn(subject, f"{path}: {callback} failed ({os.strerror(number)}): {_reason(failure)}")
         return OSError(number, os.strerror(number))
 
 

@@ -1,0 +1,121 @@
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from tests.cli.running import SECONDS, Account, twfs
+from twfs.cli.main import main
+from twfs.resources import Kind
+from twfs.simulator.faults import Fault
+
+
+def left(account: Account) -> set[str]:
+    """SIDs of completed media that Twilio still has."""
+    simulated = account.simulated.simulator.account
+    return {medium.sid for kind in Kind for medium in simulated.media(kind) if medium.status == "completed"}
+
+
+def readable(account: Account) -> list[str]:
+    """Some that this account's key opens."""
+    simulated = account.simulated.simulator.account
+    return [medium.sid for medium in simulated.media(Kind.COMPOSITION)]
+
+
+def rm(account: Account, *words: str) -> int:
+    return main(["rm", account.source, *words, *account.flags])
+
+
+def deletions(account: Account) -> int:
+    return account.simulated.simulator.count("api.delete")
+
+
+def test_what_was_not_verified_stays(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    sid, before = readable(account)[0], left(account)
+    assert rm(account, sid, "--yes") == 1
+    assert (left(account), deletions(account)) == (before, 0)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(
+        f"twfs: {sid} is not deleted: nothing proves that all of it was read; run `twfs verify {sid}`"
+    )
+    assert second == "twfs: 1 of 1 media were not deleted"
+
+
+def test_what_verify_has_proven_is_deleted(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    sid, before = readable(account)[0], left(account)
+    assert main(["verify", account.source, sid, *account.flags]) == 0
+    capsys.readouterr()
+    assert rm(account, sid, "--yes") == 0
+    assert left(account) == before - {sid}
+    shown = capsys.readouterr()
+    (line,) = shown.err.splitlines()
+    assert f"{sid}: deleted at Twilio, asked for by twfs rm (uid {os.getuid()}, pid {os.getpid()})" in line
+    assert shown.out == ""
+    assert rm(account, sid, "--yes") == 1
+    assert f"{sid}: Twilio lists no completed recording" in capsys.readouterr().err
+
+
+def test_anything_is_deleted_without_proof_if_told_so(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    sids = sorted(left(account))
+    assert rm(account, *sids, "--yes", "--unverified") == 0
+    assert left(account) == set()
+    assert capsys.readouterr().err.count("deleted at Twilio without proof that it was read") == len(sids)
+
+
+def test_one_that_cannot_be_deleted_spares_no_other(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second, *_ = readable(account)
+    assert main(["verify", account.source, second, *account.flags]) == 0
+    before = left(account)
+    assert rm(account, first, second, "--yes") == 1
+    assert left(account) == before - {second}
+    assert "1 of 2 media were not deleted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("status", "requests"), [(401, 1), (400, 2)])
+def test_what_twilio_refuses_is_said_and_refused_credentials_end_it(
+    account: Account, capsys: pytest.CaptureFixture[str], status: int, requests: int
+) -> None:
+    before = left(account)
+    account.simulated.simulator.inject(Fault("api.delete", status=status, times=None))
+    assert rm(account, *readable(account)[:2], "--yes", "--unverified") == 1
+    assert (left(account), deletions(account)) == (before, requests)
+    assert f"HTTP {status}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["RT1"], ["AC" + "0" * 32], [], ["--all"]])
+def test_what_is_no_sid_is_refused(account: Account, words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert rm(account, *words, "--yes", "--unverified") == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert account.simulated.simulator.count("api") == 0
+
+
+def test_one_unknown_medium_and_nothing_is_deleted(account: Account) -> None:
+    assert rm(account, readable(account)[0], "RT" + "0" * 32, "--yes", "--unverified") == 1
+    assert deletions(account) == 0
+
+
+def test_without_a_terminal_it_does_not_ask_and_does_nothing(account: Account) -> None:
+    done = twfs("rm", account.source, readable(account)[0], "--unverified", *account.flags)
+    assert done.code == 2
+    assert "say --yes" in done.err
+    assert deletions(account) == 0
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
+def test_at_a_terminal_it_shows_and_asks(account: Account, answer: str, code: int) -> None:
+    sids = readable(account)[:2]
+    command = [sys.executable, "-m", "twfs", "rm", account.source, *sids, "--unverified", *account.flags]
+    own, terminal = pty.openpty()
+    try:
+        os.write(own, answer.encode())
+        done = subprocess.run(
+            command, stdin=terminal, capture_output=True, text=True, timeout=SECONDS, check=False, env=dict(os.environ)
+        )
+    finally:
+        os.close(terminal)
+        os.close(own)
+    assert done.returncode == code
+    assert "Delete these 2 media at Twilio for good, even unverified? [y/N] " in done.stderr
+    assert all(sid in done.stdout for sid in sids)
+    assert deletions(account) == (2 if code == 0 else 0)

@@ -1,0 +1,260 @@
+"""Media moved off Twilio: what was read whole can be deleted through the mount, and nothing else can."""
+
+import errno
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from tests.mount.harness import (
+    Customer,
+    Mounted,
+    both_bindings,
+    customer,
+    mounted,
+    needs_fuse,
+    needs_root,
+    run,
+    run_twfs,
+)
+from tests.mount.test_reading import content
+from twfs.resources import Kind
+from twfs.simulator.account import SimulatedAccount
+from twfs.simulator.exchange import Request
+from twfs.simulator.faults import Fault
+from twfs.simulator.objects import StoredObject
+from twfs.simulator.sealing import seal
+
+pytestmark = needs_fuse
+needs_rsync = pytest.mark.skipif(shutil.which("rsync") is None, reason="needs rsync")
+
+SIZES = (1, 1000, 200_000, 3_000_000, 0, 2**20, 17)
+LONG_AGO = datetime(2017, 11, 23, tzinfo=UTC)
+NOBODY = 65_534
+ON = {"allow_delete": "yes"}
+
+
+def account_to_move(key: RSAPrivateKey) -> tuple[SimulatedAccount, dict[str, bytes]]:
+    """Encrypted and plain recordings, and what each must read as."""
+    account, plain = SimulatedAccount(), {}
+    for number, size in enumerate(SIZES):
+        data = content(size, "move")
+        plain[account.add_recording(seal(data, key.public_key()) if number % 2 else StoredObject(data))] = data
+    return account, plain
+
+
+def left(place: Customer) -> set[str]:
+    """What Twilio still has."""
+    return {medium.sid for kind in Kind for medium in place.account.media(kind) if medium.status != "deleted"}
+
+
+def deletions(mount: Mounted) -> list[str]:
+    """SIDs whose deletion the log tells of."""
+    return re.findall(r"(\w{34}): deleted at Twilio, asked for by uid \d+, pid \d+$", mount.log, re.MULTILINE)
+
+
+def errno_of(call: Callable[[], object]) -> int | None:
+    with pytest.raises(OSError) as failure:  # noqa: PT011 - the number is what the test asks for
+        call()
+    return failure.value.errno
+
+
+def asks_for_end(request: Request, sid: str, size: int) -> bool:
+    """Whether it is a reader's request of the end of that medium."""
+    end = request.headers.get("range", "").rpartition("-")[2]
+    return sid in request.path and end.isdigit() and int(end) >= size - 1
+
+
+def move(mount: Mounted, backup: Path) -> tuple[int, str]:
+    """As the README tells users to: exit code and complaints."""
+    done = run(["rsync", "-a", "--remove-source-files", f"{mount.path}/recordings/", str(backup)])
+    return done.returncode, done.stderr
+
+
+@needs_rsync
+@both_bindings
+def test_rsync_moves_an_accounts_media_off_twilio(tmp_path: Path, private_key: RSAPrivateKey, fuse: str) -> None:
+    account, plain = account_to_move(private_key)
+    muted = account.add_recording(None, date_created=LONG_AGO)
+    kept = account.add_composition(StoredObject(b"kept"))
+    backup = tmp_path / "backup"
+    with customer(tmp_path, account, private_key) as place:
+        with mounted(place, fuse=fuse, **ON) as mount:
+            assert move(mount, backup) == (0, "")
+            assert list((mount.path / "recordings").iterdir()) == []
+            assert sorted(deletions(mount)) == sorted([*plain, muted])
+            assert mount.file(kept).read_bytes() == b"kept"
+        assert left(place) == {kept}
+        assert place.simulator.count("api.delete") == len(plain) + 1
+        copied = {path.name.partition(".")[0]: path.read_bytes() for path in backup.iterdir()}
+        assert copied == plain | {muted: b""}
+        with mounted(place, fuse=fuse) as mount:
+            assert list((mount.path / "recordings").iterdir()) == []
+
+
+@needs_rsync
+@both_bindings
+def test_what_could_not_be_copied_stays_at_twilio(tmp_path: Path, private_key: RSAPrivateKey, fuse: str) -> None:
+    account, plain = account_to_move(private_key)
+    unreadable, in_the_way = (next(sid for sid in plain if len(plain[sid]) == size) for size in (3_000_000, 200_000))
+    backup = tmp_path / "backup"
+    with customer(tmp_path, account, private_key) as place, mounted(place, fuse=fuse, timeout="2", **ON) as mount:
+        # Of one the last byte never comes, of the other the copy has no place to be.
+        names = {sid: mount.file(sid).name for sid in plain}
+        assert all(path.stat().st_size == len(plain[path.stem]) for path in (mount.path / "recordings").iterdir())
+        asked = partial(asks_for_end, sid=unreadable, size=3_000_000)
+        place.simulator.inject(Fault("s3.get", status=503, match=asked, times=None))
+        (backup / names[in_the_way] / "something").mkdir(parents=True)
+        code, complaints = move(mount, backup)
+        assert code == 23, complaints
+        assert left(place) == {unreadable, in_the_way}
+        assert sorted(deletions(mount)) == sorted(plain.keys() - left(place))
+        place.simulator.clear_faults()
+        shutil.rmtree(backup / names[in_the_way])
+        assert move(mount, backup) == (0, "")
+        assert left(place) == set()
+        assert {path.stem: path.read_bytes() for path in backup.iterdir()} == plain
+
+
+@both_bindings
+def test_rm_of_what_was_not_read_whole_is_refused(tmp_path: Path, private_key: RSAPrivateKey, fuse: str) -> None:
+    account, plain = account_to_move(private_key)
+    with customer(tmp_path, account, private_key) as place, mounted(place, fuse=fuse, **ON) as mount:
+        (sid,) = (sid for sid in plain if len(plain[sid]) == 3_000_000)
+        path = mount.file(sid)
+        link = next((mount.path / "by-date").rglob(f"*{path.name}"))
+        for _ in range(2):
+            assert errno_of(path.unlink) == errno.EPERM
+        with path.open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            for offset in (0, 2_000_000):
+                os.pread(file.fileno(), 1_000_000, offset)
+        assert errno_of(path.unlink) == errno.EPERM
+        assert mount.log.count("nothing proves that all of it was read") == 1
+        assert "can be read again" not in mount.log
+        assert place.simulator.count("api.delete") == 0
+        assert path.read_bytes() == plain[sid]
+        assert errno_of(link.unlink) == errno.EROFS
+        assert run(["rm", "-f", str(path)]).returncode == 0
+        assert left(place) == plain.keys() - {sid}
+        assert deletions(mount) == [sid]
+        assert not path.exists()
+        assert link.name not in os.listdir(link.parent)  # noqa: PTH208
+
+
+def test_without_the_option_nothing_is_deleted(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account, plain = account_to_move(private_key)
+    with customer(tmp_path, account, private_key) as place, mounted(place) as mount:
+        for sid in plain:
+            path = mount.file(sid)
+            path.read_bytes()
+            assert errno_of(path.unlink) == errno.EROFS
+        assert place.simulator.count("api.delete") == 0
+
+
+def test_what_verify_has_proven_can_be_deleted_unread(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account, plain = account_to_move(private_key)
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+        proven, other = list(plain)[1:3]
+        done = run_twfs("verify", place.source, proven, "-o", place.option_text())
+        assert done.returncode == 0, done.stderr
+        mount.file(proven).unlink()
+        assert errno_of(mount.file(other).unlink) == errno.EPERM
+        assert left(place) == plain.keys() - {proven}
+
+
+@pytest.mark.parametrize(
+    ("fault", "number"),
+    [
+        (Fault("api.delete", status=500, times=None), errno.EIO),
+        (Fault("api.delete", status=409, times=None), errno.EIO),
+        (Fault("api.delete", status=403, times=None), errno.EACCES),
+        (Fault("api.delete", delay=5, times=None), errno.ETIMEDOUT),
+    ],
+)
+def test_nothing_vanishes_until_twilio_confirms(
+    tmp_path: Path, private_key: RSAPrivateKey, fault: Fault, number: int
+) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(StoredObject(b"all of it"))
+    with customer(tmp_path, account, private_key) as place, mounted(place, timeout="2", **ON) as mount:
+        path = mount.file(sid)
+        assert path.read_bytes() == b"all of it"
+        place.simulator.inject(fault)
+        assert errno_of(path.unlink) == number
+        assert path.read_bytes() == b"all of it"
+        assert [entry.name for entry in (mount.path / "recordings").iterdir()] == [path.name]
+        assert deletions(mount) == []
+        place.simulator.clear_faults()
+        path.unlink()
+        assert not path.exists()
+
+
+def test_what_was_deleted_elsewhere_meanwhile_is_gone_here_too(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    sids = [account.add_recording(StoredObject(b"all of it")) for _ in range(2)]
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+        paths = [mount.file(sid) for sid in sids]
+        for path in paths:
+            path.read_bytes()
+        account.delete(sids[0])
+        account.forget(sids[1])
+        for path in paths:
+            path.unlink()
+            assert not path.exists()
+
+
+def test_only_twfs_rm_deletes_what_no_key_opens(
+    tmp_path: Path, private_key: RSAPrivateKey, other_key: RSAPrivateKey
+) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(seal(b"locked", other_key.public_key()))
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+        assert errno_of(mount.file(sid).unlink) == errno.EPERM
+        assert "add the one it was encrypted for" in mount.log
+        refused = run_twfs("rm", place.source, sid, "--yes", "-o", place.option_text())
+        assert (refused.returncode, left(place)) == (1, {sid})
+        done = run_twfs("rm", place.source, sid, "--yes", "--unverified", "-o", place.option_text())
+        assert (done.returncode, left(place)) == (0, set())
+
+
+def test_a_track_that_may_still_get_media_stays(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    fresh, muted = account.add_recording(None), account.add_recording(None, date_created=LONG_AGO)
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+        assert mount.file(fresh).stat().st_size == 0
+        assert errno_of(mount.file(fresh).unlink) == errno.EPERM
+        mount.file(muted).unlink()
+        assert left(place) == {fresh}
+
+
+@needs_root
+@both_bindings
+def test_permission_bits_say_who_may_delete(private_key: RSAPrivateKey, fuse: str) -> None:
+    account = SimulatedAccount()
+    sids = [account.add_recording(StoredObject(b"all of it")) for _ in range(2)]
+    # pytest's own folders are closed to others.
+    with tempfile.TemporaryDirectory() as name, customer(Path(name), account, private_key) as place:
+        Path(name).chmod(0o755)
+        with mounted(place, fuse=fuse, allow_other="yes", dir_mode="0555", file_mode="0444", **ON) as mount:
+            path = mount.file(sids[0])
+            path.read_bytes()
+            refused = run(["setpriv", f"--reuid={NOBODY}", "--clear-groups", "rm", "-f", str(path)])
+            assert refused.returncode == 1
+            assert "Permission denied" in refused.stderr
+            assert left(place) == set(sids)
+        with mounted(place, fuse=fuse, allow_other="yes", uid=str(NOBODY), **ON) as mount:
+            path = mount.file(sids[0])
+            as_nobody = ["setpriv", f"--reuid={NOBODY}", "--clear-groups"]
+            assert run([*as_nobody, "cat", str(path)]).stdout == "all of it"
+            assert run([*as_nobody, "rm", "-f", str(path)]).returncode == 0
+            assert f"{sids[0]}: deleted at Twilio, asked for by uid {NOBODY}, pid " in mount.log
+            written = run([*as_nobody, "touch", str(path.parent / "new")])
+            assert "Read-only file system" in written.stderr
