@@ -15,6 +15,7 @@ from twfs.fuse.operations import Operations
 from twfs.log import log
 from twfs.mount.daemon import in_background
 from twfs.mount.hardening import refuse_core_dumps
+from twfs.mount.notify import status_line, supervision
 from twfs.mount.session import Session, open_session
 from twfs.mount.status import status_file
 from twfs.mount.system import MountFailed, absolute, detach_stale, find_mount, is_mounted, raise_read_ahead
@@ -55,6 +56,7 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
         remover = Remover(session.catalog, session.api) if config.allow_delete else None
         files = {"status": status}
         vfs = Vfs(session.catalog, session.library, _fs_settings(config), session.clock, files, remover=remover)
+        supervised = supervision(place, os.environ, lambda: status_line(place, session.catalog.status()))
 
         def begin() -> None:
             session.start()
@@ -62,6 +64,7 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             if entry is not None and binding.is_libfuse3:
                 raise_read_ahead(entry, _READ_AHEAD_KIB)
             ready()
+            supervised.begin()
 
         binding.run(
             Operations(vfs, binding.caller),
@@ -73,6 +76,7 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             read_only=not config.allow_delete,
             on_init=begin,
         )
+        supervised.end()
         log.info("%s: unmounted", place)
 
 

@@ -1,0 +1,134 @@
+"""What systemd is told of a mount: that it stands, what it does, that it still answers, that it ends (sd_notify(3))."""
+
+import os
+import socket
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from twfs.errors import ConfigError
+from twfs.log import log
+
+_MICROSECONDS = 1e6
+_PINGS_PER_TIMEOUT = 3
+"""One late answer must not be the end; sd_watchdog_enabled(3) asks for two at least."""
+_PATIENCE_SECONDS = 5.0
+
+
+class Notifier:
+    """Datagrams to the service manager; without one that listens, nothing happens."""
+
+    def __init__(self, address: str | None) -> None:
+        """Sends to `address`: a path, or `@name` for a socket of the abstract name space.
+
+        Raises:
+            ConfigError: the address is neither.
+        """
+        if address and address[0] not in "/@":
+            raise ConfigError(f"NOTIFY_SOCKET={address!r} is no socket of this machine; unset it")
+        self._address = f"\0{address[1:]}" if address and address[0] == "@" else address
+
+    def send(self, **fields: str) -> None:
+        """`READY="1"` and its like, in one datagram; a line feed in a value becomes a space."""
+        if not self._address:
+            return
+        text = "\n".join(f"{name}={' '.join(value.splitlines())}" for name, value in fields.items())
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+                channel.sendto(text.encode(), self._address)
+        except OSError as error:
+            # The service manager draws its own conclusions from silence; the mount must go on.
+            log.warning("the service manager cannot be told %s: %s", ", ".join(fields), error.strerror)
+
+
+class Answers(Protocol):
+    """Whether the mount answers at this moment, found out within `seconds`."""
+
+    def __call__(self, seconds: float) -> bool:
+        """True: it does."""
+        ...
+
+
+class Supervision:
+    """Keeps the service manager informed while a mount stands, from a thread of its own."""
+
+    def __init__(self, notifier: Notifier, period: float | None, answers: Answers, describe: Callable[[], str]) -> None:
+        """Every `period` seconds, if `answers`, the watchdog is told so, with the line that `describe` gives."""
+        self._notifier = notifier
+        self._period = period
+        self._answers = answers
+        self._describe = describe
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """The mount stands; not before the daemonising fork, for a thread is started."""
+        self._notifier.send(READY="1", STATUS=self._describe())
+        if self._period is not None:
+            self._thread = threading.Thread(target=self._watch, args=(self._period,), name="watchdog", daemon=True)
+            self._thread.start()
+
+    def end(self) -> None:
+        """The mount is ending."""
+        self._ended.set()
+        self._notifier.send(STOPPING="1", STATUS="ending")
+        if self._thread is not None:
+            self._thread.join(_PATIENCE_SECONDS)
+
+    def _watch(self, period: float) -> None:
+        while not self._ended.wait(period):
+            if self._answers(period):
+                self._notifier.send(WATCHDOG="1", STATUS=self._describe())
+            elif not self._ended.is_set():
+                log.error("the mount does not answer; the service manager will end it")
+
+
+def supervision(place: Path, environ: Mapping[str, str], describe: Callable[[], str]) -> Supervision:
+    """What the environment asks for: `NOTIFY_SOCKET`, `WATCHDOG_USEC`, `WATCHDOG_PID`.
+
+    Raises:
+        ConfigError: one of them is nonsense.
+    """
+    notifier = Notifier(environ.get("NOTIFY_SOCKET"))
+    return Supervision(notifier, _period(environ), lambda seconds: answers(place, seconds), describe)
+
+
+def answers(place: Path, seconds: float) -> bool:
+    """Whether a process of its own gets an answer from the mount at `place` within `seconds`.
+
+    Not this process: killed while it waits for an answer of its own, it could not die, for the kernel would wait
+    for the answer too. `stat -f` asks for statfs(2), which no cache of the kernel answers.
+    """
+    try:
+        asked = subprocess.run(  # noqa: S603 - a fixed tool, the path is one argument
+            ["/usr/bin/stat", "--file-system", "--format=%T", "--", str(place)],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    except OSError as error:
+        log.warning("cannot ask whether the mount answers: %s", error)
+        return False
+    return asked.returncode == 0
+
+
+def status_line(place: Path, catalog: Mapping[str, Any]) -> str:
+    """What `systemctl status` shows of a mount whose catalogue says that of itself."""
+    count = sum(catalog["media"].values())
+    trouble = catalog["refresh_error"] or catalog["probe_error"]
+    return f"{count} media at {place}" + (f"; {trouble}" if trouble else "")
+
+
+def _period(environ: Mapping[str, str]) -> float | None:
+    """Seconds between two signs of life; None if nobody waits for them, or for another process's."""
+    text = environ.get("WATCHDOG_USEC")
+    if not text or environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return None
+    if not text.isdecimal() or int(text) == 0:
+        raise ConfigError(f"WATCHDOG_USEC={text!r} is no time; unset it")
+    return int(text) / _MICROSECONDS / _PINGS_PER_TIMEOUT
