@@ -31,8 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     if options.list:
         _print("\n".join(contest.name for contest in CONTESTS))
         return 0
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     try:
         return _run(options)
     except Failed as failure:

@@ -129,14 +129,15 @@ def ratio(name: str, other: str) -> Callable[[Series], list[float]]:
 
 
 def growth(names: Sequence[str]) -> Callable[[Series], list[float]]:
-    """The last figure against the best earlier one: 1 or less when cost per unit is flat or falls with size.
+    """The last figure against the best median of the earlier ones: 1 or less when cost per unit is flat or falls.
 
-    `names` are figures in order of size, two at least.
+    `names` are figures in order of size, two at least. The best of medians, not of each round: the best of many
+    single measurements would be luck.
     """
 
     def values(series: Series) -> list[float]:
-        rounds = zip(*(_figures(series, name) for name in names), strict=False)
-        return [figures[-1] / min(figures[:-1]) for figures in rounds]
+        best = min(median(_figures(series, name)) for name in names[:-1])
+        return [figure / best for figure in _figures(series, names[-1])]
 
     return values
 

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -22,7 +21,6 @@ _GROWTH = {
 
 def draw(report: Report, path: Path) -> None:
     """Speeds beside the peers', every target, and growth; panels of what was not measured stay empty."""
-    mpl.use("Agg")
     records = {record.name: record for record in report.records}
     figure = Figure(figsize=(14, 14), layout="constrained")
     grid = figure.add_gridspec(3, 1, height_ratios=(1.0, 2.4, 1.0))
@@ -69,6 +67,8 @@ def _draw_targets(axes: Axes, report: Report) -> None:
     colours = [_OURS if length >= 0 else _MISSED for length in lengths]
     bars = axes.barh(list(factors), lengths, left=1, color=colours)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
     axes.axvline(1, color="black", linewidth=1)
     axes.bar_label(bars, labels=[f"{factor:.3g}" for factor in factors.values()], padding=3)
     axes.margins(x=0.1)
