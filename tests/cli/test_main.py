@@ -65,6 +65,7 @@ def test_every_command_takes_verbose() -> None:
         "keygen": ["/d"],
         "public-key": ["list"],
         "encryption": ["show"],
+        "export": ["/d"],
         "decrypt": ["f", "-o", "g"],
     }
     for name in NAMES:

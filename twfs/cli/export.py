@@ -1,0 +1,101 @@
+"""`twfs export`: decrypted media, copied to wherever fsspec leads."""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from twfs.cli.figures import human_size
+from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.mount import configured
+from twfs.cli.output import complain, escaped, say, without_queries
+from twfs.cli.selection import selection_of
+from twfs.errors import ConfigError
+from twfs.export.outcome import Ending, Outcome, Report
+from twfs.mount.session import Session, open_session
+from twfs.resources import Medium
+from twfs.transfer.choice import everything
+
+if TYPE_CHECKING:
+    from twfs.export.job import Order
+
+
+def add_parser(commands: Any) -> None:
+    """The command and its flags."""
+    parser = commands.add_parser(
+        "export",
+        help="copy media to a folder, S3 and the like",
+        description="Copy decrypted media to DEST as YYYY/MM/DD/NAME. What is there and equal is skipped. "
+        "Exit 1 if any medium could not be exported.",
+    )
+    parser.add_argument("source", metavar="SOURCE", nargs="?", default="twilio:", help="as for mount [twilio:]")
+    parser.add_argument("destination", metavar="DEST", help="a folder, s3://BUCKET/PREFIX, or another URL of fsspec's")
+    parser.add_argument("--dask", metavar="SCHEDULER", help="spread the work over this Dask cluster (tcp://HOST:PORT)")
+    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    parser.add_argument("--json", action="store_true", help="a report of all media as JSON instead of lines")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
+    add_option_flags(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Export what Twilio lists now; 1 if anything failed."""
+    _need("fsspec", "export")
+    from twfs.export.destination import settled  # noqa: PLC0415 - needs fsspec, which is optional
+    from twfs.export.job import Order  # noqa: PLC0415 - as above
+
+    overrides = overrides_of(arguments)
+    selection = selection_of(overrides)
+    config = configured(arguments.source, overrides, verbose=arguments.verbose)
+    order = Order(settled(arguments.destination), with_md5=not arguments.no_md5)
+    outcomes = []
+    with open_session(config) as session:
+        media = everything(session, selection)
+        for outcome in _exported(session, media, order, arguments, overrides):
+            outcomes.append(outcome)
+            _tell(outcome, quiet=arguments.json)
+    report = Report(arguments.destination, outcomes)
+    say(_as_json(report) if arguments.json else _summary(report))
+    return 1 if report.count(Ending.FAILED) else 0
+
+
+def _exported(
+    session: Session, media: Sequence[Medium], order: "Order", arguments: argparse.Namespace, overrides: dict[str, str]
+) -> Iterator[Outcome]:
+    if arguments.dask is None:
+        from twfs.export.here import export_here  # noqa: PLC0415 - needs fsspec, which is optional
+
+        session.fetcher.start()
+        return export_here(session, media, order)
+    _need("distributed", "dask")
+    from twfs.export.cluster import export_on_cluster  # noqa: PLC0415 - needs distributed, which is optional
+
+    scheduler, source = arguments.dask, arguments.source
+    return export_on_cluster(session, media, order, scheduler=scheduler, source=source, overrides=overrides)
+
+
+def _need(library: str, extra: str) -> None:
+    if find_spec(library) is None:
+        raise ConfigError(f"this needs {library}, which is not installed; run: pip install 'twfs[{extra}]'")
+
+
+def _tell(outcome: Outcome, *, quiet: bool) -> None:
+    """One line of what was done; on standard error, if it went wrong."""
+    if outcome.ending is Ending.FAILED:
+        complain("twfs", f"{outcome.name}: {outcome.reason}")
+    elif outcome.ending is Ending.WRITTEN and not quiet:
+        say(f"{outcome.ending.value}  {human_size(outcome.plain_size or 0)}  {escaped(outcome.name)}")
+
+
+def _as_json(report: Report) -> str:
+    record = report.record()
+    for row in record["media"]:
+        # What a destination's library complains of may hold a signed URL.
+        row["reason"] = row["reason"] and without_queries(row["reason"])
+    return json.dumps(record, indent=2)
+
+
+def _summary(report: Report) -> str:
+    counts = ", ".join(f"{report.count(ending)} {ending.value}" for ending in Ending)
+    return f"{counts}; {human_size(report.written_bytes)} written"

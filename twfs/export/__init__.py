@@ -1,0 +1,1 @@
+"""Copying media, decrypted, to wherever fsspec leads: here in threads, or on a Dask cluster."""

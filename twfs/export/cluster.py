@@ -1,0 +1,138 @@
+"""Exporting on a Dask cluster: one medium a task, each worker with a session of its own.
+
+What travels to the workers: the account's name, the options given by flags, the destination's URL, and of each medium
+what Twilio lists and S3 said of it (the content key in it is wrapped). Credentials and private keys do not: each worker
+takes them from its own environment and files, as a mount there would.
+
+A worker that dies loses nothing: the scheduler gives its task to another one (distributed.scheduler.allowed-failures
+times, 3 by default), and nothing has its name at the destination before it is whole.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+from uuid import uuid4
+
+from distributed import Client, WorkerPlugin, as_completed, get_worker
+
+from twfs.config.load import load_config
+from twfs.errors import ConfigError, TwfsError
+from twfs.export.job import Job, Order, carry_out, examine, failed
+from twfs.export.outcome import Outcome
+from twfs.mount.session import Session, open_session
+from twfs.resources import Medium
+from twfs.transfer.crew import crew_size, work_through
+
+_CONNECT_SECONDS = 10
+
+
+class WorkerLost(TwfsError):
+    """The cluster gave a task up."""
+
+
+class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
+    """A session for all tasks of one export in one worker: opened by the first, closed with the export."""
+
+    def __init__(self, source: str, overrides: Mapping[str, str], account_sid: str) -> None:
+        """Texts only: this is what travels. `account_sid` is whose media are exported."""
+        self.name = f"twfs-export-{uuid4().hex}"
+        self._source = source
+        self._overrides = dict(overrides)
+        self._account_sid = account_sid
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002 - distributed's signature
+        """On the worker, before the first task."""
+        self._lock = threading.Lock()
+        self._resources = ExitStack()
+        self._session: Session | None = None
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002 - distributed's signature
+        """On the worker, after the last task."""
+        self._resources.close()
+
+    def session(self) -> Session:
+        """The worker's session.
+
+        Raises:
+            ConfigError: this worker is not configured for the account.
+        """
+        with self._lock:
+            if self._session is None:
+                config = load_config(self._source, self._overrides, os.environ)
+                if config.account_sid != self._account_sid:
+                    raise ConfigError(f"this worker is configured for {config.account_sid}, not {self._account_sid}")
+                session = self._resources.enter_context(open_session(config))
+                session.fetcher.start()
+                self._session = session
+            return self._session
+
+
+def export_on_cluster(
+    session: Session,
+    media: Sequence[Medium],
+    order: Order,
+    *,
+    scheduler: str,
+    source: str,
+    overrides: Mapping[str, str],
+) -> Iterator[Outcome]:
+    """Copy `media` as ordered on the workers of `scheduler`; what became of each, as they come.
+
+    Raises:
+        ConfigError: no scheduler answers there.
+    """
+    plugin = WorkerSession(source, overrides, session.config.account_sid)
+    with _connected(scheduler) as client:
+        client.register_plugin(plugin)
+        try:
+            yield from _submitted(client, session, media, order, plugin.name)
+        finally:
+            client.unregister_worker_plugin(plugin.name)
+
+
+def export_on_worker(plugin_name: str, job: Job, order: Order) -> Outcome:
+    """The task."""
+    plugin: WorkerSession = get_worker().plugins[plugin_name]
+    try:
+        session = plugin.session()
+    except TwfsError as error:
+        return failed(job.medium, error, job.info.plain_size)
+    return carry_out(session, job, order, threading.Event())
+
+
+@contextmanager
+def _connected(scheduler: str) -> Iterator[Any]:
+    try:
+        client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"no Dask scheduler at {scheduler}: {error}") from None
+    with client:
+        yield client
+
+
+def _submitted(
+    client: Any, session: Session, media: Sequence[Medium], order: Order, plugin_name: str
+) -> Iterator[Outcome]:
+    """Tasks are handed in as media are examined; their results come after."""
+    tasks: dict[Any, Job] = {}
+    stop = threading.Event()
+    for found in work_through(
+        media, lambda medium: examine(session, medium), crew_size(session.config), stop, session.clock
+    ):
+        if isinstance(found, Outcome):
+            yield found
+            continue
+        key = f"twfs-export-{found.medium.sid}-{uuid4().hex}"
+        tasks[client.submit(export_on_worker, plugin_name, found, order, key=key, pure=False)] = found
+    for task in as_completed(tasks, loop=client.loop):
+        yield _outcome_of(task, tasks.pop(task))
+
+
+def _outcome_of(task: Any, job: Job) -> Outcome:
+    if task.status == "finished":
+        outcome: Outcome = task.result()
+        return outcome
+    error = task.exception() if task.status == "error" else WorkerLost(f"the cluster gave it up ({task.status})")
+    return failed(job.medium, error, job.info.plain_size)

@@ -1,0 +1,230 @@
+"""Where exported media go: a local folder, S3, or anything else that fsspec knows.
+
+What counts as there and equal, and how a file gets its name only when it is whole:
+
+| destination | equal | whole |
+|---|---|---|
+| local folder | size and modification time (set to the medium's), as rsync judges | temporary name, then renamed |
+| S3 | size and the ETag kept in the object's metadata | an upload appears when it is completed |
+| others | size; the SID in the name says the rest, for finished media do not change | temporary name, then moved |
+
+A destination is made by each thread for itself: not all of fsspec's file systems may be used by several. Access to it
+is configured where it is used, by the environment or the files of its own library.
+"""
+
+import os
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from fsspec.core import url_to_fs
+from fsspec.spec import AbstractFileSystem
+
+from twfs.errors import ConfigError, MediaDamaged
+
+_ONE_REQUEST = 8 * 2**20
+"""Objects of up to so many bytes are gathered in memory and put to S3 in one request instead of three."""
+
+Write = Callable[[memoryview], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Goods:
+    """What is to be there."""
+
+    name: str
+    """Below the destination, parts joined by `/`."""
+    plain_size: int
+    changed_at: int
+    """Seconds since 1970 UTC."""
+    sid: str
+    etag: str
+    """Of the stored object."""
+
+
+class Destination(ABC):
+    """One place for files."""
+
+    @staticmethod
+    def at(url: str) -> "Destination":
+        """The destination that a URL or a path names.
+
+        Raises:
+            ConfigError: it names none, its library is missing, or a password stands in it.
+        """
+        try:
+            if urlsplit(url).password is not None:
+                raise ConfigError("DEST holds a password, which ps shows; give it to the library in another way")
+            fs, root = url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            raise ConfigError(f"{url}: no destination: {error}") from None
+        protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
+        if "file" in protocols:
+            return LocalFolder(Path(root))
+        return S3Prefix(fs, root) if "s3" in protocols else AnyFolder(fs, root)
+
+    @abstractmethod
+    def has(self, goods: Goods) -> bool:
+        """Whether they are there and equal."""
+
+    @abstractmethod
+    def writing(self, goods: Goods) -> AbstractContextManager[Write]:
+        """A function that takes the bytes in order; they have their name, whole, only if the block ends well.
+
+        Raises:
+            MediaDamaged: less or more bytes are there in the end.
+            Exception: whatever the destination's library raises.
+        """
+
+
+class LocalFolder(Destination):
+    """A folder of this machine."""
+
+    def __init__(self, root: Path) -> None:
+        """`root` is made when it is needed."""
+        self.root = root
+
+    def has(self, goods: Goods) -> bool:
+        """By size and modification time."""
+        path = self.root / goods.name
+        if path.is_symlink() or not path.is_file():
+            return False
+        status = path.stat()
+        return status.st_size == goods.plain_size and int(status.st_mtime) == goods.changed_at
+
+    @contextmanager
+    def writing(self, goods: Goods) -> Iterator[Write]:
+        """To a name of its own in the same folder, which is taken away if the block fails."""
+        path = self.root / goods.name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+        try:
+            with part.open("xb") as file:
+                yield file.write
+                file.flush()
+                os.fsync(file.fileno())
+            _check_size(goods, part.stat().st_size)
+            os.utime(part, (goods.changed_at, goods.changed_at))
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        # A process that was killed could not take its own away.
+        for leftover in path.parent.glob(f".{escape(path.name)}.*.part"):
+            leftover.unlink(missing_ok=True)
+
+
+class S3Prefix(Destination):
+    """Objects under a prefix of a bucket (s3fs)."""
+
+    def __init__(self, fs: Any, root: str) -> None:
+        """`root` is `BUCKET/PREFIX`."""
+        self._fs = fs
+        self._root = root.rstrip("/")
+
+    def has(self, goods: Goods) -> bool:
+        """By size and the ETag in the metadata."""
+        path = f"{self._root}/{goods.name}"
+        return _size_at(self._fs, path) == goods.plain_size and self._fs.metadata(path).get("twilio-etag") == _mark(
+            goods
+        )
+
+    @contextmanager
+    def writing(self, goods: Goods) -> Iterator[Write]:
+        """In one request if it is small, else as a multipart upload, given up if the block fails."""
+        path = f"{self._root}/{goods.name}"
+        metadata = {"twilio-sid": goods.sid, "twilio-etag": _mark(goods)}
+        if goods.plain_size <= _ONE_REQUEST:
+            gathered = bytearray()
+            yield gathered.extend
+            self._fs.pipe_file(path, bytes(gathered), Metadata=metadata)
+        else:
+            # Not `open`: that also puts the file into a transaction which all threads share.
+            file = self._fs._open(path, "wb", autocommit=False, Metadata=metadata)  # noqa: SLF001
+            try:
+                yield file.write
+                file.close()
+            except BaseException:
+                file.discard()
+                # So that its finalizer does not upload what is left.
+                file.closed = True
+                raise
+            file.commit()
+        _check_size(goods, _size_at(self._fs, path))
+
+
+class AnyFolder(Destination):
+    """Any other of fsspec's file systems."""
+
+    def __init__(self, fs: Any, root: str) -> None:
+        """`root` is as `fs` names it."""
+        self._fs = fs
+        self._root = root.rstrip("/")
+
+    def has(self, goods: Goods) -> bool:
+        """By size."""
+        return _size_at(self._fs, f"{self._root}/{goods.name}") == goods.plain_size
+
+    @contextmanager
+    def writing(self, goods: Goods) -> Iterator[Write]:
+        """To another name in the same folder, which is taken away if the block fails."""
+        path = f"{self._root}/{goods.name}"
+        folder, _, name = path.rpartition("/")
+        # Always the same, so that what a killed process left is written over.
+        part = f"{folder}/.{name}.part"
+        self._fs.makedirs(folder, exist_ok=True)
+        try:
+            with self._fs.open(part, "wb") as file:
+                yield file.write
+            _check_size(goods, _size_at(self._fs, part))
+            self._move(part, path)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(part)
+            raise
+
+    def _move(self, part: str, path: str) -> None:
+        if self._fs.exists(path):
+            # Not all file systems move over what is there.
+            self._fs.rm_file(path)
+        if type(self._fs).mv is AbstractFileSystem.mv:
+            # This one would take brackets in a name for a pattern.
+            self._fs.cp_file(part, path)
+            self._fs.rm_file(part)
+        else:
+            self._fs.mv(part, path)
+
+
+def settled(url: str) -> str:
+    """The same destination for every process, whatever its working directory.
+
+    Raises:
+        ConfigError: as `Destination.at`.
+    """
+    destination = Destination.at(url)
+    return str(destination.root) if isinstance(destination, LocalFolder) else url
+
+
+def _size_at(fs: Any, path: str) -> int | None:
+    """None if nothing is there, or a folder."""
+    try:
+        info = fs.info(path)
+    except FileNotFoundError:
+        return None
+    size: int | None = info["size"] if info["type"] == "file" else None
+    return size
+
+
+def _check_size(goods: Goods, size: int | None) -> None:
+    if size != goods.plain_size:
+        raise MediaDamaged(f"{size} bytes are at the destination where there must be {goods.plain_size}")
+
+
+def _mark(goods: Goods) -> str:
+    """The ETag as metadata can hold it: printable ASCII, without its quotes."""
+    return "".join(character for character in goods.etag.strip('"') if "!" <= character <= "~")

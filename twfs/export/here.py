@@ -1,0 +1,24 @@
+"""Exporting in this process."""
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from twfs.export.job import Job, Order, carry_out, examine
+from twfs.export.outcome import Outcome
+from twfs.mount.session import Session
+from twfs.resources import Medium
+from twfs.transfer.crew import crew_size, work_through
+
+
+def export_here(session: Session, media: Sequence[Medium], order: Order) -> Iterator[Outcome]:
+    """Copy `media` as ordered, several at once; what became of each, as they come.
+
+    The session's fetcher must have been started.
+    """
+    stop = threading.Event()
+
+    def export(medium: Medium) -> Outcome:
+        found = examine(session, medium)
+        return carry_out(session, found, order, stop) if isinstance(found, Job) else found
+
+    return work_through(media, export, crew_size(session.config), stop, session.clock)

@@ -1,0 +1,110 @@
+"""One medium to be exported: what is known of it, its name, and the work itself."""
+
+import threading
+from contextlib import closing
+from dataclasses import dataclass
+
+from twfs.clock import Deadline
+from twfs.errors import TwfsError
+from twfs.export.destination import Destination, Goods, Write
+from twfs.export.outcome import Ending, Outcome
+from twfs.fs.names import date_path, view_name
+from twfs.mount.session import Session
+from twfs.probe import MediaInfo, MediaState
+from twfs.resources import Medium
+from twfs.transfer.proof import Proof
+from twfs.transfer.whole import read_on, readable_info
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Where to, and how."""
+
+    destination_url: str
+    with_md5: bool = True
+    """Whether an ETag that looks like an MD5 is one (not in buckets under KMS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A medium that can be read. Holds nothing secret (the content key in it is wrapped), so it may travel."""
+
+    medium: Medium
+    info: MediaInfo
+
+    @property
+    def goods(self) -> Goods:
+        """As the destination sees it."""
+        medium = self.medium
+        return Goods(name_of(medium), self.info.plain_size, medium.changed_at, medium.sid, self.info.etag)
+
+
+def name_of(medium: Medium) -> str:
+    """`2017/11/23/NAME`, as in `by-date` of a mount."""
+    return f"{date_path(medium.created_at)}/{view_name(medium)}"
+
+
+def examine(session: Session, medium: Medium) -> Job | Outcome:
+    """The job of exporting it, or why there is none. A size not yet known is asked for, once for good."""
+    try:
+        info = session.catalog.info(medium.sid, Deadline(session.clock, session.config.timeout))
+        if info.state is MediaState.ABSENT:
+            return ended(medium, Ending.SKIPPED, "Twilio has no media for it")
+        return Job(medium, readable_info(session, medium))
+    except TwfsError as error:
+        return failed(medium, error)
+
+
+def carry_out(session: Session, job: Job, order: Order, stop: threading.Event) -> Outcome:
+    """Copy it unless it is there. Never raises for what is wrong with it or with the destination."""
+    goods = job.goods
+    try:
+        destination = Destination.at(order.destination_url)
+        if destination.has(goods):
+            return ended(job.medium, Ending.SKIPPED, "it is there already", goods.plain_size)
+        with destination.writing(goods) as write:
+            _pour(session, job, write, stop, with_md5=order.with_md5)
+    except Exception as error:  # noqa: BLE001 - a destination's library raises what it likes; the report says what
+        return failed(job.medium, error, goods.plain_size)
+    return ended(job.medium, Ending.WRITTEN, "", goods.plain_size)
+
+
+def ended(medium: Medium, ending: Ending, reason: str, plain_size: int | None = None) -> Outcome:
+    """The row of a medium."""
+    return Outcome(medium.sid, name_of(medium), ending, reason, plain_size)
+
+
+def failed(medium: Medium, error: BaseException, plain_size: int | None = None) -> Outcome:
+    """The row of a medium that was not exported."""
+    text = " ".join(str(error).split())
+    named = text if isinstance(error, TwfsError) else f"{type(error).__name__}: {text}"
+    return ended(medium, Ending.FAILED, named.removeprefix(f"{medium.sid}: "), plain_size)
+
+
+def _pour(session: Session, job: Job, write: Write, stop: threading.Event, *, with_md5: bool) -> None:
+    """Give `write` all of the medium, and prove it.
+
+    Raises:
+        TwfsError: it could not be had, or is not what S3 stores.
+        Exception: whatever `write` raises.
+    """
+    source = session.library.open(job.medium, job.info)
+    proof = Proof(job.info, session.config.keyring, with_md5=with_md5)
+    with closing(source), closing(proof):
+
+        def use(view: memoryview) -> None:
+            write(view)
+            proof.update(view)
+
+        read_on(session, source, 0, use=use, watch=_Unwatched(), stop=stop)
+        proof.conclude()
+
+
+class _Unwatched:
+    """Nobody looks on while bytes come."""
+
+    def spared(self, count: int) -> None:
+        """Not told to anybody."""
+
+    def advanced(self, count: int) -> None:
+        """Not told to anybody."""
