@@ -1,5 +1,8 @@
+import hashlib
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -9,11 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import Account, twfs
+from tests.mount.harness import customer, new_key
+from tests.transfer.generated import generated
 from twfs.cli.main import main
 from twfs.resources import Kind
-from twfs.simulator.account import SimulatedMedium
+from twfs.simulator.account import SimulatedAccount, SimulatedMedium
 from twfs.simulator.faults import Fault
 
+MIB = 2**20
 PATIENCE = 60.0
 
 
@@ -147,6 +153,47 @@ def test_no_progress_line_where_there_is_no_terminal(account: Account, tmp_path:
     run = twfs("get", account.source, of_track(account, "erin-screen"), "-o", tmp_path / "a", *account.flags)
     assert (run.code, run.err) == (0, "")
     assert len(run.out.splitlines()) == 1
+
+
+def test_progress_on_a_terminal_is_written_over_and_gone_at_the_end(account: Account, tmp_path: Path) -> None:
+    account.simulated.simulator.inject(Fault("s3.get", rate=1_000_000, times=None))
+    sid = of_track(account, "erin-screen")
+    command = [sys.executable, "-m", "twfs", "get", account.source, sid, "-o", str(tmp_path / "a"), *account.flags]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, text=True, env=os.environ)
+    os.close(theirs)
+    out, _ = process.communicate(timeout=PATIENCE)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert process.returncode == 0
+    assert len(out.splitlines()) == 1
+    assert re.search(r"[0-9.]+K of 742\.4K  [0-9]+%", shown)
+    assert shown.endswith("\r\x1b[K")
+    assert "\n" not in shown
+
+
+def test_memory_does_not_grow_with_the_medium(tmp_path: Path) -> None:
+    key = new_key()
+
+    def peak(size: int) -> int:
+        folder = tmp_path / str(size)
+        folder.mkdir()
+        large = generated(size, key.public_key())
+        simulated = SimulatedAccount()
+        sid = simulated.add_recording(large)
+        command = (
+            "import resource, sys; from twfs.cli.main import main; code = main(sys.argv[1:]); "
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss); sys.exit(code)"
+        )
+        with customer(folder, simulated, key) as place:
+            flags = [f"--{name.replace('_', '-')}={value}" for name, value in place.options.items()]
+            words = ["get", place.source, sid, "-o", str(folder / "a"), "--cache-size", "16M", *flags]
+            done = subprocess.run([sys.executable, "-c", command, *words], capture_output=True, check=True, text=True)
+        with (folder / "a").open("rb") as file:
+            assert hashlib.file_digest(file, "md5").hexdigest() == large.plain_md5()
+        return int(done.stdout.splitlines()[-1]) * 1024
+
+    assert peak(160 * MIB) < peak(32 * MIB) + 16 * MIB
 
 
 def test_refused_credentials_are_not_tried_for_every_medium(

@@ -128,6 +128,25 @@ def test_what_get_has_learnt_is_shown(account: Account, capsys: pytest.CaptureFi
     assert [(record["sid"], record["size"], record["encrypted"]) for record in known] == [(sid, 760194, True)]
 
 
+def test_probe_looks_at_what_is_not_known_yet(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    simulator = account.simulated.simulator
+    states = {record["track_name"]: record["state"] for record in listed(account, capsys, "--probe")}
+    assert (states["erin-screen"], states["dave-lost-key"], states["dave-muted"]) == ("readable", "locked", "absent")
+    assert (simulator.count("api.media"), simulator.count("s3")) == (13, 12)
+    assert simulator.bytes_sent("s3") == 12 * 32
+    listed(account, capsys, "--probe")
+    # The track without media may get some.
+    assert (simulator.count("api.media"), simulator.count("s3")) == (14, 12)
+
+
+def test_probe_that_fails_is_said(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    account.simulated.simulator.inject(Fault("api.media", status=403, times=None, match=of_track(account, "bob-phone")))
+    assert main(["ls", account.source, "--probe", "--plain", *account.flags]) == 1
+    shown = capsys.readouterr()
+    assert "1 of 13 media could not be looked at" in shown.err
+    assert len(shown.out.splitlines()) == 1 + 13
+
+
 def test_summary(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ls", account.source, "--summary", "--json", *account.flags]) == 0
     groups = json.loads(capsys.readouterr().out)

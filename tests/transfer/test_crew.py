@@ -1,13 +1,30 @@
 import threading
 from collections import Counter
+from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from tests.transfer.rig import rig
 from twfs.clock import SystemClock
-from twfs.transfer.crew import work_through
+from twfs.simulator.account import SimulatedAccount
+from twfs.transfer.crew import crew_size, work_through
 
 CLOCK = SystemClock()
 PATIENCE = 30.0
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("connections", "cache_size", "size"),
+    [(16, 256 * MIB, 16), (16, 64 * MIB, 8), (4, 256 * MIB, 4), (1, 8 * MIB, 1), (16, 8 * MIB, 1)],
+)
+def test_as_many_at_once_as_connections_and_cache_allow(
+    tmp_path: Path, private_key: RSAPrivateKey, connections: int, cache_size: int, size: int
+) -> None:
+    options = {"connections": str(connections), "cache_size": str(cache_size)}
+    with rig(tmp_path, SimulatedAccount(), private_key, **options) as here:
+        assert crew_size(here.session.config) == size
 
 
 def at_work() -> list[str]:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import threading
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,11 +12,13 @@ from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.selection import selection_of
 from twfs.cli.summary import chart_of, groups_of, plain_groups
-from twfs.errors import CredentialsRefused, RemoteError
+from twfs.clock import Deadline
+from twfs.errors import CredentialsRefused, RemoteError, TwfsError
 from twfs.mount.session import Session, open_session
 from twfs.probe import MediaInfo
 from twfs.resources import Kind, Medium
 from twfs.transfer.choice import by_time
+from twfs.transfer.crew import crew_size, work_through
 
 Row = tuple[Medium, MediaInfo | None]
 
@@ -30,12 +33,13 @@ def add_parser(commands: Any) -> None:
         "ls",
         help="a table of media",
         description="List an account's completed media. Sizes and key status are shown as far as an earlier mount, "
-        "get or verify has learnt them: a list makes no request per medium.",
+        "get or verify has learnt them: without --probe a list makes no request per medium.",
     )
     parser.add_argument("source", metavar="SOURCE", nargs="?", default="twilio:", help="as for mount [twilio:]")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON instead of a table")
     form.add_argument("--plain", action="store_true", help="exact numbers, separated by tabs, for scripts")
+    parser.add_argument("--probe", action="store_true", help="look at what is not known yet: two requests per medium")
     parser.add_argument("--summary", action="store_true", help="count, hours and bytes by month and kind")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
     add_option_flags(parser)
@@ -50,11 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
     with open_session(config) as session:
         trouble = _list(session)
         media = sorted(filter(selection.includes, session.catalog.media().values()), key=by_time)
+        failures = _probe(session, media) if arguments.probe and trouble is None else 0
         rows = [(medium, session.catalog.known_info(medium.sid)) for medium in media]
     say(_summary(rows, arguments) if arguments.summary else _listing(rows, arguments))
     if trouble is not None:
         complain("twfs", f"this is what was known before, for Twilio cannot be asked now: {trouble}")
-    return 0 if trouble is None else 1
+    return 0 if trouble is None and not failures else 1
 
 
 def table_of(rows: Iterable[Row]) -> str:
@@ -117,6 +122,25 @@ def _list(session: Session) -> RemoteError | CredentialsRefused | None:
             raise
         return error
     return None
+
+
+def _probe(session: Session, media: list[Medium]) -> int:
+    """Look at those that nothing is known of, several at once; how many of them could not be looked at."""
+    stop = threading.Event()
+
+    def look(medium: Medium) -> TwfsError | None:
+        try:
+            session.catalog.info(medium.sid, Deadline(session.clock, session.config.timeout))
+        except TwfsError as error:
+            return error
+        return None
+
+    unknown = [medium for medium in media if session.catalog.known_info(medium.sid) is None]
+    crew = min(crew_size(session.config), len(unknown))
+    failures = [error for error in work_through(unknown, look, crew, stop, session.clock) if error is not None]
+    if failures:
+        complain("twfs", f"{len(failures)} of {len(unknown)} media could not be looked at: {failures[0]}")
+    return len(failures)
 
 
 def _cells(medium: Medium, info: MediaInfo | None) -> list[str]:

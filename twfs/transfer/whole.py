@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from twfs.clock import Deadline
-from twfs.errors import MediaAbsent, MediaDamaged, NoKey, ObjectChanged, TwfsError
+from twfs.errors import DeadlineExceeded, MediaAbsent, MediaDamaged, NoKey, ObjectChanged, TwfsError
+from twfs.log import log
 from twfs.mount.session import Session
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Medium
@@ -16,6 +17,10 @@ T = TypeVar("T")
 
 CHUNK_SIZE = LARGEST_UPDATE
 """Bytes read at once: as much as libfuse 3 asks for, so that prefetching sees what it sees under a mount."""
+
+_PATIENCE = 4
+"""How often a piece may outlast `timeout`: nobody is kept waiting as in a file system, what has come meanwhile is not
+lost, and many media at once on a thin line are each slow."""
 
 
 class Stopped(TwfsError):
@@ -70,6 +75,15 @@ def unless_replaced(session: Session, medium: Medium, info: MediaInfo, transfer:
         return transfer(present)
 
 
+def _read_patiently(session: Session, source: Source, view: memoryview, plain_offset: int) -> int:
+    for _ in range(_PATIENCE - 1):
+        try:
+            return source.read_into(view, plain_offset, Deadline(session.clock, session.config.timeout))
+        except DeadlineExceeded:
+            log.debug("%d bytes at %d take longer than %g s", len(view), plain_offset, session.config.timeout)
+    return source.read_into(view, plain_offset, Deadline(session.clock, session.config.timeout))
+
+
 def _readable(info: MediaInfo) -> MediaInfo:
     match info.state:
         case MediaState.ABSENT:
@@ -105,7 +119,7 @@ def read_on(
             if stop.is_set():
                 raise Stopped("called off")
             view = buffers[0][: min(CHUNK_SIZE, source.plain_size - offset)]
-            count = source.read_into(view, offset, Deadline(session.clock, session.config.timeout))
+            count = _read_patiently(session, source, view, offset)
             if count != len(view):
                 raise MediaDamaged(f"{count} bytes at {offset} where there must be {len(view)}")
             using.run(use, view)
