@@ -1,10 +1,14 @@
 """The loggers' root, and how often one complaint is worth a line."""
 
 import logging
+import re
 import threading
 from collections.abc import Hashable
 
 log = logging.getLogger("twfs")
+
+_REQUEST_ID = re.compile(r"request RQ\w+")
+"""Differs with every answer of Twilio's, so it is no news."""
 
 
 class OnceUntilChanged:
@@ -16,10 +20,11 @@ class OnceUntilChanged:
         self._lock = threading.Lock()
 
     def warn(self, subject: Hashable, message: str) -> None:
-        """Log `message` as a warning unless it is the last thing said of `subject`."""
+        """Log `message` as a warning unless, but for Twilio's request id, it is the last thing said of `subject`."""
+        what = _REQUEST_ID.sub("", message)
         with self._lock:
-            news = self._said.get(subject) != message
-            self._said[subject] = message
+            news = self._said.get(subject) != what
+            self._said[subject] = what
         if news:
             log.warning("%s", message)
 
