@@ -53,9 +53,10 @@ class Made:
         ]
 
 
-@pytest.fixture(scope="session", params=[256, 128])
+@pytest.fixture(scope="session", params=[(256, "pkeyutl"), (128, "rsautl")])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    place = Made(tmp_path_factory.mktemp("openssl"), request.param)
+    bits, wrap = request.param
+    place = Made(tmp_path_factory.mktemp("openssl"), bits)
     (place.folder / "plain").write_bytes(PLAIN)
     openssl("genrsa", "-traditional", "-out", place["private_key.pem"], "2048")
     openssl("rsa", "-in", place["private_key.pem"], "-pubout", "-out", place["public_key.pem"])
@@ -66,7 +67,7 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     cipher = f"-aes-{place.bits}-cbc"
     openssl("enc", cipher, "-K", key, "-iv", iv, "-in", place["plain"], "-out", place["encrypted"])
     wrapped = ["-in", place["key.bin"], "-out", place["key.bin.enc"]]
-    openssl("pkeyutl", "-encrypt", "-pubin", "-inkey", place["public_key.pem"], *wrapped)
+    openssl(wrap, "-encrypt", "-pubin", "-inkey", place["public_key.pem"], *wrapped)
     pkcs8 = ["pkcs8", "-topk8", "-in", place["private_key.pem"], "-out"]
     openssl(*pkcs8, place["pkcs8.pem"], "-nocrypt")
     openssl(*pkcs8, place["locked.pem"], "-passout", "pass:secret")
