@@ -90,3 +90,14 @@ def test_secrets_are_refused_even_when_sloppy_and_not_shown(sloppy: bool) -> Non
     with pytest.raises(ConfigError, match="credentials=FILE") as caught:
         parse_mount_options("ro,api_secret=hunter2", sloppy=sloppy)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["ro,allow_delete", "allow_delete=yes,noauto,ro"])
+def test_a_mount_that_must_be_read_only_deletes_nothing(text: str) -> None:
+    with pytest.raises(ConfigError, match="ro and allow_delete exclude each other"):
+        parse_mount_options(text)
+
+
+@pytest.mark.parametrize("text", ["ro,allow_delete=no", "rw,allow_delete", "allow_delete"])
+def test_what_does_not_contradict_itself_is_taken(text: str) -> None:
+    assert set(parse_mount_options(text)) == {"allow_delete"}

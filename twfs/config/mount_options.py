@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from twfs.config.table import OPTIONS, refuse_secret, unknown_option
 from twfs.errors import ConfigError
-from twfs.option import Option
+from twfs.option import Option, parse_switch
 
 # Options of mount(8), fstab(5) and systemd.mount(5) that mean nothing here, but must not be an error.
 # fmt: off
@@ -41,6 +41,7 @@ def parse_mount_options(text: str, *, sloppy: bool = False, options: Mapping[str
             found[name] = _value(options[name], value, given=bool(separator))
         elif not sloppy and not _is_generic(item):
             raise unknown_option(name, options)
+    _check_contradiction(text, found)
     return found
 
 
@@ -68,6 +69,12 @@ def split_mount_options(text: str) -> list[str]:
         raise ConfigError("the mount options have a double quote that is not closed")
     items[-1] += "\\" if escaped else ""
     return [item for item in items if item]
+
+
+def _check_contradiction(text: str, found: Mapping[str, str]) -> None:
+    """Who wrote `ro` must not find media deleted."""
+    if "ro" in split_mount_options(text) and parse_switch(found.get("allow_delete", "no")):
+        raise ConfigError("ro and allow_delete exclude each other; take one away")
 
 
 def _is_generic(item: str) -> bool:
