@@ -1,0 +1,128 @@
+"""The shells themselves are asked what they offer; one that is not installed is passed over."""
+
+import argparse
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import SECONDS
+from twfs.cli.completions import bash_completion, fish_completion, zsh_completion
+from twfs.cli.grammar import Command, commands_of
+from twfs.cli.main import COMMANDS
+from twfs.cli.outcome import Parser
+from twfs.config.table import TABLE
+
+needs_fish = pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+needs_zsh = pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+
+
+@pytest.fixture(scope="module")
+def commands() -> tuple[Command, ...]:
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser] = Parser().add_subparsers(parser_class=Parser)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    return commands_of(subparsers)
+
+
+def run(*words: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False, cwd=cwd
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.fixture
+def bash(tmp_path: Path, commands: Sequence[Command]) -> Callable[..., list[str]]:
+    """What bash offers for the last of the words."""
+    script = tmp_path / "twfs.bash"
+    script.write_text(bash_completion(commands))
+
+    def offered(*words: str) -> list[str]:
+        line = f"""
+            compopt() {{ :; }}
+            source {script}
+            COMP_WORDS=(twfs {shlex.join(words)}) COMP_CWORD={len(words)}
+            _twfs twfs {shlex.quote(words[-1])} {shlex.quote(words[-2] if len(words) > 1 else "twfs")}
+            printf '%s\\n' "${{COMPREPLY[@]}}"
+        """
+        return [word for word in run("bash", "--norc", "-euc", line, cwd=tmp_path).splitlines() if word]
+
+    return offered
+
+
+def test_bash_commands(bash: Callable[..., list[str]], commands: Sequence[Command]) -> None:
+    assert bash("") == [command.name for command in commands]
+    assert bash("mo") == ["mount"]
+    assert bash("public-key", "") == ["create", "list", "delete"]
+    assert bash("public-key", "de") == ["delete"]
+
+
+def test_bash_flags_are_those_of_the_command(bash: Callable[..., list[str]]) -> None:
+    assert bash("mount", "twilio:", "--cache") == ["--cache-size"]
+    assert bash("umount", "--") == ["--lazy", "--verbose"]
+    assert bash("public-key", "create", "--na") == ["--name"]
+    assert bash("public-key", "list", "--na") == []
+
+
+def test_bash_leaves_files_to_readline(bash: Callable[..., list[str]]) -> None:
+    assert bash("umount", "") == []
+    assert bash("mount", "twilio:", "") == []
+
+
+def test_bash_options_of_a_list(bash: Callable[..., list[str]]) -> None:
+    names = [option.name if option.is_switch else f"{option.name}=" for option in TABLE]
+    assert bash("mount", "twilio:", "-o", "") == names
+    assert bash("mount", "twilio:", "-o", "allow_other,cache_s") == ["allow_other,cache_size="]
+    assert bash("get", "-o", "cache_s") == []
+
+
+@needs_fish
+def test_fish(tmp_path: Path, commands: Sequence[Command]) -> None:
+    script = tmp_path / "twfs.fish"
+    script.write_text(fish_completion(commands))
+
+    def offered(line: str) -> list[str]:
+        text = run("fish", "--no-config", "-c", f"source {script}; complete -C {shlex.quote(line)}", cwd=tmp_path)
+        return [word.split("\t")[0] for word in text.splitlines()]
+
+    assert set(offered("twfs ")) == {command.name for command in commands}
+    assert offered("twfs mo") == ["mount"]
+    assert set(offered("twfs public-key ")) == {"create", "list", "delete"}
+    assert offered("twfs mount --cache-s") == ["--cache-size"]
+    assert offered("twfs public-key create --na") == ["--name"]
+    assert offered("twfs public-key list --na") == []
+    assert "allow_other,cache_size=" in offered("twfs mount twilio: /mnt -o allow_other,cache_s")
+
+
+ZSH = """
+zmodload zsh/zpty
+zpty twfs zsh -f -i
+expect() { zpty -r -m twfs seen "*$1*" && print -r -- "$seen" }
+zpty -w twfs "PS1=; setopt no_list_beep; stty cols 200; fpath=(%(folder)s \\$fpath); autoload -U compinit"
+zpty -w twfs "compinit -D -u; print rea''dy"
+expect ready >/dev/null
+zpty -w -n twfs %(line)s$'\\t'
+expect %(expected)s
+zpty -d twfs
+"""
+
+
+@needs_zsh
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("twfs publ", "twfs public-key"),
+        ("twfs mount --cache-s", "--cache-size"),
+        ("twfs public-key cr", "public-key create"),
+        ("twfs mount -o allow_other,cache_s", "allow_other,cache_size="),
+    ],
+)
+def test_zsh(tmp_path: Path, commands: Sequence[Command], line: str, expected: str) -> None:
+    (tmp_path / "_twfs").write_text(zsh_completion(commands))
+    words = {"folder": tmp_path, "line": shlex.quote(line), "expected": shlex.quote(expected)}
+    assert expected in run("zsh", "-f", "-c", ZSH % words, cwd=tmp_path)
