@@ -67,6 +67,7 @@ def test_every_command_takes_verbose() -> None:
         "encryption": ["show"],
         "export": ["/d"],
         "decrypt": ["f", "-o", "g"],
+        "rm": ["RT"],
     }
     for name in NAMES:
         assert build_parser().parse_args([name, *needed.get(name, []), "-v"]).verbose
