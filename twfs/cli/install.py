@@ -1,93 +1,194 @@
-"""`twfs install`: the helpers that make `mount -t twfs` and fstab work."""
+"""`twfs install`: what makes `mount -t twfs`, fstab, systemd, man and the shells know twfs."""
 
 import argparse
 import os
-import shlex
 import subprocess
 import sys
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path, PurePath
 from typing import Any
 
+from twfs.cli.grammar import commands_of
 from twfs.cli.output import say
+from twfs.cli.pieces import HELPERS as HELPERS  # noqa: PLC0414 - others know the helpers from here
+from twfs.cli.pieces import KEY_FOLDER, SERVICE, Piece, local_layout, package_layout, pieces
+from twfs.cli.prunefs import with_twfs, without_twfs
 from twfs.errors import ConfigError
 
-HELPERS = ("mount.twfs", "mount.fuse.twfs")
-_MARK = "# Written by `twfs install`; `twfs install --uninstall` takes it away."
-_IMPORT_SECONDS = 60
+_UPDATEDB_CONF = PurePath("etc/updatedb.conf")
+_WANTED_BY = "etc/systemd/system/*.wants"
+_SYSTEMD_RUNS = Path("/run/systemd/system")
+"""sd_booted(3)."""
+_SECONDS = 60
 
 
 def add_parser(commands: Any) -> None:
     """The command and its flags."""
     parser = commands.add_parser(
         "install",
-        help="make mount -t twfs and fstab work",
-        description="Put mount.twfs and mount.fuse.twfs into /sbin, where mount(8) looks for them.",
+        help="make mount -t twfs, fstab, systemd, man and the shells know twfs",
+        description="Install the helpers of mount(8), the unit twfs@.service, completions for bash, zsh and fish, "
+        "this manual page and templates in /etc/twfs; have updatedb(8) pass over mounts of twfs.",
     )
     parser.add_argument("--prefix", type=Path, default=Path("/"), metavar="DIR", help="install below DIR, not below /")
     parser.add_argument("--uninstall", action="store_true", help="take away what was installed")
+    parser.add_argument(
+        "--package",
+        type=Path,
+        metavar="DIR",
+        help="lay out a distribution's package, whose virtual environment is in DIR",
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=partial(run, commands))
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(subparsers: Any, arguments: argparse.Namespace) -> int:
     """Install or uninstall, saying what was done."""
-    folder = arguments.prefix / "sbin"
+    prefix = Path.cwd() / arguments.prefix
+    layout = package_layout(arguments.package) if arguments.package else local_layout()
+    parts = list(pieces(layout, commands_of(subparsers)))
+    for piece in parts:
+        _refuse_foreign(prefix / piece.path, piece)
     if arguments.uninstall:
-        _uninstall(folder)
+        _uninstall(prefix, parts)
     else:
-        _check_isolated_import()
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in HELPERS:
-            _install(folder / name)
+        if not layout.is_package:
+            _check_isolated_import()
+        _install(prefix, parts)
+    if not layout.is_package:
+        _edit_updatedb_conf(prefix, without_twfs if arguments.uninstall else with_twfs)
+        _have_systemd_look(prefix)
     return 0
 
 
-def helper_text() -> str:
-    """The helper: a shell script that runs this very Python.
-
-    `-I` keeps the working directory and the caller's environment out of what root runs.
-    """
-    return f'#!/bin/sh\n{_MARK}\nexec {shlex.quote(sys.executable)} -I -m twfs.cli.helper "$@"\n'
-
-
 def _check_isolated_import() -> None:
-    done = subprocess.run(
-        [sys.executable, "-I", "-c", "import twfs.cli.helper"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=_IMPORT_SECONDS,
-        check=False,
-    )
+    done = _run([sys.executable, "-I", "-c", "import twfs.cli.helper"])
     if done.returncode != 0:
         raise ConfigError(
             f"mount(8) could not import twfs by {sys.executable}; install twfs into a virtual environment"
         )
 
 
-def _install(path: Path) -> None:
-    _refuse_foreign(path)
-    if path.exists() and path.read_text() == helper_text():
+def _refuse_foreign(path: Path, piece: Piece) -> None:
+    if piece.mark is None:
+        return
+    if path.is_symlink() or (path.exists() and piece.mark.encode() not in path.read_bytes()):
+        raise ConfigError(f"{path} is there and not from twfs install; move it away first")
+
+
+def _install(prefix: Path, parts: Sequence[Piece]) -> None:
+    for piece in parts:
+        _write(prefix / piece.path, piece)
+    keys = prefix / KEY_FOLDER
+    if not keys.exists():
+        keys.mkdir(mode=0o700)
+        say(f"{keys}: made")
+
+
+def _write(path: Path, piece: Piece) -> None:
+    is_there = path.exists()
+    if is_there and (piece.mark is None or _is_same(path, piece)):
         say(f"{path}: was there already")
         return
+    _make_folders(path.parent)
+    _replace(path, piece.content, piece.mode)
+    say(f"{path}: {'replaced' if is_there else 'installed'}")
+
+
+def _make_folders(place: Path) -> None:
+    """The folder and those above it; open to all, whatever root's umask is."""
+    for folder in reversed([folder for folder in (place, *place.parents) if not folder.exists()]):
+        folder.mkdir()
+        folder.chmod(0o755)
+
+
+def _is_same(path: Path, piece: Piece) -> bool:
+    return path.read_text() == piece.content and path.stat().st_mode & 0o777 == piece.mode
+
+
+def _replace(path: Path, content: str, mode: int) -> None:
+    """The file anew, whole at every moment."""
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(helper_text())
-    new.chmod(0o755)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(content)
+        os.fchmod(file.fileno(), mode)
     new.replace(path)
-    say(f"{path}: installed")
 
 
-def _uninstall(folder: Path) -> None:
-    for path in (folder / name for name in HELPERS):
-        _refuse_foreign(path)
-        if path.exists():
-            path.unlink()
-            say(f"{path}: removed")
-        else:
-            say(f"{path}: was not there")
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
+def _uninstall(prefix: Path, parts: Sequence[Piece]) -> None:
+    _disable_instances(prefix)
+    for piece in parts:
+        _remove(prefix / piece.path, piece)
+    places = [*(prefix / piece.path.parent for piece in parts), prefix / KEY_FOLDER]
+    for place in sorted(places, key=lambda place: len(place.parts), reverse=True):
+        _remove_empty(place, prefix)
 
 
-def _refuse_foreign(path: Path) -> None:
-    if path.is_symlink() or (path.exists() and _MARK.encode() not in path.read_bytes()):
-        raise ConfigError(f"{path} is there and not from twfs install; move it away first")
+def _remove(path: Path, piece: Piece) -> None:
+    if not path.exists():
+        say(f"{path}: was not there")
+    elif piece.mark is None and path.read_text() != piece.content:
+        say(f"{path}: kept, for it was changed; remove it by hand")
+    else:
+        path.unlink()
+        say(f"{path}: removed")
+
+
+def _remove_empty(place: Path, prefix: Path) -> None:
+    """The folder and those above it, as far as nothing is in them, up to `prefix`."""
+    while place != prefix and place.is_relative_to(prefix):
+        if place.is_dir():
+            if any(place.iterdir()):
+                return
+            place.rmdir()
+        place = place.parent
+
+
+def _disable_instances(prefix: Path) -> None:
+    """End and disable what `systemctl enable twfs@NAME` made of the unit."""
+    links = sorted(prefix.glob(f"{_WANTED_BY}/{SERVICE.replace('@', '@*')}"))
+    if links and _is_this_system(prefix):
+        _systemctl(["disable", "--now", *(link.name for link in links)])
+    for link in links:
+        link.unlink(missing_ok=True)
+        say(f"{link}: removed")
+
+
+def _edit_updatedb_conf(prefix: Path, edited: Callable[[str], str]) -> None:
+    path = prefix / _UPDATEDB_CONF
+    if not path.exists():
+        say(f"{path}: is not there, and needs no change")
+        return
+    before = path.read_text()
+    after = edited(before)
+    if before == after:
+        say(f"{path}: is as it should be")
+        return
+    _replace(path, after, path.stat().st_mode & 0o777)
+    say(
+        f"{path}: PRUNEFS changed, so that updatedb(8) {'looks into' if edited is without_twfs else 'passes over'} twfs"
+    )
+
+
+def _have_systemd_look(prefix: Path) -> None:
+    if _is_this_system(prefix):
+        _systemctl(["daemon-reload"])
+
+
+def _is_this_system(prefix: Path) -> bool:
+    return prefix == Path("/") and _SYSTEMD_RUNS.is_dir()
+
+
+def _systemctl(words: Iterable[str]) -> None:
+    command = ["systemctl", *words]
+    done = _run(command)
+    said = " ".join(done.stderr.decode(errors="replace").split())
+    say(f"{' '.join(command)}: {'done' if done.returncode == 0 else said or f'exit code {done.returncode}'}")
+
+
+def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
+    return subprocess.run(  # noqa: S603 - fixed commands
+        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+    )
