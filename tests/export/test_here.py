@@ -89,6 +89,27 @@ def test_network_that_fails_leaves_nothing_and_the_others_are_written(simulated:
     assert reason(report, Ending.FAILED, medium.sid)
 
 
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_deleted_media_are_no_failure(forgotten: bool, simulated: Simulated, tmp_path: Path) -> None:
+    with listed(simulated) as (session, media):
+        job = job_of(session, media, "erin-screen")
+        account = simulated.simulator.account
+        account.forget(job.medium.sid) if forgotten else account.delete(job.medium.sid)
+        outcome = carry_out(session, job, Order(str(tmp_path / "x")), threading.Event())
+    assert (outcome.ending, outcome.reason) == (Ending.SKIPPED, "it was deleted at Twilio")
+    assert tree(tmp_path / "x") == {}
+
+
+def test_other_object_in_its_place_is_a_failure(simulated: Simulated, tmp_path: Path) -> None:
+    account = simulated.simulator.account
+    with listed(simulated) as (session, media):
+        job, other = (job_of(session, media, name) for name in ("erin-screen", "erin-voice"))
+        account.replace(job.medium.sid, account.medium(other.medium.sid).stored)
+        outcome = carry_out(session, job, Order(str(tmp_path / "x")), threading.Event())
+    assert (outcome.ending, outcome.reason) == (Ending.FAILED, "the object changed while open")
+    assert tree(tmp_path / "x") == {}
+
+
 class Altered:
     """An object with one bit turned over, under its old ETag."""
 

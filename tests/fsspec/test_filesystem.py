@@ -5,6 +5,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.core import url_to_fs
 
 from twfs.cli.simulated import Simulated
 from twfs.fsspec import TwilioFileSystem
@@ -53,8 +54,8 @@ def test_url_names_account_and_path(simulated: Simulated, fs: TwilioFileSystem) 
     name = next(name for name, content in names_of(simulated).items() if content)
     with fsspec.open(f"twilio://demo/{name}", **options) as file:
         assert file.read() == names_of(simulated)[name]
-    assert fsspec.url_to_fs("twilio://demo", **options)[1] == ""
-    assert fsspec.url_to_fs(f"twilio:///{name}", account="demo", **options) == (fs, name)
+    assert url_to_fs("twilio://demo", **options)[1] == ""
+    assert url_to_fs(f"twilio:///{name}", account="demo", **options) == (fs, name)
     assert fsspec.filesystem("twilio", account="demo", **options) == fs
     assert fs.unstrip_protocol(name) == fs.unstrip_protocol(f"twilio://demo/{name}") == f"twilio://demo/{name}"
 

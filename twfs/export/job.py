@@ -5,13 +5,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from twfs.clock import Deadline
-from twfs.errors import TwfsError
+from twfs.errors import NotFound, ObjectChanged, TwfsError
 from twfs.export.destination import Destination, Goods, Write
 from twfs.export.outcome import Ending, Outcome
 from twfs.fs.names import date_path, view_name
 from twfs.mount.session import Session
 from twfs.probe import MediaInfo, MediaState
-from twfs.resources import Medium
+from twfs.resources import Medium, parse_medium
 from twfs.transfer.proof import Proof
 from twfs.transfer.whole import read_on, readable_info
 
@@ -65,6 +65,8 @@ def carry_out(session: Session, job: Job, order: Order, stop: threading.Event) -
         with destination.writing(goods) as write:
             _pour(session, job, write, stop, with_md5=order.with_md5)
     except Exception as error:  # noqa: BLE001 - a destination's library raises what it likes; the report says what
+        if isinstance(error, ObjectChanged | NotFound) and _is_deleted(session, job.medium):
+            return ended(job.medium, Ending.SKIPPED, "it was deleted at Twilio")
         return failed(job.medium, error, goods.plain_size)
     return ended(job.medium, Ending.WRITTEN, "", goods.plain_size)
 
@@ -98,6 +100,16 @@ def _pour(session: Session, job: Job, write: Write, stop: threading.Event, *, wi
 
         read_on(session, source, 0, use=use, watch=_Unwatched(), stop=stop)
         proof.conclude()
+
+
+def _is_deleted(session: Session, medium: Medium) -> bool:
+    """Whether Twilio, asked for this one, says so. Lists are taken on with what was known, deleted media included."""
+    try:
+        return parse_medium(medium.kind, session.api.fetch(medium.kind, medium.sid)).status == "deleted"
+    except NotFound:
+        return True
+    except TwfsError:
+        return False
 
 
 class _Unwatched:

@@ -12,7 +12,7 @@ class Ending(StrEnum):
 
     WRITTEN = "written"
     SKIPPED = "skipped"
-    """It is there already and equal, or Twilio has no media for it."""
+    """It is there already and equal, or Twilio has no media for it (any more)."""
     FAILED = "failed"
 
 

@@ -48,6 +48,10 @@ class MediumFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
             opened.close()
         super().close()
 
+    def __reduce__(self) -> Any:
+        """Elsewhere it is opened anew, at the same place, if it is still of the same size."""
+        return _reopened, (self.fs, self.path, self.blocksize, self.size, self.loc)
+
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes `[start, end)`, less what is beyond the end."""
         buffer = bytearray(max(0, min(end, self.size) - start))
@@ -73,3 +77,9 @@ class MediumFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
                 raise changed(self.path)
             return anew
         return opened
+
+
+def _reopened(fs: Any, path: str, block_size: int, size: int, loc: int) -> MediumFile:
+    file = MediumFile(fs, path, block_size, size)
+    file.seek(loc)
+    return file
