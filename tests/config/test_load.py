@@ -196,3 +196,13 @@ def test_given_key_goes_before_the_systemd_folder(home: Home, tmp_path: Path) ->
     of_systemd = str(folder / "new.pem")
     config = home.load(overrides={"private_key": of_systemd}, environ=environ)
     assert [key.name for key in config.keyring] == [of_systemd]
+
+
+def test_systemd_folder_filled_from_a_key_folder(home: Home, tmp_path: Path) -> None:
+    """`LoadCredential=private_key:/etc/twfs/keys` brings the public key too, each file with that prefix."""
+    folder = tmp_path / "credentials.d"
+    write(folder / "private_key_private_key.pem", pem(0, b"phrase"), mode=0o440)
+    write(folder / "private_key_public_key.pem", public_pem(), mode=0o440)
+    write(folder / "private_key_passphrase", "phrase\n", mode=0o440)
+    config = home.load(environ=ENVIRONMENT | {"CREDENTIALS_DIRECTORY": str(folder)})
+    assert [Path(key.name).name for key in config.keyring] == ["private_key_private_key.pem"]

@@ -18,6 +18,7 @@ from twfs.config.profiles import parse_source, profile_layer
 from twfs.config.secrets import (
     is_folder,
     is_key_file,
+    is_public_file,
     keys_of_folder,
     list_folder,
     read_passphrase,
@@ -95,5 +96,6 @@ def _systemd_keys(folder: Path | None) -> list[Path]:
 
 
 def _is_systemd_key(path: Path) -> bool:
+    """By its name, unless it is a public key: `LoadCredential=private_key:FOLDER` brings all that is in the folder."""
     is_named_so = path.name.startswith("private_key") and not path.name.startswith(_PASSPHRASE_FILE)
-    return is_named_so or is_key_file(path)
+    return (is_named_so or is_key_file(path)) and not is_public_file(path)

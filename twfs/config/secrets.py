@@ -164,6 +164,15 @@ def is_key_file(path: Path) -> bool:
     return path.suffix in (".pem", ".key") and not path.name.startswith(".")
 
 
+def is_public_file(path: Path) -> bool:
+    """Whether a file holds a public key and no private one.
+
+    Raises:
+        ConfigError: it cannot be read, or is too large.
+    """
+    return is_public_only(_read_with_mode(path)[1])
+
+
 def is_folder(path: Path) -> bool:
     """Whether it is a folder, as far as we may see."""
     try:
