@@ -10,7 +10,13 @@ SOURCE = Path(__file__).parent.parent / "twfs"
 HOMES = {
     "aiohttp": {"simulator/server.py"},
     "cachetools": {"media/block_cache.py"},
-    "cryptography": {"crypto/cbc.py", "crypto/keypair.py", "crypto/keyring.py", "simulator/sealing.py", "transfer/stored_digest.py"},
+    "cryptography": {
+        "crypto/cbc.py",
+        "crypto/keypair.py",
+        "crypto/keyring.py",
+        "simulator/sealing.py",
+        "transfer/stored_digest.py",
+    },
     "distributed": {"export/cluster.py"},
     "fsspec": {"export/destination.py", "fsspec/file.py", "fsspec/filesystem.py"},
     "requests": {"remote/http.py"},

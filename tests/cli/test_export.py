@@ -5,7 +5,9 @@ import pytest
 from distributed import LocalCluster
 
 from tests.cli.running import Account
+from twfs.cli.export import _need
 from twfs.cli.main import main
+from twfs.errors import ConfigError
 from twfs.simulator.faults import Fault
 
 
@@ -74,3 +76,8 @@ def test_usage(words: list[str], complaint: str, account: Account, capsys: pytes
 def test_no_scheduler(account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", account.source, str(tmp_path), "--dask", "nonsense://x", *account.flags]) == 2
     assert "no Dask scheduler at nonsense://x" in capsys.readouterr().err
+
+
+def test_library_that_is_missing() -> None:
+    with pytest.raises(ConfigError, match=r"pip install 'twfs\[dask\]'"):
+        _need("no_such_library", "dask")

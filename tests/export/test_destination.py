@@ -6,10 +6,13 @@ from typing import Any
 
 import fsspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.export.buckets import BUCKET, bucket
 from twfs.errors import ConfigError, MediaDamaged
-from twfs.export.destination import AnyFolder, Destination, Goods, LocalFolder, S3Prefix, settled
+from twfs.export.destination import AnyFolder, Destination, Goods, LocalFolder, S3Prefix, _part_size, settled
+from twfs.ranges import ceil_div
 
 CONTENT = b"plaintext" * 100
 LARGE = os.urandom(2**20) * 9
@@ -117,7 +120,7 @@ def test_local_failure_keeps_what_was_there(tmp_path: Path) -> None:
     write(destination, GOODS, CONTENT)
     with pytest.raises(Interrupted):
         write_half(destination, GOODS, CONTENT[::-1])
-    with pytest.raises(MediaDamaged, match="450 bytes are at the destination where there must be 900"):
+    with pytest.raises(MediaDamaged, match="450 bytes came to the destination where there must be 900"):
         write(destination, GOODS, CONTENT[:450])
     (path,) = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert path.read_bytes() == CONTENT
@@ -163,6 +166,7 @@ def test_s3(content: bytes, s3: Any) -> None:
     assert s3.find(BUCKET) == [path]
     assert s3.cat_file(path) == content
     assert s3.metadata(path) == {"twilio-sid": "RT1", "twilio-etag": "0123-2"}
+    assert s3.info(path)["ETag"].endswith('-2"') == (content is LARGE)  # parts
     assert destination.has(goods)
     assert not destination.has(replace(goods, etag='"other"'))
     assert not destination.has(replace(goods, plain_size=len(content) + 1))
@@ -174,8 +178,18 @@ def test_s3_after_a_failure_there_is_nothing(content: bytes, s3: Any) -> None:
     destination = Destination.at(f"s3://{BUCKET}/prefix")
     with pytest.raises(Interrupted):
         write_half(destination, goods, content)
+    with pytest.raises(MediaDamaged, match=f"{len(content) - 1} bytes came"):
+        write(destination, goods, content[:-1])
     assert s3.find(BUCKET) == []
     assert s3.list_multipart_uploads(BUCKET) == []
+
+
+@given(st.integers(0, 5 * 2**40))
+def test_parts_are_as_many_and_as_large_as_s3_allows(size: int) -> None:
+    part_size = _part_size(size)
+    assert part_size >= 5 * 2**20
+    assert ceil_div(size, part_size) <= 9_000
+    assert part_size == 8 * 2**20 or ceil_div(size, part_size - 1) > 9_000
 
 
 def test_s3_bucket_that_is_not_there(s3: Any) -> None:

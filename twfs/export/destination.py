@@ -27,9 +27,13 @@ from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
 from twfs.errors import ConfigError, MediaDamaged
+from twfs.ranges import ceil_div
 
 _ONE_REQUEST = 8 * 2**20
 """Objects of up to so many bytes are gathered in memory and put to S3 in one request instead of three."""
+
+_MOST_PARTS = 9_000
+"""S3 takes 10,000 (its documented limits of multipart uploads); s3fs may cut them somewhat larger or smaller."""
 
 Write = Callable[[memoryview], Any]
 
@@ -142,12 +146,16 @@ class S3Prefix(Destination):
         if goods.plain_size <= _ONE_REQUEST:
             gathered = bytearray()
             yield gathered.extend
+            _check_size(goods, len(gathered))
             self._fs.pipe_file(path, bytes(gathered), Metadata=metadata)
         else:
             # Not `open`: that also puts the file into a transaction which all threads share.
-            file = self._fs._open(path, "wb", autocommit=False, Metadata=metadata)  # noqa: SLF001
+            file = self._fs._open(  # noqa: SLF001
+                path, "wb", block_size=_part_size(goods.plain_size), autocommit=False, Metadata=metadata
+            )
             try:
                 yield file.write
+                _check_size(goods, file.tell())
                 file.close()
             except BaseException:
                 file.discard()
@@ -220,9 +228,14 @@ def _size_at(fs: Any, path: str) -> int | None:
     return size
 
 
+def _part_size(size: int) -> int:
+    """Bytes of an upload's parts, which are held in memory: as few as S3's number of parts allows."""
+    return max(_ONE_REQUEST, ceil_div(size, _MOST_PARTS))
+
+
 def _check_size(goods: Goods, size: int | None) -> None:
     if size != goods.plain_size:
-        raise MediaDamaged(f"{size} bytes are at the destination where there must be {goods.plain_size}")
+        raise MediaDamaged(f"{size} bytes came to the destination where there must be {goods.plain_size}")
 
 
 def _mark(goods: Goods) -> str:
