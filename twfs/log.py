@@ -30,6 +30,8 @@ class OnceUntilChanged:
 
     def settle(self, subject: Hashable, message: str) -> None:
         """The trouble with `subject` is over: say so if there was any."""
+        if subject not in self._said:
+            return
         with self._lock:
             was = self._said.pop(subject, None)
         if was is not None:

@@ -35,7 +35,7 @@ def read_range(ciphertext: bytes, key: ContentKey, wanted: ByteRange) -> bytes:
     at_start = wanted.start < AES_BLOCK
     iv, body = (IV, fetched) if at_start else (fetched[:AES_BLOCK], fetched[AES_BLOCK:])
     buffer = bytearray(body + bytes(IN_PLACE_SLACK))
-    key.decrypt_in_place(iv, memoryview(buffer), len(body))
+    key.decryptor(iv).decrypt_in_place(memoryview(buffer), len(body))
     first = wanted.start % AES_BLOCK
     return bytes(buffer[first : first + wanted.size])
 
@@ -96,7 +96,7 @@ def test_decryption_in_place_touches_nothing_behind_its_slack(key: bytes, blocks
     plain = plaintext(blocks * AES_BLOCK)
     behind = bytes([0xA5]) * more
     buffer = bytearray(encrypt(plain, key)[: len(plain)] + bytes(IN_PLACE_SLACK) + behind)
-    ContentKey(key).decrypt_in_place(IV, memoryview(buffer), len(plain))
+    ContentKey(key).decryptor(IV).decrypt_in_place(memoryview(buffer), len(plain))
     assert buffer[: len(plain)] == plain
     assert buffer[len(plain) + IN_PLACE_SLACK :] == behind
 
@@ -105,7 +105,7 @@ def test_a_buffer_without_slack_is_refused_before_anything_is_written() -> None:
     ciphertext = encrypt(bytes(31), bytes(16))
     buffer = bytearray(ciphertext)
     with pytest.raises(ValueError, match="buffer"):
-        ContentKey(bytes(16)).decrypt_in_place(IV, memoryview(buffer), len(buffer))
+        ContentKey(bytes(16)).decryptor(IV).decrypt_in_place(memoryview(buffer), len(buffer))
     assert buffer == ciphertext
 
 

@@ -118,14 +118,16 @@ def test_reading_in_order_asks_for_each_byte_once_and_for_all_of_them(
     assert fetched == size
 
 
-def test_windows_double_up_to_the_bound() -> None:
+def test_windows_of_who_waits_grow_up_to_the_bound() -> None:
     handle = Handle()
     windows = []
     for position in range(0, 64 * MIB, 128 * KIB):
         handle.read(at(position, 128 * KIB))
         windows.append(handle.prefetcher.streams[0].window)
     steps = [window for number, window in enumerate(windows) if number == 0 or window != windows[number - 1]]
-    assert steps == [0, *(FIRST_WINDOW << number for number in range(7))]
+    doubling = [FIRST_WINDOW << number for number in range(5)]
+    assert doubling[-1] == 4 * MIB
+    assert steps == [0, *doubling, 4 * doubling[-1]]
     assert steps[-1] == BOUND
 
 
@@ -222,16 +224,27 @@ def test_a_player_that_does_not_wait_has_little_fetched_that_it_does_not_play() 
     assert handle.bytes_fetched <= 1.3 * (1 + 1 + 40 + 10) * MIB
 
 
-def test_a_window_grows_for_who_waits_and_not_for_who_does_not() -> None:
+def test_a_window_grows_for_who_waits_and_slowly_for_who_does_not() -> None:
     handle = Handle()
     handle.sequentially(0, 2 * MIB)
     (stream,) = handle.prefetcher.streams
     window = stream.window
-    for position in range(2 * MIB, 30 * MIB, 128 * KIB):
+    for position in range(2 * MIB, 80 * MIB, 128 * KIB):
         handle.read(at(position, 128 * KIB), late=False)
-    assert stream.window == window
-    handle.read(at(30 * MIB, 128 * KIB))
-    assert stream.window == 2 * window
+        assert stream.window <= max(window, position // 8)
+    assert stream.window > window
+    grown = stream.window
+    handle.read(at(80 * MIB, 128 * KIB))
+    assert stream.window > grown
+
+
+def test_who_does_not_wait_is_served_by_few_large_ranges() -> None:
+    handle = Handle(bound=64 * MIB)
+    sizes = []
+    for position in range(0, SIZE, 128 * KIB):
+        plan = handle.read(at(position, 128 * KIB), late=position < 2 * MIB)
+        sizes += [plan.part_size] if plan.ahead.size else []
+    assert sizes[-1] == 8 * MIB
 
 
 def test_a_window_is_never_smaller_than_the_requests_of_who_reads_on() -> None:

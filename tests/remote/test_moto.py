@@ -59,7 +59,7 @@ def read(stored: S3Object, facts: ObjectFacts, unlocked: Unlocked, wanted: ByteR
     stream.close()
     before = AES_BLOCK if wanted.start >= AES_BLOCK else 0
     iv = bytes(view[:before]) or unlocked.iv
-    unlocked.content_key.decrypt_in_place(iv, view[before:], needed.size - before)
+    unlocked.content_key.decryptor(iv).decrypt_in_place(view[before:], needed.size - before)
     first = before + wanted.start % AES_BLOCK
     return bytes(view[first : first + wanted.size])
 

@@ -5,7 +5,7 @@ ciphertext range that covers it and one block more in front. Lengths: ciphertext
 longer than plaintext, a multiple of 16.
 """
 
-from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
@@ -54,12 +54,26 @@ class ContentKey:
         decryptor = Cipher(self._algorithm, CBC(iv)).decryptor()
         return decryptor.update(ciphertext) + decryptor.finalize()
 
-    def decrypt_in_place(self, iv: bytes, view: memoryview, size: int) -> None:
+    def decryptor(self, iv: bytes) -> "Decryptor":
+        """Decrypts in order from the AES block on whose predecessor (or envelope) `iv` is."""
+        return Decryptor(Cipher(self._algorithm, CBC(iv)).decryptor())
+
+
+class Decryptor:
+    """Decrypts consecutive ciphertext; each piece's last block is the next one's IV, which the cipher remembers."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: CipherContext) -> None:
+        """`context` is at its beginning."""
+        self._context = context
+
+    def decrypt_in_place(self, view: memoryview, size: int) -> None:
         """Turn the first `size` bytes of `view`, whole AES blocks, into plaintext.
 
         `view` is at least `IN_PLACE_SLACK` bytes longer than `size`; what is in those bytes is not defined after.
         """
-        Cipher(self._algorithm, CBC(iv)).decryptor().update_into(view[:size], view[: size + IN_PLACE_SLACK])
+        self._context.update_into(view[:size], view[: size + IN_PLACE_SLACK])
 
 
 def padding_size(last_plain_block: bytes) -> int | None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from twfs.clock import Deadline
-from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, cipher_range
+from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey, cipher_range
 from twfs.crypto.unlock import Unlocked
 from twfs.media.ports import StoredMedia, StoredStream
 from twfs.probe import ObjectFacts
@@ -28,20 +28,19 @@ class PlainObject:
         """
         if self.unlocked is None:
             return PlainStream(self.stored.open(self.medium, plain_range, self.facts), None, None)
-        wanted = cipher_range(plain_range)
-        stored_stream = self.stored.open(self.medium, wanted, self.facts)
+        stored_stream = self.stored.open(self.medium, cipher_range(plain_range), self.facts)
         iv = self.unlocked.iv if plain_range.start == 0 else None
-        return PlainStream(stored_stream, self.unlocked, iv)
+        return PlainStream(stored_stream, self.unlocked.content_key, iv)
 
 
 class PlainStream:
     """Plaintext in order. One thread at a time."""
 
-    def __init__(self, stored_stream: StoredStream, unlocked: Unlocked | None, iv: bytes | None) -> None:
-        """`iv` None with a content key: the stream's first block is the IV."""
+    def __init__(self, stored_stream: StoredStream, content_key: ContentKey | None, iv: bytes | None) -> None:
+        """Without a content key stored bytes are plaintext; with one and no `iv` their first block is the IV."""
         self._stored_stream = stored_stream
-        self._unlocked = unlocked
-        self._iv = iv
+        self._content_key = content_key
+        self._decryptor = None if content_key is None or iv is None else content_key.decryptor(iv)
 
     def readinto(self, buffer: memoryview, size: int, deadline: Deadline) -> None:
         """The next `size` bytes of plaintext into the front of `buffer`.
@@ -51,17 +50,14 @@ class PlainStream:
         Raises:
             ObjectChanged, RemoteError, CredentialsRefused: they cannot be had.
         """
-        if self._unlocked is None:
+        if self._content_key is None:
             self._stored_stream.readinto(buffer[:size], deadline)
             return
-        if self._iv is None:
-            self._iv = self._read_iv(deadline)
+        if self._decryptor is None:
+            self._decryptor = self._content_key.decryptor(self._read_iv(deadline))
         size_in_blocks = ceil_div(size, AES_BLOCK) * AES_BLOCK
-        ciphertext = buffer[:size_in_blocks]
-        self._stored_stream.readinto(ciphertext, deadline)
-        next_iv = bytes(ciphertext[-AES_BLOCK:])
-        self._unlocked.content_key.decrypt_in_place(self._iv, buffer, size_in_blocks)
-        self._iv = next_iv
+        self._stored_stream.readinto(buffer[:size_in_blocks], deadline)
+        self._decryptor.decrypt_in_place(buffer, size_in_blocks)
 
     def _read_iv(self, deadline: Deadline) -> bytes:
         iv = bytearray(AES_BLOCK)

@@ -23,8 +23,18 @@ _BEHIND = 2**20
 _GAP = 512 * 2**10
 """How far beyond what was asked for a read may be and still belong: reading a gap this short costs less than a jump."""
 
-_PARTS = 16
-"""Into how many ranges a full window is cut, so that as many connections carry it."""
+_MOST_LANES = 16
+"""Into how many ranges a window is cut at most: as many as there are connections by default."""
+
+_FEWEST_LANES = 2
+"""One range arriving while the other is asked for."""
+
+_SURE_WINDOW = 4 * 2**20
+"""Who still waits with so much asked for ahead reads in bulk: its window may grow faster."""
+
+_UNASKED_SHARE = 8
+"""One part in so many of what was read on is fetched ahead even for who does not wait: ranges get fewer and larger,
+each costs a millisecond of processor time, and no more than 12% is fetched for nothing if reading stops."""
 
 _SMALLEST_PART = 2**20
 """Below it a round trip takes longer than the bytes."""
@@ -45,6 +55,10 @@ class Stream:
     """Bytes to keep asked for ahead of `position`."""
     proof: int = 0
     """Bytes read on since the window last grew."""
+    read_on: int = 0
+    """Bytes read on since the stream began."""
+    lanes: int = _FEWEST_LANES
+    """Into how many ranges the window is cut: more for who waits for the network, fewer for who does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +100,24 @@ class Prefetcher:
         progress = max(0, read.end - max(stream.position, read.start))
         stream.position = max(stream.position, read.end)
         stream.frontier = max(stream.frontier, stream.position)
-        stream.proof += progress
-        if late and stream.proof >= stream.window and progress:
-            stream.window = max(stream.window * 2, FIRST_WINDOW, progress)
-            stream.proof = 0
+        self._grow(stream, progress, late=late)
         stream.window = min(stream.window, self._share(stream, most_ahead))
-        return Plan(self._ahead(stream), _part_size(stream.window), jumped=False)
+        return Plan(self._ahead(stream), _part_size(stream), jumped=False)
+
+    def _grow(self, stream: Stream, progress: int, *, late: bool) -> None:
+        stream.proof += progress
+        stream.read_on += progress
+        if not progress or stream.proof < stream.window:
+            return
+        if late:
+            factor = 4 if stream.window >= _SURE_WINDOW else 2
+            stream.window = max(stream.window * factor, FIRST_WINDOW, progress)
+            stream.lanes = min(stream.lanes * 2, _MOST_LANES)
+            stream.proof = 0
+        elif stream.window * 2 <= stream.read_on // _UNASKED_SHARE:
+            stream.window *= 2
+            stream.lanes = max(stream.lanes // 2, _FEWEST_LANES)
+            stream.proof = 0
 
     def _continued(self, read: ByteRange) -> Stream | None:
         for stream in reversed(self._streams):
@@ -119,7 +145,7 @@ class Prefetcher:
     def _ahead(self, stream: Stream) -> ByteRange:
         """Up to a full window, but no less than one range or half the window at a time: fewer and larger ranges."""
         target = min(stream.position + stream.window, self._plain_size)
-        least = min(_part_size(stream.window), stream.window // 2, self._plain_size - stream.frontier)
+        least = min(_part_size(stream), stream.window // 2, self._plain_size - stream.frontier)
         if target - stream.frontier < max(least, 1):
             return ByteRange(stream.frontier, stream.frontier)
         ahead = ByteRange(stream.frontier, target)
@@ -127,5 +153,5 @@ class Prefetcher:
         return ahead
 
 
-def _part_size(window: int) -> int:
-    return min(max(window // _PARTS, _SMALLEST_PART), _LARGEST_PART)
+def _part_size(stream: Stream) -> int:
+    return min(max(stream.window // stream.lanes, _SMALLEST_PART), _LARGEST_PART)

@@ -1,18 +1,19 @@
 """A medium open for reading, and the library that opens them."""
 
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from twfs.clock import Clock, Deadline
-from twfs.crypto.unlock import Unlocker
+from twfs.crypto.unlock import Unlocked, Unlocker
 from twfs.errors import MediaDamaged, ObjectChanged
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.media.fetcher import Cancelled, Fetch, Fetcher
 from twfs.media.ports import StoredMedia
 from twfs.media.prefetch import Plan, Prefetcher
-from twfs.probe import MediaInfo, MediaState
+from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.ranges import ByteRange, block_indexes, runs
 from twfs.resources import Medium
 
@@ -22,6 +23,9 @@ _WINDOWS_SHARE = 0.375
 What was read is used later than what is fetched ahead, so as much again goes by before a byte of a window is read; the
 rest is for requests under way and for jumps.
 """
+
+_CONTENT_KEYS = 1024
+"""Media whose content key is remembered."""
 
 _IDLE_SECONDS = 10.0
 """A handle not read for so long has no claim on a share of the windows."""
@@ -58,6 +62,7 @@ class MediaLibrary:
         self.on_changed = on_changed
         self._read_at: dict[MediumReader, float] = {}
         """Those not idle, by when they were last read: the one longest ago first."""
+        self._content_keys: OrderedDict[tuple[str, str], Unlocked | None] = OrderedDict()
         self._lock = threading.Lock()
 
     def open(self, medium: Medium, info: MediaInfo) -> "MediumReader":
@@ -69,11 +74,25 @@ class MediaLibrary:
         """
         if info.facts is None or info.state is MediaState.ABSENT:
             raise MediaDamaged(f"{medium.sid}: Twilio has no media for it")
-        unlocked = self._unlocker.unlock(info.facts)
+        unlocked = self._unlocked(medium.sid, info.facts)
         plain_size = info.facts.stored_size if unlocked is None else unlocked.plain_size
         if plain_size != info.plain_size:
             raise MediaDamaged(f"{medium.sid}: its size is {plain_size}, not {info.plain_size} as was known")
         return MediumReader(PlainObject(medium, info.facts, plain_size, unlocked, self._stored), self)
+
+    def _unlocked(self, sid: str, facts: ObjectFacts) -> Unlocked | None:
+        """What it takes to decrypt the object, remembered: RSA takes some 10 ms, and players open a file many times."""
+        key = (sid, facts.etag)
+        with self._lock:
+            if key in self._content_keys:
+                self._content_keys.move_to_end(key)
+                return self._content_keys[key]
+        unlocked = self._unlocker.unlock(facts)
+        with self._lock:
+            self._content_keys[key] = unlocked
+            if len(self._content_keys) > _CONTENT_KEYS:
+                self._content_keys.popitem(last=False)
+        return unlocked
 
     def most_ahead(self, reader: "MediumReader") -> int:
         """How large the windows of this reader's streams may be: its share of what all that are being read may take."""

@@ -82,7 +82,7 @@ class EncryptedFile:
     def _pieces(self) -> Iterator[tuple[bytes, memoryview]]:
         """Ciphertext and plaintext, the padding left out."""
         buffer = memoryview(bytearray(_CHUNK_SIZE + IN_PLACE_SLACK))
-        content_key, iv = ContentKey(self._seal.content_key), self._seal.iv
+        decryptor = ContentKey(self._seal.content_key).decryptor(self._seal.iv)
         self._file.seek(0)
         left = self._stored_size
         while left:
@@ -92,8 +92,7 @@ class EncryptedFile:
             if not ciphertext or len(ciphertext) % AES_BLOCK or ends_otherwise:
                 raise MediaDamaged("the file changed while it was read")
             buffer[: len(ciphertext)] = ciphertext
-            content_key.decrypt_in_place(iv, buffer, len(ciphertext))
-            iv = ciphertext[-AES_BLOCK:]
+            decryptor.decrypt_in_place(buffer, len(ciphertext))
             padding = 0 if left else buffer[len(ciphertext) - 1]
             yield ciphertext, buffer[: len(ciphertext) - padding]
 
