@@ -57,9 +57,12 @@ def is_mounted(mountpoint: Path) -> bool:
 
 
 def is_stale(mountpoint: Path) -> bool:
-    """Whether a mount stands there whose process has died ("Transport endpoint is not connected")."""
+    """Whether a mount stands there whose process has died ("Transport endpoint is not connected").
+
+    Asks for statfs(2): stat(2) of a dead mount succeeds as long as the kernel remembers the attributes.
+    """
     try:
-        mountpoint.stat()
+        os.statvfs(mountpoint)
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False
