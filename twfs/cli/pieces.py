@@ -25,6 +25,7 @@ class Layout:
     """Whose installation it is: places below the prefix, and the Python that runs twfs."""
 
     python: str
+    sbin: PurePath
     share: PurePath
     units: PurePath
     mark: str
@@ -35,14 +36,16 @@ class Layout:
 def local_layout() -> Layout:
     """What an administrator installs, for the Python that runs now; all tools look into /usr/local too."""
     mark = "Written by `twfs install`; `twfs install --uninstall` takes it away."
-    return Layout(sys.executable, PurePath("usr/local/share"), PurePath("usr/local/lib/systemd/system"), mark)
+    share, units = PurePath("usr/local/share"), PurePath("usr/local/lib/systemd/system")
+    return Layout(sys.executable, PurePath("sbin"), share, units, mark)
 
 
 def package_layout(environment: PurePath) -> Layout:
     """What a distribution's package holds, for the virtual environment that the package has at `environment`."""
     python = str(environment / "bin/python3")
     mark = "Part of the package twfs."
-    return Layout(python, PurePath("usr/share"), PurePath("lib/systemd/system"), mark, is_package=True)
+    share, units = PurePath("usr/share"), PurePath("usr/lib/systemd/system")
+    return Layout(python, PurePath("usr/sbin"), share, units, mark, is_package=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ def _programs(layout: Layout) -> Iterator[Piece]:
 
     `-I` keeps the working directory and the caller's environment out of what root runs.
     """
-    modules = {PurePath("sbin") / name: "twfs.cli.helper" for name in HELPERS}
+    modules = {layout.sbin / name: "twfs.cli.helper" for name in HELPERS}
     if layout.is_package:
         modules[PurePath("usr/bin/twfs")] = "twfs"
     for path, module in modules.items():
