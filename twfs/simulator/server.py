@@ -1,6 +1,7 @@
 """The simulator's HTTP server: its own thread and event loop; the only simulator module that knows aiohttp."""
 
 import asyncio
+import contextlib
 import socket
 import struct
 import threading
@@ -155,7 +156,9 @@ class Simulator:
             return response
         await response.prepare(incoming)
         if request.method != "HEAD":
-            await self._send(incoming, response, answer, fault, entry)
+            # A client that hangs up has what it wanted, or has lost patience: that is its right.
+            with contextlib.suppress(ConnectionError):
+                await self._send(incoming, response, answer, fault, entry)
         return response
 
     async def _send(
