@@ -41,6 +41,7 @@ from twfs.fs.names import inode, view_name
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Entry, Vfs
 from twfs.probe import MediaInfo, MediaState
+from twfs.ranges import ByteRange
 from twfs.resources import Medium
 
 MEDIUM = recording(0)
@@ -669,3 +670,57 @@ def test_where_deleting_is_allowed_the_owner_may_write_to_folders_and_nobody_to_
     assert stat.S_IMODE(vfs.getattr(PATH).st_mode) == 0o440
     masked = Scene(deleting=True, dir_mode=0o555, umask=0o222).vfs
     assert stat.S_IMODE(masked.getattr("/recordings").st_mode) == 0o555
+
+
+class Ledger:
+    """Keeps account of one reader after the other."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[object, ...]] = []
+
+    def opened(self, medium: Medium, path: str, plain_size: int) -> "Ledger":
+        self.events.append(("opened", medium.sid, path, plain_size))
+        return self
+
+    def delivered(self, plain_range: ByteRange) -> None:
+        self.events.append(("read", plain_range.start, plain_range.end))
+
+    def closed(self) -> None:
+        self.events.append(("closed",))
+
+
+def accounted(*, keeps_pages: bool = True) -> tuple[Vfs, Ledger, FakeLibrary]:
+    clock, ledger = ManualClock(), Ledger()
+    library = FakeLibrary(clock)
+    catalog = FakeCatalog({MEDIUM: readable(SIZE)})
+    files = {"status": lambda: b"{}"}
+    settings = FsSettings(uid=1, gid=1, timeout=30)
+    return Vfs(catalog, library, settings, clock, files, readings=ledger, keeps_pages=keeps_pages), ledger, library
+
+
+def test_account_is_kept_of_what_was_really_read() -> None:
+    vfs, ledger, library = accounted()
+    handle = vfs.open(LINK, os.O_RDONLY).handle
+    vfs.read(handle, memoryview(bytearray(100)), SIZE - 40)
+    vfs.read(handle, memoryview(bytearray(100)), SIZE)
+    library.read_failure = Unreachable("gone")
+    with pytest.raises(Unreachable):
+        vfs.read(handle, memoryview(bytearray(100)), 0)
+    vfs.release(handle)
+    assert ledger.events == [("opened", MEDIUM.sid, LINK, SIZE), ("read", SIZE - 40, SIZE), ("closed",)]
+
+
+def test_no_account_is_kept_of_what_is_not_opened_or_no_medium() -> None:
+    vfs, ledger, library = accounted()
+    vfs.release(vfs.open("/.twfs/status", os.O_RDONLY).handle)
+    library.open_failure = NoKey("none")
+    with pytest.raises(NoKey):
+        vfs.open(PATH, os.O_RDONLY)
+    assert ledger.events == []
+
+
+def test_pages_are_kept_unless_every_reading_is_to_be_seen() -> None:
+    for keeps_pages in (True, False):
+        vfs, _, _ = accounted(keeps_pages=keeps_pages)
+        vfs.release(vfs.open(PATH, os.O_RDONLY).handle)
+        assert vfs.open(PATH, os.O_RDONLY).is_unchanged is keeps_pages

@@ -13,6 +13,7 @@ from twfs import errors
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Entry, Vfs
 from twfs.fuse.operations import ERRNO, Operations
+from twfs.metrics import CallMeter
 
 MEDIUM = recording(0)
 PATH = f"/recordings/{MEDIUM.file_name}"
@@ -290,3 +291,21 @@ def test_an_unknown_failure_keeps_its_text_for_the_debug_log(caplog: pytest.LogC
     assert lines(caplog) == [f"{PATH}: getattr failed (Input/output error): LookupError"]
     (debug,) = [record for record in caplog.records if record.levelno == logging.DEBUG]
     assert debug.exc_info
+
+
+def test_each_callback_is_timed_and_each_failure_counted() -> None:
+    vfs = working()[0]._vfs
+    times = iter(range(100))
+    operations = Operations(vfs, calls=CallMeter(lambda: float(next(times))))
+    operations.getattr("/")
+    for _ in range(2):
+        with pytest.raises(OSError, match="No such"):
+            operations.getattr("/nothing")
+    with pytest.raises(OSError, match="Read-only"):
+        operations.mkdir("/new", 0o700)
+    found = operations.calls.durations()
+    assert {name: (times.count, times.seconds) for name, times in found.items()} == {
+        "getattr": (3, 3.0),
+        "change": (1, 1.0),
+    }
+    assert operations.calls.outcomes.snapshot() == {("getattr", "ENOENT"): 2, ("change", "EROFS"): 1}

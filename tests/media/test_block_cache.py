@@ -68,6 +68,32 @@ def test_a_published_block_is_read_and_counted() -> None:
     assert cache.usage()["ready_bytes"] == BLOCK_SIZE
 
 
+def test_what_is_dropped_unread_was_fetched_for_nothing() -> None:
+    cache = BlockCache(SMALL)
+    count = cache.capacity // BLOCK_SIZE
+    for index in range(count):
+        published(cache, ("RT", index))
+    read = range(0, count, 2)
+    for index in read:
+        assert cache.use(("RT", index), soon(), head) == b"abc"
+    assert cache.usage()["wasted_bytes"] == 0
+    for index in range(count):
+        published(cache, ("CJ", index))
+    assert cache.usage()["wasted_bytes"] == (count - len(read)) * BLOCK_SIZE
+
+
+def test_what_was_waited_for_is_read() -> None:
+    cache = BlockCache(SMALL)
+    block = reserved(cache)
+    waiters = Waiters(cache, 1)
+    cache.publish(block)
+    waiters.workers.join()
+    for index in range(1, 2 * cache.capacity // BLOCK_SIZE):
+        published(cache, ("CJ", index))
+    assert cache.use(KEY, soon(), head) is None
+    assert cache.usage()["wasted_bytes"] == (cache.capacity // BLOCK_SIZE - 1) * BLOCK_SIZE
+
+
 def test_nobody_can_reserve_what_is_there_or_being_filled() -> None:
     cache = BlockCache(SMALL)
     block = reserved(cache)

@@ -292,3 +292,14 @@ def test_bytes_and_ranges_are_counted() -> None:
         built.settle()
         eventually(lambda: built.fetcher.fetches == 10)
         assert built.fetcher.bytes_fetched == built.stored.bytes_read == 20 * BLOCK_SIZE
+        assert built.fetcher.usage() == {"requests": 10, "bytes": 20 * BLOCK_SIZE, "running": 0, "queued": 0}
+
+
+def test_what_is_under_way_and_what_waits_are_told_apart() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        for first in range(0, 50, 10):
+            submitted(built, first)
+        reached_the_gate(built, 1)
+        usage = built.fetcher.usage()
+        assert (usage["running"], usage["queued"]) == (1, 4)  # one connection of two is kept for readers

@@ -447,3 +447,20 @@ def test_a_medium_without_a_fitting_key_or_with_another_size_is_not_opened() -> 
         built.library.open(medium, MediaInfo(MediaState.READABLE, 999, encrypted=True, facts=facts))
     with pytest.raises(MediaDamaged, match="no media"):
         built.library.open(medium, MediaInfo(MediaState.ABSENT, 0))
+
+
+def test_windows_are_summed_up_over_what_is_being_read() -> None:
+    objects = {sid: medium_of(8 * MIB, None, seed) for seed, sid in enumerate(("RT", "CJ"))}
+    with house(objects) as built:
+        assert built.library.windows() == {"readers": 0, "streams": 0, "bytes": 0}
+        readers = [built.open(sid) for sid in objects]
+        for reader in readers:
+            built.read(reader, 0, 128 * KIB)
+        assert built.library.windows() == {"readers": 2, "streams": 2, "bytes": 0}
+        built.read(readers[0], 4 * MIB, 128 * KIB)
+        built.read(readers[1], 128 * KIB, 128 * KIB)
+        found = built.library.windows()
+        assert (found["readers"], found["streams"]) == (2, 3)
+        assert found["bytes"] >= 256 * KIB
+        readers[0].close()
+        assert built.library.windows()["streams"] == 1

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from twfs.clock import Deadline
 from twfs.probe import MediaInfo
+from twfs.ranges import ByteRange
 from twfs.resources import Medium
 
 
@@ -58,6 +59,23 @@ class MediaLibrary(Protocol):
             NoKey: no private key at hand fits.
             MediaDamaged: the object contradicts itself.
         """
+
+
+class Reading(Protocol):
+    """The account of one open file."""
+
+    def delivered(self, plain_range: ByteRange) -> None:
+        """These bytes were read; a short call, it is made at each read."""
+
+    def closed(self) -> None:
+        """It is not read any more."""
+
+
+class Readings(Protocol):
+    """Keeps account of who reads what."""
+
+    def opened(self, medium: Medium, path: str, plain_size: int) -> Reading:
+        """The calling thread serves whoever opens `path`."""
 
 
 class Remover(Protocol):

@@ -19,7 +19,7 @@ from twfs.fs.coverage import Deliveries
 from twfs.fs.handles import HandleTable
 from twfs.fs.names import inode
 from twfs.fs.options import FsSettings
-from twfs.fs.ports import Catalog, MediaLibrary, OpenMedium, Remover
+from twfs.fs.ports import Catalog, MediaLibrary, OpenMedium, Reading, Readings, Remover
 from twfs.fs.tree import Folder, MediumFile, MediumLink, Node, Tree, VirtualFile, node_inode
 from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange
@@ -58,6 +58,8 @@ class _OpenFile:
     source: OpenMedium
     object_key: tuple[str, str] | None
     """SID and ETag of what is read; None of what twfs writes itself."""
+    reading: Reading | None
+    """None where nobody keeps account."""
 
 
 @dataclass(slots=True)
@@ -81,10 +83,13 @@ class Vfs:
         virtual_files: Mapping[str, Callable[[], bytes]],
         *,
         remover: Remover | None = None,
+        readings: Readings | None = None,
+        keeps_pages: bool = True,
     ) -> None:
         """Everything is read-only, unless there is a `remover`, which deletes media.
 
-        `virtual_files`: names in `.twfs`, and what writes their content anew at each call.
+        `virtual_files`: names in `.twfs`, and what writes their content anew at each call. `readings` are told of
+        each medium that is opened; unless it `keeps_pages`, reads of a file opened again come here again.
         """
         self._catalog = catalog
         self._library = library
@@ -92,6 +97,8 @@ class Vfs:
         self._clock = clock
         self._virtual_files = dict(virtual_files)
         self._remover = remover
+        self._readings = readings
+        self._keeps_pages = keeps_pages
         self._deliveries = Deliveries()
         self._handles: HandleTable[_OpenFile] = HandleTable()
         self._tree_lock = threading.Lock()
@@ -191,6 +198,8 @@ class Vfs:
             raise MediaDamaged(f"{file.path}: {got} bytes at {wanted.start} where there must be {wanted.size}")
         if self._remover is not None and file.object_key is not None:
             self._deliveries.note(*file.object_key, wanted)
+        if file.reading is not None:
+            file.reading.delivered(wanted)
         return got
 
     def release(self, handle: int) -> None:
@@ -199,7 +208,10 @@ class Vfs:
         Raises:
             BadHandle: no such handle.
         """
-        self._handles.remove(handle).source.close()
+        file = self._handles.remove(handle)
+        file.source.close()
+        if file.reading is not None:
+            file.reading.closed()
 
     def listxattr(self, path: str) -> list[str]:
         """Names of the extended attributes, as far as known.
@@ -293,7 +305,7 @@ class Vfs:
     def _open_virtual(self, file: VirtualFile) -> OpenedFile:
         content = self._virtual_files[file.name]()
         attributes = self._virtual_attributes(file, content)
-        handle = self._handles.add(_OpenFile(file.path, attributes, _Content(content), None))
+        handle = self._handles.add(_OpenFile(file.path, attributes, _Content(content), None, None))
         return OpenedFile(handle, bypasses_cache=True, is_unchanged=False)
 
     def _open_medium(self, path: str, medium: Medium) -> OpenedFile:
@@ -301,9 +313,10 @@ class Vfs:
         source = self._source(medium, info)
         attributes = self._medium_attributes(medium, info)
         shown = self._shown.setdefault(attributes.st_ino, _Shown(info.plain_size))
-        is_unchanged = shown.etag in (None, info.etag)
+        is_unchanged = self._keeps_pages and shown.etag in (None, info.etag)
         shown.etag = info.etag
-        handle = self._handles.add(_OpenFile(path, attributes, source, (medium.sid, info.etag)))
+        reading = self._readings.opened(medium, path, info.plain_size) if self._readings is not None else None
+        handle = self._handles.add(_OpenFile(path, attributes, source, (medium.sid, info.etag), reading))
         return OpenedFile(handle, bypasses_cache=shown.size != info.plain_size, is_unchanged=is_unchanged)
 
     def _show(self, attributes: Attributes) -> Attributes:

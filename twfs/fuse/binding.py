@@ -101,8 +101,16 @@ class Binding:
 
     def caller(self) -> str:
         """Who makes the call that this thread serves just now; numbers as the mounting process sees them."""
-        uid, _gid, pid = self.module.fuse_get_context()
-        return f"uid {uid}, pid {pid}"
+        uid, thread = self.calling_thread()
+        return f"uid {uid}, pid {thread}"
+
+    def calling_thread(self) -> tuple[int, int]:
+        """The same as numbers: the user, and the thread, whose number is the process' only if it is its first one.
+
+        The thread is 0 if the mounting process cannot see it (another PID name space).
+        """
+        uid, _gid, thread = self.module.fuse_get_context()
+        return uid, thread
 
     def _options(
         self, fsname: str, attr_timeout: float, *, allow_other: bool, allow_root: bool, read_only: bool

@@ -14,9 +14,11 @@ from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from twfs import errors
+from twfs.clock import SystemClock
 from twfs.fs.attributes import Attributes
 from twfs.fs.vfs import Vfs
 from twfs.log import OnceUntilChanged, log
+from twfs.metrics import CallMeter
 
 ERRNO: Mapping[type[errors.TwfsError], int] = MappingProxyType(
     {
@@ -74,10 +76,13 @@ def _answered(
 
     @functools.wraps(callback)
     def answer(self: "Operations", path: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        began = self.calls.now()
         try:
             return callback(self, path, *args, **kwargs)
         except BaseException as failure:  # noqa: BLE001 - what escapes reads as EINVAL, or as an empty file
             raise self.os_error(path, callback.__name__, failure) from None
+        finally:
+            self.calls.ended(callback.__name__, began)
 
     return answer
 
@@ -88,9 +93,18 @@ class Operations:
     use_ns = True
     """Times are whole nanoseconds."""
 
-    def __init__(self, vfs: Vfs, caller: Callable[[], str] = lambda: "an unknown process") -> None:
-        """Serves `vfs`; `caller` names who makes the call that is being served, for the log."""
+    def __init__(
+        self,
+        vfs: Vfs,
+        caller: Callable[[], str] = lambda: "an unknown process",
+        calls: CallMeter | None = None,
+    ) -> None:
+        """Serves `vfs`; `caller` names who makes the call that is being served, for the log.
+
+        `calls` are told how long each callback took, by its name, and the errno's name of each that failed.
+        """
         self._vfs = vfs
+        self.calls = calls or CallMeter(SystemClock().monotonic)
         self._caller = caller
         self._complaints = OnceUntilChanged()
 
@@ -176,17 +190,18 @@ class Operations:
         return 0
 
     @_answered
-    def _refuse(self, path: str, *_args: Any) -> int:
+    def change(self, path: str, *_args: Any) -> int:
         self._vfs.refuse_change(path)
 
-    mknod = mkdir = rmdir = symlink = rename = link = create = _refuse
-    chmod = chown = truncate = utimens = write = setxattr = removexattr = _refuse
+    mknod = mkdir = rmdir = symlink = rename = link = create = change
+    chmod = chown = truncate = utimens = write = setxattr = removexattr = change
 
     # Failures
 
     def os_error(self, path: str, callback: str, failure: BaseException) -> OSError:
         """`failure` as an `OSError` with the errno that the caller is to see; troubles are logged."""
         number = _errno_of(failure)
+        self.calls.outcomes.add((callback, errno.errorcode[number]))
         if not isinstance(failure, errors.TwfsError):
             log.debug("%s of %s failed", callback, path, exc_info=failure)
         if not isinstance(failure, _CALLERS_OWN):

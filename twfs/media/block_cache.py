@@ -40,7 +40,7 @@ Key = tuple[Hashable, int]
 class Block:
     """One block; its fields belong to the cache, readers use `view` and `size` while they hold it."""
 
-    __slots__ = ("arrival", "error", "holders", "is_ready", "key", "size", "view", "waiters")
+    __slots__ = ("arrival", "error", "holders", "is_ready", "is_used", "key", "size", "view", "waiters")
 
     def __init__(self, key: Key, size: int, view: memoryview) -> None:
         """Being filled, and held by whoever fills it."""
@@ -48,6 +48,8 @@ class Block:
         self.size = size
         self.view = view
         self.is_ready = False
+        self.is_used = False
+        """Whether a reader had anything of it."""
         self.error: BaseException | None = None
         self.holders = 1
         self.waiters = 0
@@ -74,6 +76,8 @@ class BlockCache:
         """Called, with the cache locked, when a reader begins to wait for a block; it must not call the cache."""
         self.hits = 0
         self.misses = 0
+        self.wasted_bytes = 0
+        """Fetched, and dropped again before anybody read any of the block."""
 
     @property
     def capacity(self) -> int:
@@ -156,7 +160,7 @@ class BlockCache:
         return any(block.waiters for block in blocks)
 
     def usage(self) -> dict[str, int]:
-        """Bytes allocated, ready and being filled; hits and misses."""
+        """Bytes allocated, ready, being filled, and fetched for nothing; hits and misses."""
         with self._lock:
             return {
                 "capacity_bytes": self.capacity,
@@ -165,6 +169,7 @@ class BlockCache:
                 "filling_bytes": len(self._filling) * BLOCK_SIZE,
                 "hits": self.hits,
                 "misses": self.misses,
+                "wasted_bytes": self.wasted_bytes,
             }
 
     def _hold(self, key: Key, deadline: Deadline) -> Block | None:
@@ -173,12 +178,14 @@ class BlockCache:
             if block is not None:
                 self.hits += 1
                 block.holders += 1
+                block.is_used = True
                 return block
             self.misses += 1
             block = self._filling.get(key)
             if block is None:
                 return None
             block.holders += 1
+            block.is_used = True
             try:
                 self._await(block, deadline)
             except BaseException:
@@ -237,6 +244,7 @@ class BlockCache:
         for _ in range(len(self._ready)):
             key, block = self._ready.popitem()
             if block.holders == 0:
+                self.wasted_bytes += 0 if block.is_used else block.size
                 return block.view
             # Somebody reads it at this moment: that is as recent as can be.
             self._ready[key] = block

@@ -58,6 +58,7 @@ class Fetcher:
         self._connections = connections
         self._most_ahead = max(1, connections - max(1, connections // _KEPT_FOR_READERS))
         self._queue: list[Fetch] = []
+        self._running = 0
         self._running_ahead: set[Fetch] = set()
         self._changed = threading.Condition(threading.Lock())
         self._stopping = False
@@ -85,6 +86,16 @@ class Fetcher:
         for thread in self._threads:
             thread.join(max(0.0, end - self._clock.monotonic()))
         self._threads.clear()
+
+    def usage(self) -> dict[str, int]:
+        """Ranges and bytes fetched so far; how many ranges are under way, and how many wait for a connection."""
+        with self._changed:
+            return {
+                "requests": self.fetches,
+                "bytes": self.bytes_fetched,
+                "running": self._running,
+                "queued": len(self._queue),
+            }
 
     def submit(self, fetch: Fetch) -> None:
         """Queue a fetch. Its blocks will be published or failed, whatever happens."""
@@ -126,6 +137,7 @@ class Fetcher:
         while (fetch := self._next()) is not None:
             fetched = self._run(fetch)
             with self._changed:
+                self._running -= 1
                 self._running_ahead.discard(fetch)
                 self.fetches += 1
                 self.bytes_fetched += fetched
@@ -137,6 +149,7 @@ class Fetcher:
                 fetch = self._most_wanted()
                 if fetch is not None:
                     self._queue.remove(fetch)
+                    self._running += 1
                     if not fetch.urgent:
                         self._running_ahead.add(fetch)
                     return fetch

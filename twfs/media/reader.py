@@ -12,7 +12,7 @@ from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.media.fetcher import Cancelled, Fetch, Fetcher
 from twfs.media.ports import StoredMedia
-from twfs.media.prefetch import Plan, Prefetcher
+from twfs.media.prefetch import Plan, Prefetcher, Stream
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.ranges import ByteRange, block_indexes, runs
 from twfs.resources import Medium
@@ -105,6 +105,17 @@ class MediaLibrary:
             active = len(self._read_at)
         return min(self._settings.readahead, int(self.cache.capacity * _WINDOWS_SHARE) // active)
 
+    def windows(self) -> dict[str, int]:
+        """Media being read, the streams they are read by, and the bytes to keep asked for ahead of these."""
+        with self._lock:
+            readers = list(self._read_at)
+        streams = [stream for reader in readers for stream in reader.streams]
+        return {
+            "readers": len(readers),
+            "streams": len(streams),
+            "bytes": sum(stream.window for stream in streams),
+        }
+
     def closed(self, reader: "MediumReader") -> None:
         """The reader gives its share back."""
         with self._lock:
@@ -129,6 +140,11 @@ class MediumReader:
     def plain_size(self) -> int:
         """Bytes of plaintext."""
         return self._object.plain_size
+
+    @property
+    def streams(self) -> tuple[Stream, ...]:
+        """Where it is being read on from, as planned so far."""
+        return self._prefetcher.streams
 
     def read_into(self, view: memoryview, plain_offset: int, deadline: Deadline) -> int:
         """Plaintext from `plain_offset` into `view`: as many bytes as fit, fewer only at the end of the medium.
