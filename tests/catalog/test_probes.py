@@ -10,6 +10,7 @@ from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, facts_of
 from twfs.catalog.known import ABSENT_SECONDS, ProbeBook
 from twfs.catalog.probes import FIRST_DELAY, IDLE_SECONDS, LONGEST_PAUSE, PROBE_SECONDS, WORKERS, YOUNG_SECONDS, Prober
 from twfs.catalog.store import Store
+from twfs.catalog.trust import SizeTrust
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import (
     CredentialsRefused,
@@ -21,7 +22,7 @@ from twfs.errors import (
     Unreachable,
 )
 from twfs.probe import MediaInfo, MediaState
-from twfs.resources import Kind, parse_medium
+from twfs.resources import Kind, Medium, parse_medium
 
 
 class Bench:
@@ -38,10 +39,16 @@ class Bench:
 
     def remount(self) -> None:
         self.store = Store(self.path)
-        self.book = ProbeBook(self.store, self.interpreter, self.clock)
+        self.trust = SizeTrust(self.medium, self.store)
+        self.book = ProbeBook(self.store, self.interpreter, self.trust, self.clock)
         self.book.load()
-        self.prober = Prober(self.twilio, self.interpreter, self.book, self.clock, self.doubtful.append)
+        doubted = self.doubtful.append
+        self.prober = Prober(self.twilio, self.interpreter, self.book, self.trust, self.clock, on_doubtful=doubted)
         self.update()
+
+    def medium(self, sid: str) -> Medium | None:
+        record = self.twilio.records.get(sid)
+        return None if record is None else parse_medium(Kind.RECORDING, record)
 
     def update(self) -> None:
         self.prober.update({sid: parse_medium(Kind.RECORDING, self.twilio.records[sid]) for sid in self.sids})

@@ -68,7 +68,7 @@ def test_a_round_trip_keeps_order_and_everything(tmp_path: Path) -> None:
         assert remembered.media == media
         assert remembered.listed_at == START
         assert {sid: store.probe(sid) for sid in infos} == infos
-        assert store.probed() == {sid: (info.state, info.plain_size) for sid, info in infos.items()}
+        assert store.probed() == [(sid, info.state, info.plain_size, info.encrypted) for sid, info in infos.items()]
 
 
 def test_folder_and_files_are_private(tmp_path: Path) -> None:
@@ -264,12 +264,28 @@ def test_a_flipped_bit_is_never_believed(intact: "Intact", tmp_path: Path, seed:
         remembered = store.load()
         # The order of rows is not the truth's; which there are, and what they say, is.
         assert remembered is None or {m.sid: m for m in remembered.media} == {m.sid: m for m in media}
-        store.probed()
+        known = {(sid, info.state, info.plain_size, info.encrypted) for sid, info in infos.items()}
+        assert known.issuperset(store.probed())
         for sid, info in infos.items():
             assert store.probe(sid) in (None, info)
         store.save([resource(99)], listed_at=2.0, total=len(media) + 1)
         after = store.load()
         assert after is None or {m.sid: m for m in after.media} == {m.sid: m for m in [*media, resource(99)[0]]}
+
+
+def test_distrust_is_kept_and_no_flipped_bit_ends_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    with opened(path) as store:
+        assert store.distrusted() == frozenset()
+        for _ in range(2):
+            store.save_distrust(Kind.COMPOSITION)
+    with opened(path) as store:
+        assert store.distrusted() == {Kind.COMPOSITION}
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("UPDATE distrust SET kind = 'compositionr'")
+    connection.close()
+    with opened(path) as store:
+        assert store.distrusted() == set(Kind)
 
 
 def test_a_row_that_was_lost_is_noticed(tmp_path: Path) -> None:
@@ -425,7 +441,7 @@ def test_a_file_that_another_process_holds_is_not_waited_for_without_end(
         store._connection.execute("PRAGMA busy_timeout = 10")
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        assert store.probed() == {}
+        assert store.probed() == []
         assert not store.is_lasting
         other.execute("ROLLBACK")
         other.close()

@@ -83,6 +83,8 @@ class FakeCatalog:
         self.calls: Counter[str] = Counter()
         self.deadlines: list[float] = []
         self.unprobed: set[str] = set()
+        self.claims: dict[str, int] = {}
+        """Sizes by SID that are told on trust until `info` is asked."""
         self._media: Mapping[str, Medium] = MappingProxyType({})
         self.replace(media or {})
 
@@ -104,7 +106,19 @@ class FakeCatalog:
         if sid not in self.infos:
             raise NoSuchName(f"{sid} is gone")
         self.unprobed.discard(sid)
+        self.claims.pop(sid, None)
         return self.infos[sid]
+
+    def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
+        if sid in self.claims:
+            return self.claims[sid], False
+        return self.info(sid, deadline).plain_size, True
+
+    def known_size(self, sid: str) -> tuple[int, bool] | None:
+        self.calls["known_size"] += 1
+        if sid in self.claims:
+            return self.claims[sid], False
+        return None if sid in self.unprobed or sid not in self.infos else (self.infos[sid].plain_size, True)
 
     def known_info(self, sid: str) -> MediaInfo | None:
         self.calls["known_info"] += 1

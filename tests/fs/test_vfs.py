@@ -304,6 +304,50 @@ def test_a_read_has_a_deadline() -> None:
         scene.read_path(PATH)
 
 
+def test_a_size_told_on_trust_is_proven_by_opening() -> None:
+    scene = Scene()
+    scene.catalog.claims[MEDIUM.sid] = SIZE
+    assert scene.vfs.getattr(PATH).st_size == SIZE
+    assert scene.catalog.calls["info"] == 0
+    opened = scene.vfs.open(PATH, os.O_RDONLY)
+    assert scene.catalog.calls["info"] == 1
+    assert (opened.bypasses_cache, opened.is_unchanged) == (False, True)
+    assert scene.read(opened.handle, 2 * SIZE, 0) == WHOLE
+
+
+@pytest.mark.parametrize("claim", [SIZE - 1, SIZE + 1])
+def test_a_wrong_size_told_on_trust_opens_only_after_it_is_corrected(claim: int) -> None:
+    scene = Scene()
+    scene.catalog.claims[MEDIUM.sid] = claim
+    assert scene.vfs.getattr(PATH).st_size == claim
+    with pytest.raises(ObjectChanged, match=MEDIUM.sid):
+        scene.vfs.open(PATH, os.O_RDONLY)
+    assert (scene.library.open_now, scene.vfs.open_files) == (0, 0)
+    assert scene.vfs.getattr(PATH).st_size == SIZE
+    opened = scene.vfs.open(PATH, os.O_RDONLY)
+    assert not opened.bypasses_cache
+    assert scene.read(opened.handle, 2 * SIZE, 0) == WHOLE
+
+
+def test_who_does_not_ask_again_reads_past_the_cache() -> None:
+    scene = Scene()
+    scene.catalog.claims[MEDIUM.sid] = SIZE + 1
+    scene.vfs.getattr(PATH)
+    with pytest.raises(ObjectChanged):
+        scene.vfs.open(PATH, os.O_RDONLY)
+    assert scene.vfs.open(PATH, os.O_RDONLY).bypasses_cache
+
+
+def test_a_medium_told_on_trust_that_has_no_media_is_no_short_file() -> None:
+    scene = Scene({MEDIUM: MediaInfo(MediaState.ABSENT, 0)})
+    scene.catalog.claims[MEDIUM.sid] = SIZE
+    scene.vfs.getattr(PATH)
+    with pytest.raises(ObjectChanged):
+        scene.vfs.open(PATH, os.O_RDONLY)
+    assert scene.vfs.getattr(PATH).st_size == 0
+    assert scene.read_path(PATH) == b""
+
+
 def test_a_released_handle_is_no_handle() -> None:
     scene = Scene()
     handle = scene.vfs.open(PATH, os.O_RDONLY).handle
@@ -485,7 +529,7 @@ def test_statfs_sums_known_sizes_now_and_then() -> None:
     scene = Scene({MEDIUM: readable(4096), recording(1): readable(4097), recording(2): readable(10**6)})
     scene.catalog.unprobed.add(sid_of(2))
     assert scene.vfs.statfs() == Usage(f_blocks=1 + 2, f_files=3)
-    assert scene.catalog.calls["known_info"] == 3
+    assert scene.catalog.calls["known_size"] == 3
     scene.catalog.unprobed.clear()
     scene.clock.sleep(9.9)
     assert scene.vfs.statfs().f_blocks == 3

@@ -62,9 +62,11 @@ GROWTH = 5000
 class ChangingCatalog(FakeCatalog):
     """Every readable object is another one as soon as a file exists, and one of them is larger then."""
 
-    def __init__(self, changed: Path | None) -> None:
+    def __init__(self, changed: Path | None, excess: int) -> None:
         super().__init__(media())
         self._changed = changed
+        if excess:
+            self.claims = {medium.sid: info.plain_size + excess for medium, info in readable_media().items()}
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         info = super().info(sid, deadline)
@@ -74,9 +76,9 @@ class ChangingCatalog(FakeCatalog):
         return replace(info, etag=SECOND_ETAG, plain_size=info.plain_size + growth)
 
 
-def _vfs(stall: float, timeout: float, changed: Path | None, *, allow_delete: bool) -> Vfs:
+def _vfs(stall: float, timeout: float, changed: Path | None, excess: int, *, allow_delete: bool) -> Vfs:
     clock = SystemClock()
-    catalog = ChangingCatalog(changed)
+    catalog = ChangingCatalog(changed, excess)
     library = FakeLibrary(clock, stall=stall)
     catalog.failures[UNREACHABLE.sid] = Unreachable("the API cannot be reached")
     catalog.failures[BROKEN.sid] = ZeroDivisionError("https://example.test/?X-Amz-Signature=secret")
@@ -99,6 +101,7 @@ def main() -> None:
     parser.add_argument("--stall", type=float, default=0.0)
     parser.add_argument("--timeout", type=float, default=30.0)
     parser.add_argument("--changed", type=Path)
+    parser.add_argument("--excess", type=int, default=0, help="bytes that sizes told on trust are too large")
     parser.add_argument("--allow-other", action="store_true")
     parser.add_argument("--allow-delete", action="store_true")
     parser.add_argument("--fail-at-init", action="store_true")
@@ -112,7 +115,8 @@ def main() -> None:
             raise LookupError("nothing to serve")
         options.ready.write_text(f"{binding.name} {binding.libfuse_version}")
 
-    vfs = _vfs(options.stall, options.timeout, options.changed, allow_delete=options.allow_delete)
+    excess = options.excess
+    vfs = _vfs(options.stall, options.timeout, options.changed, excess, allow_delete=options.allow_delete)
     operations = Operations(vfs, binding.caller)
     binding.run(
         operations,

@@ -365,6 +365,22 @@ def test_an_object_that_has_grown_is_no_short_file(version: str, tmp_path: Path)
         assert len(shown.stdout) == grown
 
 
+@pytest.mark.parametrize("version", BINDINGS)
+def test_a_wrong_size_that_was_told_on_trust_is_right_once_the_file_is_open(version: str, tmp_path: Path) -> None:
+    """Linux asks for the attributes again and opens once more: no reader notices."""
+    size = served.SIZES[3]
+    with mounted(tmp_path, "--fuse", version, "--excess", "700") as mount:
+        path = path_of(mount, served.GROWN)
+        assert path.stat().st_size == size + 700
+        with path.open("rb", buffering=0) as file:
+            assert os.fstat(file.fileno()).st_size == size
+            with mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+                assert mapped[:] == content_of(served.GROWN.sid, size)
+            assert file.read() == content_of(served.GROWN.sid, size)
+        assert path.stat().st_size == size
+        assert f"not {size + 700} as Twilio says" in mount.log()
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can look at the kernel's side of a connection")
 @pytest.mark.parametrize("version", BINDINGS)
 def test_the_kernel_may_read_ahead_a_lot(version: str, tmp_path: Path) -> None:

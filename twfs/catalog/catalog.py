@@ -10,6 +10,7 @@ from twfs.catalog.ports import Inspector, Interpreter, Listing
 from twfs.catalog.probes import Prober
 from twfs.catalog.refresh import Refresher
 from twfs.catalog.store import Store
+from twfs.catalog.trust import SizeTrust
 from twfs.catalog.truth import Truth
 from twfs.clock import Clock, Deadline
 from twfs.probe import MediaInfo
@@ -35,8 +36,9 @@ class Catalog:
         """No I/O, no thread."""
         self._store = store
         self._truth = Truth(settings.includes)
-        self._book = ProbeBook(store, interpreter, clock)
-        self._prober = Prober(inspector, interpreter, self._book, clock, on_doubtful=self.suspect)
+        self._trust = SizeTrust(self._truth.get, store)
+        self._book = ProbeBook(store, interpreter, self._trust, clock)
+        self._prober = Prober(inspector, interpreter, self._book, self._trust, clock, on_doubtful=self.suspect)
         self._refresher = Refresher(
             listing, self._truth, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
         )
@@ -47,8 +49,8 @@ class Catalog:
             remembered = self._store.load()
             if remembered is None:
                 return False
-            self._book.load()
             self._truth.apply(remembered.media)
+            self._book.load()
             self._refresher.loaded(remembered.listed_at)
             self._prober.update(self._truth.media())
             return True
@@ -79,8 +81,8 @@ class Catalog:
 
     @property
     def version(self) -> int:
-        """Grows whenever `media()` changes, or a medium turns out to be another object than was known."""
-        return self._truth.version + self._prober.contradictions
+        """Grows whenever `media()` changes, a medium turns out to be another object, or sizes told prove wrong."""
+        return self._truth.version + self._prober.contradictions + self._trust.revocations
 
     def media(self) -> Mapping[str, Medium]:
         """All completed media of the selection by SID: a snapshot that never changes. No I/O."""
@@ -95,8 +97,20 @@ class Catalog:
         """
         return self._prober.info(sid, deadline)
 
+    def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
+        """The plain size (bytes) of `sid`, and whether it is proven: else it is Twilio's word, which held so far.
+
+        Raises:
+            As `info`, which is asked if neither is at hand.
+        """
+        return self._prober.size(sid, deadline)
+
+    def known_size(self, sid: str) -> tuple[int, bool] | None:
+        """The same as far as it is known, from memory alone."""
+        return self._prober.known_size(sid)
+
     def known_info(self, sid: str) -> MediaInfo | None:
-        """The same as far as it is known, without a request."""
+        """What `info` gives as far as it is known, without a request."""
         return self._book.known(sid) if sid in self._truth.media() else None
 
     def examine(self, sid: str, deadline: Deadline) -> MediaInfo:

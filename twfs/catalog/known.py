@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable
 
 from twfs.catalog.ports import Interpreter
 from twfs.catalog.store import Store
+from twfs.catalog.trust import SizeTrust
 from twfs.clock import Clock
 from twfs.probe import MediaInfo, MediaState
 
@@ -19,10 +20,11 @@ class ProbeBook:
     prove: each mount interprets the stored facts once more before it believes them. No method makes a request.
     """
 
-    def __init__(self, store: Store, interpreter: Interpreter, clock: Clock) -> None:
+    def __init__(self, store: Store, interpreter: Interpreter, trust: SizeTrust, clock: Clock) -> None:
         """No I/O."""
         self._store = store
         self._interpreter = interpreter
+        self._trust = trust
         self._clock = clock
         self._lock = threading.Lock()
         self._believed: dict[str, tuple[MediaState, int]] = {}
@@ -31,11 +33,23 @@ class ProbeBook:
 
     def load(self) -> None:
         """Take over what the store knows."""
-        for sid, (state, plain_size) in self._store.probed().items():
+        self._trust.load()
+        for sid, state, plain_size, encrypted in self._store.probed():
             if state is MediaState.READABLE:
                 self._believed[sid] = (state, plain_size)
+                self._trust.witness(sid, plain_size, encrypted=encrypted)
             else:
                 self._unproven[sid] = None
+
+    def plain_size(self, sid: str) -> int | None:
+        """The plain size (bytes) of `sid` if it was probed and interpreted; from memory, no I/O."""
+        believed = self._believed.get(sid)
+        return None if believed is None else believed[1]
+
+    def is_unheard_of(self, sid: str) -> bool:
+        """Whether nothing is known of `sid`, not even something that must be proven first, or that it was absent."""
+        with self._lock:
+            return not (sid in self._believed or sid in self._unproven or sid in self._absent)
 
     def known(self, sid: str) -> MediaInfo | None:
         """What is known of `sid`; RSA work only for one that an earlier mount could not read, and only once."""
@@ -115,8 +129,11 @@ class ProbeBook:
         return sum(self._believed[sid][1] for sid in sids if sid in self._believed)
 
     def _believe(self, sid: str, info: MediaInfo) -> None:
+        believed = (info.state, info.plain_size)
+        if self._believed.get(sid) != believed:
+            self._trust.learn(sid, info)
         with self._lock:
-            self._believed[sid] = (info.state, info.plain_size)
+            self._believed[sid] = believed
             self._unproven.pop(sid, None)
             self._absent.pop(sid, None)
 

@@ -1,5 +1,7 @@
 """Probing: each medium once, on demand at once, otherwise in the background in listing order.
 
+Before that order the background takes a sample of the whole list, until Twilio's sizes are proven (`trust`).
+
 One medium's trouble delays only that medium. Trouble of the network or the account pauses all background probing,
 longer each time, so that an outage costs a few requests and not one per medium.
 """
@@ -14,6 +16,7 @@ from twfs.catalog.known import ProbeBook
 from twfs.catalog.loop import Loop
 from twfs.catalog.ports import Inspector, Interpreter
 from twfs.catalog.trouble import Troubles
+from twfs.catalog.trust import WITNESSES, SizeTrust
 from twfs.clock import Clock, Deadline
 from twfs.errors import (
     CredentialsRefused,
@@ -26,7 +29,7 @@ from twfs.errors import (
     TwfsError,
 )
 from twfs.probe import MediaInfo, MediaState
-from twfs.resources import Medium
+from twfs.resources import Kind, Medium
 
 WORKERS = 4
 """A probe is two round trips, about 150 ms: four at once keep to some 25 API requests/s of the default `api_rate` 40,
@@ -54,13 +57,16 @@ class Prober:
         inspector: Inspector,
         interpreter: Interpreter,
         book: ProbeBook,
+        trust: SizeTrust,
         clock: Clock,
+        *,
         on_doubtful: Callable[[str], None],
     ) -> None:
         """`on_doubtful(sid)` is called when a probe hints that the resource itself may be gone."""
         self._inspector = inspector
         self._interpreter = interpreter
         self._book = book
+        self._trust = trust
         self._clock = clock
         self._on_doubtful = on_doubtful
         self._troubles = Troubles()
@@ -78,12 +84,33 @@ class Prober:
         """How often a medium was found to be another object than before."""
 
     def update(self, media: Mapping[str, Medium]) -> None:
-        """These are the media now; queue those that were never probed, in this order."""
+        """These are the media now; queue those that were never probed, in this order after a sample of all of them."""
         with self._lock:
             self._media = media
             elsewhere = {sid for _, sid in self._later}.union(self._flights)
-            self._queue = deque(sid for sid in media if not self._book.is_believed(sid) and sid not in elsewhere)
+            waiting = [sid for sid in media if not self._book.is_believed(sid) and sid not in elsewhere]
+            self._queue = deque(self._sample(waiting))
+            self._queue.extend(waiting)
         self._loop.wake()
+
+    def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
+        """The plain size (bytes) of `sid` for a stat, and whether it is proven rather than told on trust.
+
+        Raises:
+            As `info`, which is asked if the size is not known yet.
+        """
+        return self.known_size(sid) or (self.info(sid, deadline).plain_size, True)
+
+    def known_size(self, sid: str) -> tuple[int, bool] | None:
+        """The same from memory: no request, no I/O."""
+        medium = self._media.get(sid)
+        if medium is None:
+            return None
+        plain_size = self._book.plain_size(sid)
+        if plain_size is not None:
+            return plain_size, True
+        claimed = self._trust.size_of(medium)
+        return (claimed, False) if claimed is not None and self._book.is_unheard_of(sid) else None
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What is known of `sid`, else a probe at once, in the caller's thread; callers of one SID share it.
@@ -136,9 +163,13 @@ class Prober:
 
     def doubt(self, sid: str) -> None:
         """Have `sid` probed once more if it is known; only another answer with facts replaces what is known."""
+        medium = self._media.get(sid)
         with self._lock:
             if self._book.is_believed(sid):
                 self._doubted[sid] = None
+        if medium is not None and self._book.was_absent(sid) and not self._is_young(medium):
+            # Twilio has the resource, and no media: it was not deleted but is a muted track.
+            self._trust.found_absent(sid)
         self._loop.wake()
 
     def step(self) -> float:
@@ -176,6 +207,18 @@ class Prober:
 
     def _is_young(self, medium: Medium) -> bool:
         return self._clock.wall() - (medium.changed_at + (medium.duration or 0)) < YOUNG_SECONDS
+
+    def _speaks_against_trust(self, sid: str) -> bool:
+        medium = self._media.get(sid)
+        return medium is not None and not self._is_young(medium) and not self._trust.has_ended(medium.kind)
+
+    def _sample(self, sids: list[str]) -> list[str]:
+        """Of each kind some from all over the list: what holds for one day's media may not for another's."""
+        sample = []
+        for kind in filter(self._trust.lacks_witnesses, Kind):
+            of_kind = [sid for sid in sids if self._media[sid].kind is kind]
+            sample += of_kind[:: max(1, len(of_kind) // WITNESSES)][:WITNESSES] if len(of_kind) > WITNESSES else []
+        return sample
 
     def _next(self, now: float) -> str | None:
         """The medium whose turn it is. Must be called with the lock held."""
@@ -233,7 +276,7 @@ class Prober:
         try:
             info = self._look(sid, deadline)
         except MediaAbsent:
-            if self._book.record_absent(sid):
+            if self._book.record_absent(sid) or self._speaks_against_trust(sid):
                 self._on_doubtful(sid)
             return MediaInfo(MediaState.ABSENT, 0)
         self._book.record(sid, info)

@@ -1,7 +1,7 @@
 """What is remembered across mounts: one SQLite file per account and selection.
 
 It holds every resource as Twilio gave it and, per medium, what one probe found, what that was proven to mean, and of
-which object all bytes were once read and proven.
+which object all bytes were once read and proven; and for which kinds of media Twilio's `size` was once wrong.
 Wrapped keys and IVs are no secrets; unwrapped keys and plaintext never come here.
 
 The file is a memory, never a cause of errors: damaged or foreign, it is set aside and begun anew; where it cannot be
@@ -31,7 +31,7 @@ from twfs.log import log
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium, parse_medium
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x74776673
 """`twfs` in ASCII: tells our files from other SQLite files."""
 BUSY_SECONDS = 5.0
@@ -40,8 +40,9 @@ BUSY_SECONDS = 5.0
 _SCHEMA = f"""
 CREATE TABLE resources (sid TEXT PRIMARY KEY, kind TEXT, record TEXT, checksum INTEGER);
 CREATE TABLE probes (sid TEXT PRIMARY KEY, state TEXT, plain_size INTEGER, encrypted INTEGER, reason TEXT,
-    stored_size INTEGER, etag TEXT, metadata TEXT, tail BLOB, checksum INTEGER);
+    stored_size INTEGER, etag TEXT, metadata TEXT, tail BLOB, checksum INTEGER, size_checksum INTEGER);
 CREATE TABLE verified (sid TEXT PRIMARY KEY, etag TEXT, checksum INTEGER);
+CREATE TABLE distrust (kind TEXT PRIMARY KEY);
 CREATE TABLE listing (only INTEGER PRIMARY KEY CHECK (only = 1), resource_count INTEGER, listed_at REAL);
 INSERT INTO listing VALUES (1, 0, NULL);
 PRAGMA application_id = {APPLICATION_ID};
@@ -50,12 +51,14 @@ PRAGMA user_version = {SCHEMA_VERSION};
 
 _REPEATED = ("account_sid", "status", "codec", "container_format", "format", "type", "room_sid")
 _PROBE_COLUMNS = "state, plain_size, encrypted, reason, stored_size, etag, metadata, tail"
+_SIZE_COLUMNS = 3
+"""So many of them tell a size; they have a checksum of their own, for all of them are read at each start."""
 # A medium proven readable stays so: another mount of the same account may have fewer keys.
 _SAVE_PROBE = f"""
-INSERT INTO probes (sid, {_PROBE_COLUMNS}, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (sid) DO UPDATE SET ({_PROBE_COLUMNS}, checksum) = (excluded.state, excluded.plain_size,
+INSERT INTO probes (sid, {_PROBE_COLUMNS}, checksum, size_checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (sid) DO UPDATE SET ({_PROBE_COLUMNS}, checksum, size_checksum) = (excluded.state, excluded.plain_size,
     excluded.encrypted, excluded.reason, excluded.stored_size, excluded.etag, excluded.metadata, excluded.tail,
-    excluded.checksum)
+    excluded.checksum, excluded.size_checksum)
 WHERE excluded.state = 'readable' OR probes.state <> 'readable' OR probes.etag <> excluded.etag
 """  # noqa: S608 - the column list is a constant of this module
 
@@ -136,8 +139,8 @@ class Store:
 
         self._do(work)
 
-    def probed(self) -> dict[str, tuple[MediaState, int]]:
-        """State and plain size of every medium that was ever probed; unchecked until `probe` reads the row."""
+    def probed(self) -> list[tuple[str, MediaState, int, bool]]:
+        """SID, state, plain size (bytes) and whether it is encrypted, of every medium that was ever probed."""
         return self._do(_probed)
 
     def probe(self, sid: str) -> MediaInfo | None:
@@ -150,7 +153,8 @@ class Store:
 
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                connection.execute(_SAVE_PROBE, (sid, *row, _checksum(sid, *row)))
+                checksums = (_checksum(sid, *row), _checksum(sid, *row[:_SIZE_COLUMNS]))
+                connection.execute(_SAVE_PROBE, (sid, *row, *checksums))
 
         self._do(work)
 
@@ -165,6 +169,19 @@ class Store:
             with _transaction(connection):
                 row = (sid, etag, _checksum(sid, etag))
                 connection.execute("INSERT OR REPLACE INTO verified VALUES (?, ?, ?)", row)
+
+        self._do(work)
+
+    def distrusted(self) -> frozenset[Kind]:
+        """Kinds of media whose sizes Twilio once told wrongly."""
+        return self._do(_distrusted)
+
+    def save_distrust(self, kind: Kind) -> None:
+        """Remember that Twilio told the size of such a medium wrongly."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute("INSERT OR IGNORE INTO distrust VALUES (?)", (kind.value,))
 
         self._do(work)
 
@@ -374,10 +391,22 @@ def _with_shared_text(record: object) -> object:
     return record
 
 
-def _probed(connection: sqlite3.Connection) -> dict[str, tuple[MediaState, int]]:
-    rows = connection.execute("SELECT sid, state, plain_size FROM probes")
+def _probed(connection: sqlite3.Connection) -> list[tuple[str, MediaState, int, bool]]:
+    """A row whose size is damaged is passed over: that medium is looked at again."""
+    rows = connection.execute("SELECT sid, state, plain_size, encrypted, size_checksum FROM probes")
     states = {state.value: state for state in MediaState}
-    return {sid: (states[state], size) for sid, state, size in rows if state in states and isinstance(size, int)}
+    return [
+        (sid, states[state], size, bool(encrypted))
+        for sid, state, size, encrypted, checksum in rows
+        if _checksum(sid, state, size, encrypted) == checksum
+    ]
+
+
+def _distrusted(connection: sqlite3.Connection) -> frozenset[Kind]:
+    """All of them if it cannot be read which: a flipped bit must not bring trust back."""
+    known = {kind.value: kind for kind in Kind}
+    names = [name for (name,) in connection.execute("SELECT kind FROM distrust")]
+    return frozenset(known[name] for name in names) if all(name in known for name in names) else frozenset(Kind)
 
 
 def _probe(connection: sqlite3.Connection, sid: str) -> MediaInfo | None:

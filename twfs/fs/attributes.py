@@ -73,8 +73,8 @@ def usage(catalog: Catalog, sids: Iterable[str]) -> Usage:
     count = blocks = 0
     for sid in sids:
         count += 1
-        info = catalog.known_info(sid)
-        blocks += ceil_div(info.plain_size, _FRAGMENT_SIZE) if info else 0
+        known = catalog.known_size(sid)
+        blocks += ceil_div(known[0], _FRAGMENT_SIZE) if known else 0
     return Usage(f_blocks=blocks, f_files=count)
 
 

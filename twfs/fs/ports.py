@@ -31,6 +31,16 @@ class Catalog(Protocol):
     def known_info(self, sid: str) -> MediaInfo | None:
         """The same as far as known: neither waits nor asks anybody."""
 
+    def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
+        """The plain size (bytes), and whether it is proven; else experience speaks for it, and `info` may contradict.
+
+        Raises:
+            As `info`.
+        """
+
+    def known_size(self, sid: str) -> tuple[int, bool] | None:
+        """The same as far as known, from memory alone."""
+
 
 class OpenMedium(Protocol):
     """One medium open for reading."""

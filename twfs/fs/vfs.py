@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from twfs.clock import Clock, Deadline
-from twfs.errors import IsADirectory, MediaDamaged, NoKey, NoSuchAttribute, NoSuchName, NotADirectory, ReadOnly
+from twfs.errors import (
+    IsADirectory,
+    MediaDamaged,
+    NoKey,
+    NoSuchAttribute,
+    NoSuchName,
+    NotADirectory,
+    ObjectChanged,
+    ReadOnly,
+)
 from twfs.fs.attributes import XATTR_PREFIX, Attributes, Usage, nanoseconds, usage, xattrs
 from twfs.fs.coverage import Deliveries
 from twfs.fs.handles import HandleTable
@@ -67,6 +76,8 @@ class _Shown:
     """What callers have been told of a medium, and may have kept."""
 
     size: int
+    is_proven: bool = True
+    """Whether that size came from a probe."""
     etag: str | None = None
     """That of the object when it was last opened."""
 
@@ -133,7 +144,8 @@ class Vfs:
             case VirtualFile() as file:
                 return self._virtual_attributes(file, self._virtual_files[file.name]())
             case MediumFile(medium):
-                return self._show(self._medium_attributes(medium, self._info(medium)))
+                size, is_proven = self._catalog.size(medium.sid, self._deadline())
+                return self._show(self._medium_attributes(medium, size), is_proven=is_proven)
 
     def readdir(self, path: str) -> Iterator[Entry]:
         """What is in a folder, `.` and `..` first. Neither waits nor asks anybody.
@@ -166,6 +178,8 @@ class Vfs:
             IsADirectory, NoSuchName, NotADirectory: it is no file.
             NoKey: no private key fits.
             MediaDamaged: it cannot be decrypted.
+            ObjectChanged: the size that was told of it was wrong, for it was told on trust; the right one is known now.
+                Linux then asks for the attributes and opens once more (LOOKUP_REVAL after ESTALE, in fs/namei.c).
             RemoteError, CredentialsRefused: what it holds could not be found out.
         """
         if flags & os.O_ACCMODE != os.O_RDONLY or flags & os.O_TRUNC:
@@ -192,7 +206,7 @@ class Vfs:
         wanted = ByteRange(plain_offset, plain_offset + len(view)).clipped(file.attributes.st_size)
         if not wanted.size:
             return 0
-        deadline = Deadline(self._clock, self._settings.timeout)
+        deadline = self._deadline()
         got = file.source.read_into(view[: wanted.size], wanted.start, deadline)
         if got != wanted.size:
             raise MediaDamaged(f"{file.path}: {got} bytes at {wanted.start} where there must be {wanted.size}")
@@ -256,7 +270,7 @@ class Vfs:
         node = self._lookup(path)
         if self._remover is None or not isinstance(node, MediumFile):
             self.refuse_change(path)
-        sid, deadline = node.medium.sid, Deadline(self._clock, self._settings.timeout)
+        sid, deadline = node.medium.sid, self._deadline()
 
         def was_read(info: MediaInfo) -> bool:
             return self._deliveries.has_all(sid, info.etag, info.plain_size)
@@ -286,8 +300,8 @@ class Vfs:
     def _lookup(self, path: str) -> Node:
         return self._current_tree().lookup(path)
 
-    def _info(self, medium: Medium) -> MediaInfo:
-        return self._catalog.info(medium.sid, Deadline(self._clock, self._settings.timeout))
+    def _deadline(self) -> Deadline:
+        return Deadline(self._clock, self._settings.timeout)
 
     def _xattrs(self, path: str) -> dict[str, bytes]:
         node = self._lookup(path)
@@ -309,19 +323,23 @@ class Vfs:
         return OpenedFile(handle, bypasses_cache=True, is_unchanged=False)
 
     def _open_medium(self, path: str, medium: Medium) -> OpenedFile:
-        info = self._info(medium)
-        source = self._source(medium, info)
-        attributes = self._medium_attributes(medium, info)
+        info = self._catalog.info(medium.sid, self._deadline())
+        attributes = self._medium_attributes(medium, info.plain_size)
         shown = self._shown.setdefault(attributes.st_ino, _Shown(info.plain_size))
+        if shown.size != info.plain_size and not shown.is_proven:
+            # Once: who goes on without asking for the attributes again passes the cache by instead.
+            shown.is_proven = True
+            raise ObjectChanged(f"{medium.sid} has {info.plain_size} bytes, not {shown.size} as Twilio says")
+        source = self._source(medium, info)
         is_unchanged = self._keeps_pages and shown.etag in (None, info.etag)
         shown.etag = info.etag
         reading = self._readings.opened(medium, path, info.plain_size) if self._readings is not None else None
         handle = self._handles.add(_OpenFile(path, attributes, source, (medium.sid, info.etag), reading))
         return OpenedFile(handle, bypasses_cache=shown.size != info.plain_size, is_unchanged=is_unchanged)
 
-    def _show(self, attributes: Attributes) -> Attributes:
+    def _show(self, attributes: Attributes, *, is_proven: bool = True) -> Attributes:
         shown = self._shown.setdefault(attributes.st_ino, _Shown(attributes.st_size))
-        shown.size = attributes.st_size
+        shown.size, shown.is_proven = attributes.st_size, is_proven
         return attributes
 
     def _source(self, medium: Medium, info: MediaInfo) -> OpenMedium:
@@ -347,9 +365,9 @@ class Vfs:
     def _virtual_attributes(self, file: VirtualFile, content: bytes) -> Attributes:
         return self._attributes(file, self._file_mode, len(content), nanoseconds(self._clock.wall()))
 
-    def _medium_attributes(self, medium: Medium, info: MediaInfo) -> Attributes:
+    def _medium_attributes(self, medium: Medium, plain_size: int) -> Attributes:
         node = MediumFile(medium)
-        return self._attributes(node, self._file_mode, info.plain_size, nanoseconds(medium.changed_at))
+        return self._attributes(node, self._file_mode, plain_size, nanoseconds(medium.changed_at))
 
     @property
     def _file_mode(self) -> int:
