@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +8,19 @@ import pytest
 
 from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, facts_of
 from twfs.catalog.known import ABSENT_SECONDS, ProbeBook
-from twfs.catalog.probes import FIRST_DELAY, IDLE_SECONDS, LONGEST_PAUSE, PROBE_SECONDS, WORKERS, YOUNG_SECONDS, Prober
+from twfs.catalog.probes import (
+    AHEAD,
+    BACKGROUND_WORKERS,
+    FIRST_DELAY,
+    IDLE_SECONDS,
+    LONGEST_PAUSE,
+    PROBE_SECONDS,
+    WORKERS,
+    YOUNG_SECONDS,
+    Prober,
+)
 from twfs.catalog.store import Store
-from twfs.catalog.trust import SizeTrust
+from twfs.catalog.trust import WITNESSES, SizeTrust
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import (
     CredentialsRefused,
@@ -100,7 +110,81 @@ def test_the_background_goes_in_listing_order(bench: Bench) -> None:
 def test_what_is_asked_for_comes_first_and_only_once(bench: Bench) -> None:
     bench.info(bench.sids[3])
     bench.run(1)
-    assert bench.twilio.inspected == [bench.sids[3], *bench.sids[:3], bench.sids[4]]
+    assert bench.twilio.inspected == [*bench.sids[3:], *bench.sids[:3]]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = Deadline(SystemClock(), PROBE_SECONDS)
+    while not holds():
+        deadline.remaining()
+        threading.Event().wait(0.002)
+
+
+def test_while_a_reader_waits_only_its_neighbours_are_probed() -> None:
+    bench = Bench(count=5 * AHEAD)
+    gate = bench.twilio.gate = threading.Event()
+    asked = 2 * AHEAD
+    with ThreadPoolExecutor(2) as pool:
+        reader = pool.submit(bench.info, bench.sids[asked])
+        wait_until(lambda: bench.probes == 1)
+        neighbour = pool.submit(bench.prober.step)
+        wait_until(lambda: bench.probes == 2)
+        bench.prober._ahead.clear()
+        assert bench.prober.step() == IDLE_SECONDS
+        gate.set()
+        assert reader.result().state is MediaState.READABLE
+        assert neighbour.result() == 0.0
+    assert bench.twilio.inspected == bench.sids[asked : asked + 2]
+    bench.prober.step()
+    assert bench.twilio.inspected[2:] == bench.sids[:1]
+    bench.close()
+
+
+def test_the_next_in_the_list_are_probed_ahead_of_a_reader(bench: Bench) -> None:
+    bench.info(bench.sids[2])
+    bench.prober.step()
+    bench.prober.step()
+    assert bench.twilio.inspected == bench.sids[2:]
+    bench.info(bench.sids[1])
+    bench.prober.step()
+    assert bench.twilio.inspected[3:] == [bench.sids[1], bench.sids[0]], "backwards, as this reader goes"
+    assert bench.prober.step() == IDLE_SECONDS
+    assert bench.probes == 5
+
+
+def test_what_failed_or_is_absent_is_not_probed_ahead_again(bench: Bench) -> None:
+    bench.twilio.fail_probe[bench.sids[1]] = MediaDamaged("nonsense")
+    del bench.twilio.objects[bench.sids[2]]
+    bench.run(1)
+    bench.store.save([], [bench.sids[0]])
+    bench.book.drop([bench.sids[0]])
+    bench.info(bench.sids[0])
+    before = bench.probes
+    assert bench.prober.step() > 0
+    assert bench.probes == before
+
+
+def test_all_workers_for_readers_and_a_few_for_the_background() -> None:
+    bench = Bench(count=5 * AHEAD)
+    gate = bench.twilio.gate = threading.Event()
+    bench.prober.start()
+    with ThreadPoolExecutor(1) as pool:
+        wait_until(lambda: bench.probes == BACKGROUND_WORKERS)
+        reader = pool.submit(bench.info, bench.sids[200])
+        wait_until(lambda: bench.probes == WORKERS + 1)
+        inspected = set(bench.twilio.inspected)
+        gate.set()
+        reader.result()
+    neighbours = bench.sids[200 : 201 + WORKERS - BACKGROUND_WORKERS]
+    assert inspected == {*sample_of(bench, BACKGROUND_WORKERS), *neighbours}
+    wait_until(lambda: bench.book.states(bench.sids)["readable"] == len(bench.sids))
+    assert bench.probes == len(bench.sids)
+    bench.close()
+
+
+def sample_of(bench: Bench, count: int) -> list[str]:
+    """What the background begins with: some from all over the list."""
+    return bench.sids[:: len(bench.sids) // WITNESSES][:count]
 
 
 def test_ten_threads_one_probe(bench: Bench) -> None:

@@ -1,6 +1,8 @@
 """Probing: each medium once, on demand at once, otherwise in the background in listing order.
 
 Before that order the background takes a sample of the whole list, until Twilio's sizes are proven (`trust`).
+Readers come first: while one waits, nothing is probed but what it asked for and what it will likely ask for next, its
+neighbours in the list, by more workers than otherwise.
 
 One medium's trouble delays only that medium. Trouble of the network or the account pauses all background probing,
 longer each time, so that an outage costs a few requests and not one per medium.
@@ -9,8 +11,9 @@ longer each time, so that an outage costs a few requests and not one per medium.
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.loop import Loop
@@ -31,9 +34,15 @@ from twfs.errors import (
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Kind, Medium
 
-WORKERS = 4
+BACKGROUND_WORKERS = 4
 """A probe is two round trips, about 150 ms: four at once keep to some 25 API requests/s of the default `api_rate` 40,
 and leave the rest to readers."""
+WORKERS = 8
+"""For what readers will ask for next: at the same 150 ms some 50 requests/s, so that `api_rate` is the limit; and half
+of the default `connections`, so that the other half is left to those who read."""
+AHEAD = 64
+"""Media that are probed ahead of a reader: more than the workers do while one reader's request is under way, and few
+enough that after a lone `stat` the background is itself again in two seconds."""
 PROBE_SECONDS = 30.0
 """Deadline of a background probe: that of any operation (default of the option `timeout`)."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
@@ -75,6 +84,12 @@ class Prober:
         self._media: Mapping[str, Medium] = {}
         self._flights: dict[str, Future[MediaInfo]] = {}
         self._queue: deque[str] = deque()
+        self._ahead: deque[str] = deque()
+        self._order: list[str] = []
+        self._places: dict[str, int] | None = None
+        self._last_place = -1
+        self._readers = 0
+        self._background = 0
         self._doubted: dict[str, None] = {}
         self._later: list[tuple[float, str]] = []
         self._failures: dict[str, int] = {}
@@ -91,6 +106,7 @@ class Prober:
             waiting = [sid for sid in media if not self._book.is_believed(sid) and sid not in elsewhere]
             self._queue = deque(self._sample(waiting))
             self._queue.extend(waiting)
+            self._places = None
         self._loop.wake()
 
     def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
@@ -129,13 +145,14 @@ class Prober:
             if self._book.was_absent(sid) and not self._is_young(medium):
                 return MediaInfo(MediaState.ABSENT, 0)
             flight, leads = self._board(sid)
-            if leads:
-                return self._fly(sid, flight, deadline)
-            try:
-                return flight.result(deadline.remaining())
-            except (TimeoutError, DeadlineExceeded):
-                # Either our own time is up, and remaining() says so, or only that of the thread that probed.
-                deadline.remaining()
+            with self._reading(sid):
+                if leads:
+                    return self._fly(sid, flight, deadline)
+                try:
+                    return flight.result(deadline.remaining())
+                except (TimeoutError, DeadlineExceeded):
+                    # Either our own time is up, and remaining() says so, or only that of the thread that probed.
+                    deadline.remaining()
 
     def examine(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What `sid` is now, asked anew whatever is known of it.
@@ -183,13 +200,13 @@ class Prober:
             if now < self._pause_end:
                 return self._pause_end - now
             doubted = self._doubted.popitem()[0] if self._doubted else None
-            sid = doubted or self._next(now)
-            if sid is None:
-                return self._later[0][0] - now if self._later else IDLE_SECONDS
+            ahead = self._next_ahead() if doubted is None else None
         if doubted is not None:
             self._check(doubted)
+        elif ahead is not None:
+            self._attempt(ahead)
         else:
-            self._attempt(sid)
+            return self._background_step()
         return 0.0
 
     def start(self) -> None:
@@ -219,6 +236,60 @@ class Prober:
             of_kind = [sid for sid in sids if self._media[sid].kind is kind]
             sample += of_kind[:: max(1, len(of_kind) // WITNESSES)][:WITNESSES] if len(of_kind) > WITNESSES else []
         return sample
+
+    @contextmanager
+    def _reading(self, sid: str) -> Iterator[None]:
+        """While a reader waits for `sid`."""
+        with self._lock:
+            self._readers += 1
+            self._look_ahead(sid)
+        self._loop.wake()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._readers -= 1
+            self._loop.wake()
+
+    def _look_ahead(self, sid: str) -> None:
+        """Expect the next in the list, in the direction in which readers go. Must be called with the lock held."""
+        if self._places is None:
+            self._order = list(self._media)
+            self._places = {each: place for place, each in enumerate(self._order)}
+        place = self._places.get(sid)
+        if place is None:
+            return
+        if place >= self._last_place:
+            self._ahead = deque(self._order[place + 1 : place + 1 + AHEAD])
+        else:
+            self._ahead = deque(reversed(self._order[max(place - AHEAD, 0) : place]))
+        self._last_place = place
+
+    def _next_ahead(self) -> str | None:
+        """A medium that a reader is expected to ask for and would have to wait for. With the lock held."""
+        while self._ahead:
+            sid = self._ahead.popleft()
+            is_new = sid not in self._flights and sid not in self._failures and self._book.is_unheard_of(sid)
+            if is_new and sid in self._media and self.known_size(sid) is None:
+                return sid
+        return None
+
+    def _background_step(self) -> float:
+        with self._lock:
+            if self._readers or self._background >= BACKGROUND_WORKERS:
+                # The last reader wakes all; and who is at work in the background goes on without being woken.
+                return IDLE_SECONDS
+            now = self._clock.monotonic()
+            sid = self._next(now)
+            if sid is None:
+                return self._later[0][0] - now if self._later else IDLE_SECONDS
+            self._background += 1
+        try:
+            self._attempt(sid)
+        finally:
+            with self._lock:
+                self._background -= 1
+        return 0.0
 
     def _next(self, now: float) -> str | None:
         """The medium whose turn it is. Must be called with the lock held."""
