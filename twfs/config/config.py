@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
+from twfs.config.observing import Address
 from twfs.config.secrets import Credentials
 from twfs.crypto.keyring import Keyring
 
@@ -24,6 +26,8 @@ class Config:
     private_key_passphrase_file: Path | None
     log_level: str
     log_format: str
+    metrics: Address | None
+    audit: Path | Literal["journal"] | None
 
     api_url: str
     accounts_url: str

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twfs.catalog.options import OPTIONS as CATALOG_OPTIONS
 from twfs.config.names import nearest
+from twfs.config.observing import OPTIONS as OBSERVING_OPTIONS
 from twfs.config.secrets import SECRET_NAMES
 from twfs.errors import ConfigError
 from twfs.fs.options import OPTIONS as FS_OPTIONS
@@ -82,7 +83,14 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "what is worth a line: debug, info, warning or error",
         "LEVEL",
     ),
-    Option("log_format", one_of("text", "json"), "text", "text or json", "FORMAT"),
+    Option(
+        "log_format",
+        one_of("text", "json", "journal"),
+        "text",
+        "text, json, or journal: entries with fields in systemd's journal",
+        "FORMAT",
+    ),
+    *OBSERVING_OPTIONS,
 )
 
 TABLE: tuple[Option, ...] = (

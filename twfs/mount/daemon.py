@@ -80,8 +80,8 @@ def _leave_the_terminal() -> None:
     with Path(os.devnull).open("r+b", buffering=0) as nowhere:
         for stream in (0, 1, 2):
             os.dup2(nowhere.fileno(), stream)
-    if _SYSLOG.exists():
-        root = logging.getLogger()
+    root = logging.getLogger()
+    if _SYSLOG.exists() and all(isinstance(handler, logging.StreamHandler) for handler in root.handlers):
         handler = logging.handlers.SysLogHandler(address=str(_SYSLOG), facility="daemon")
         handler.ident = f"twfs[{os.getpid()}]: "
         handler.setFormatter(root.handlers[0].formatter if root.handlers else None)

@@ -16,8 +16,8 @@ from twfs.log import log
 from twfs.mount.daemon import in_background
 from twfs.mount.hardening import refuse_core_dumps
 from twfs.mount.notify import status_line, supervision
+from twfs.mount.observer import observed
 from twfs.mount.session import Session, open_session
-from twfs.mount.status import status_file
 from twfs.mount.system import MountFailed, absolute, detach_stale, find_mount, is_mounted, raise_read_ahead
 
 _FUSE_CONF = Path("/etc/fuse.conf")
@@ -50,15 +50,23 @@ def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) ->
 
 def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Callable[[], None]) -> None:
     """Mount and serve in this process until the end."""
-    with open_session(config) as session:
+    with open_session(config) as session, observed(session, source, place, binding) as seen:
         _first_look(session, source)
-        status = status_file(session, source, place, binding)
-        remover = Remover(session.catalog, session.api) if config.allow_delete else None
-        files = {"status": status}
-        vfs = Vfs(session.catalog, session.library, _fs_settings(config), session.clock, files, remover=remover)
+        vfs = Vfs(
+            session.catalog,
+            session.library,
+            _fs_settings(config),
+            session.clock,
+            seen.files,
+            remover=Remover(session.catalog, session.api) if config.allow_delete else None,
+            readings=seen.open_files,
+            # What the kernel answers from its pages, the access log would not see.
+            keeps_pages=config.audit is None,
+        )
         supervised = supervision(place, os.environ, lambda: status_line(place, session.catalog.status()))
 
         def begin() -> None:
+            seen.begin()
             session.start()
             entry = find_mount(place)
             if entry is not None and binding.is_libfuse3:
@@ -67,7 +75,7 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             supervised.begin()
 
         binding.run(
-            Operations(vfs, binding.caller),
+            Operations(vfs, binding.caller, seen.calls),
             str(place),
             fsname=source,
             attr_timeout=config.attr_timeout,

@@ -13,6 +13,7 @@ from twfs.crypto.unlock import Unlocker
 from twfs.media.block_cache import BlockCache
 from twfs.media.fetcher import Fetcher
 from twfs.media.reader import MediaLibrary, ReadingSettings
+from twfs.mount.traffic import MeteredApiPool, MeteredMediaPool, Traffic
 from twfs.remote.http import Authorization, HttpPool
 from twfs.remote.rest import RestApi
 from twfs.remote.retry import RateLimit
@@ -31,6 +32,8 @@ class Session:
     cache: BlockCache
     fetcher: Fetcher
     library: MediaLibrary
+    stored: MediaStore
+    traffic: Traffic
 
     def start(self) -> None:
         """Start the background threads; after the daemonising fork."""
@@ -57,12 +60,14 @@ def open_session(config: Config) -> Iterator[Session]:
     """A session that is stopped, and its connections closed, at the end of the block."""
     clock = SystemClock()
     credentials = config.credentials
-    api_pool = HttpPool(config.connections, Authorization(credentials.user, credentials.secret.reveal()))
+    traffic = Traffic(clock)
+    authorization = Authorization(credentials.user, credentials.secret.reveal())
+    api_pool = MeteredApiPool(config.connections, authorization, traffic)
     # Its own pool, without credentials: Authorization must never reach S3.
-    media_pool = HttpPool(config.connections, Authorization())
+    media_pool = MeteredMediaPool(config.connections, Authorization(), traffic)
     limit = RateLimit(config.api_rate, clock)
     api = TwilioApi(api_pool, config.api_url, limit, clock, config.timeout)
-    session = _build(config, clock, api, MediaStore(api, media_pool, config.media_hosts, clock))
+    session = _build(config, clock, api, MediaStore(api, media_pool, config.media_hosts, clock), traffic)
     try:
         yield session
     finally:
@@ -83,7 +88,7 @@ def open_rest(config: Config) -> Iterator[RestApi]:
         pool.close()
 
 
-def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore) -> Session:
+def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, traffic: Traffic) -> Session:
     settings = CatalogSettings(config.refresh, config.kind, config.room, config.since, config.until)
     store = Store(store_path(config.state_dir, config.account_sid, config.api_url, settings))
     unlocker = Unlocker(config.keyring)
@@ -99,4 +104,4 @@ def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore) -> 
         clock=clock,
         on_changed=catalog.suspect,
     )
-    return Session(config, clock, api, catalog, cache, fetcher, library)
+    return Session(config, clock, api, catalog, cache, fetcher, library, stored, traffic)
