@@ -122,12 +122,26 @@ def take_away(mount: Mounted) -> None:
     """Unmount whatever its state, and see its process end."""
     if is_mounted(mount.path):
         unmount(mount.path, lazy=True)
+    if is_held_elsewhere(mount.path):
+        mount.process.terminate()
     try:
         mount.process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         mount.process.kill()
         mount.process.wait()
         raise
+
+
+def is_held_elsewhere(place: Path) -> bool:
+    """Whether another mount namespace, such as a container that was just being started, has its own copy of a mount."""
+    wanted = f" {place} ".encode()
+    for mountinfo in Path("/proc").glob("[0-9]*/mountinfo"):
+        try:
+            if wanted in mountinfo.read_bytes():
+                return True
+        except OSError:  # The process has ended meanwhile.
+            continue
+    return False
 
 
 def run_twfs(*arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
