@@ -122,7 +122,7 @@ class BlockCache:
     def fail(self, blocks: Iterable[Block], error: BaseException) -> None:
         """The blocks cannot be filled: their readers get `error`, later ones try anew; the filler's holds end."""
         # Not `error` itself: with its traceback it would keep the frames, and the views in them, of whoever raised it.
-        kept = copy.copy(error)
+        kept = _without_traceback(error)
         with self._lock:
             for block in blocks:
                 del self._filling[block.key]
@@ -153,7 +153,7 @@ class BlockCache:
         """
         if block.error is not None:
             # Its own for each reader: threads that raise one and the same write into each other's traceback.
-            raise copy.copy(block.error)
+            raise _without_traceback(block.error)
 
     def is_awaited(self, blocks: Sequence[Block]) -> bool:
         """Whether a reader waits for any of these; one that begins to is told of by `on_wait`."""
@@ -249,6 +249,11 @@ class BlockCache:
             # Somebody reads it at this moment: that is as recent as can be.
             self._ready[key] = block
         return None
+
+
+def _without_traceback(error: BaseException) -> BaseException:
+    """Its like; where tblib is installed (Dask brings it) a mere copy has the traceback too."""
+    return copy.copy(error).with_traceback(None)
 
 
 def _arena(size: int) -> memoryview:
