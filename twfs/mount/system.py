@@ -59,8 +59,11 @@ def is_mounted(mountpoint: Path) -> bool:
 def is_stale(mountpoint: Path) -> bool:
     """Whether a mount stands there whose process has died ("Transport endpoint is not connected").
 
-    Asks for statfs(2): stat(2) of a dead mount succeeds as long as the kernel remembers the attributes.
+    Asks for statfs(2): stat(2) of a dead mount succeeds as long as the kernel remembers the attributes. Asks nothing
+    of a folder without a twfs: behind an automount it would answer only after the mount that waits for this.
     """
+    if not is_mounted(mountpoint):
+        return False
     try:
         os.statvfs(mountpoint)
     except OSError as error:
@@ -74,7 +77,7 @@ def detach_stale(mountpoint: Path) -> bool:
     Raises:
         MountFailed: it cannot be taken away.
     """
-    if not is_stale(mountpoint) or not is_mounted(mountpoint):
+    if not is_stale(mountpoint):
         return False
     log.warning("%s: detaching a mount whose process has died", mountpoint)
     unmount(mountpoint, lazy=True)
