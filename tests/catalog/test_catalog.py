@@ -1,3 +1,4 @@
+import gc
 import threading
 from pathlib import Path
 
@@ -138,6 +139,15 @@ def test_listing_again_what_is_known_keeps_it(tmp_path: Path) -> None:
     house.catalog.stop()
     assert house.remount().load()
     assert len(house.catalog.media()) == 2
+    house.catalog.stop()
+
+
+def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    for change in (gc.disable, gc.enable):
+        change()
+        house.catalog.load()
+        assert gc.isenabled() is (change is gc.enable)
     house.catalog.stop()
 
 
