@@ -648,11 +648,15 @@ MACHINE = {
     "the disk of the state file is full": "the data; what is learnt is forgotten at unmount",
     "the disk of the state file becomes full": "the data; what is learnt is forgotten at unmount",
     "no file descriptor is left": "`EIO` or `ETIMEDOUT` until there are some again",
-    "no memory is left": "of a file the data or an error until there is some again",
     "all cores are busy": "the data",
     "a clock is a day wrong, or jumps by a day": "the data",
 }
 """Faults of the machine, and what a reader sees then."""
+
+MACHINE_BUGS = {
+    "no memory is left": "what escapes a callback leaves libfuse an undefined answer; 0 is an empty folder, or an end"
+}
+"""Those that are not seen as an error yet, and why."""
 
 
 # The README's table
