@@ -348,6 +348,17 @@ def test_a_wrong_content_range_is_asked_again_and_then_an_error(rig: Rig, wrong:
     assert rig.costs == (1, 9)
 
 
+@pytest.mark.parametrize("page", [b"sign in", b"<html>sign in first</html>" * 10])
+def test_a_page_under_the_headers_of_the_object_is_not_its_bytes(rig: Rig, page: bytes) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", body=page))
+    facts = rig.store.inspect(medium, rig.deadline())
+    assert facts.tail == DATA[-32:]
+    rig.simulator.inject(Fault("s3", body=page))
+    assert read(rig, medium.sid, facts) == DATA[PART.start : PART.end]
+    assert rig.costs == (1, 4)
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_the_bucket_s_trouble_is_waited_out(rig: Rig, status: int) -> None:
     medium = rig.add(SEALED)

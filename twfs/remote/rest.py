@@ -22,6 +22,9 @@ LARGEST_ERROR = 64 * 2**10
 _MOST_PAGES = 100_000
 """Ten million media: a list that is longer never ends."""
 
+_LONGEST_URL = 8 * 2**10
+"""Of a page; what is longer has grown from page to page, for it is relative."""
+
 _QUOTA_PAUSE = 1.0
 """Seconds that all requests pause after a 429: the quota is counted per second."""
 
@@ -99,17 +102,20 @@ class RestApi:
         """The pages of a list, each asked for when it is wanted."""
         page_url: str | None = url
         seen: set[str] = set()
+        previous: list[object] = []
         while page_url is not None:
-            if page_url in seen or len(seen) >= _MOST_PAGES:
+            if page_url in seen or len(seen) >= _MOST_PAGES or len(page_url) > _LONGEST_URL:
                 raise Unreachable(f"{without_query(url)}: the list never ends")
             seen.add(page_url)
             # Only the first request is made of our own words; the parameters are part of the following URLs.
             page = self._json(page_url, params if page_url == url else None, self._deadline())
             records, following = _page_content(page, page_url)
+            if records and records == previous:
+                raise Unreachable(f"{without_query(url)}: two pages of the list are the same")
             if following is not None:
                 check_same_host(following, url)
             yield records
-            page_url = following
+            previous, page_url = records, following
 
     def _json(self, url: str, params: Mapping[str, str] | None, deadline: Deadline) -> object:
         def once() -> object:

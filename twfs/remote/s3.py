@@ -124,7 +124,11 @@ class S3Object:
         if answer.status != 206 or match is None:
             raise Transient(f"{self._sid}: S3 does not say which range it sends")
         first, last, total = (int(number) for number in match.groups())
-        return ByteRange(first, last + 1), total
+        part = ByteRange(first, last + 1)
+        if length and length != str(part.size):
+            # Some proxy's own page under S3's headers, perhaps: its bytes must not be taken for the object's.
+            raise Transient(f"{self._sid}: S3's answer is not as long as the range that it says it sends")
+        return part, total
 
     def _get(self, headers: Mapping[str, str], deadline: Deadline) -> Answer:
         """A GET that has an answer of 200, 206 or 416, with one fresh URL if the first is refused."""
