@@ -10,6 +10,7 @@ from twfs.cli.logging import set_up_logging
 from twfs.cli.outcome import MOUNT_CODES
 from twfs.config.config import Config
 from twfs.config.load import load_config
+from twfs.mount.hardening import forget_secrets
 from twfs.mount.lifecycle import mount
 
 CODES = MOUNT_CODES
@@ -31,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Mount; returns when it stands, or in the foreground when it has ended."""
     overrides = overrides_of(arguments, sloppy=arguments.sloppy)
     config = configured(arguments.source, overrides, verbose=arguments.verbose)
+    forget_secrets(os.environ)
     mount(config, arguments.source, arguments.directory, foreground=arguments.foreground)
     return 0
 
