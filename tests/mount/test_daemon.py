@@ -74,3 +74,19 @@ def test_a_sudden_death_is_noticed(tmp_path: Path) -> None:
     assert code == 32
     assert "without a word" in said
     wait_for_end(pid)
+
+
+def test_it_leaves_its_process_group_when_the_work_stands_and_not_before(tmp_path: Path) -> None:
+    """Behind an automount, autofs lets only systemd's process group mount."""
+    seen = tmp_path / "seen"
+    body = f"before = os.getpgrp() == os.getpgid(os.getppid()); ready(); Path({str(seen)!r}).write_text("
+    code, _, pid = run(tmp_path, f"{body}f'{{before}} {{os.getsid(0) == os.getpid()}}')")
+    assert code == 0
+    wait_for_end(pid)
+    assert seen.read_text() == "True True"
+
+
+def test_an_interruption_is_no_traceback(tmp_path: Path) -> None:
+    code, said, pid = run(tmp_path, "raise KeyboardInterrupt")
+    assert (code, said) == (32, "interrupted")
+    wait_for_end(pid)

@@ -45,7 +45,6 @@ def _await_report(read_end: int) -> None:
 
 def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
     """Serve and exit; never returns into the caller's code, which is the parent's."""
-    os.setsid()
     os.chdir("/")
     reported = False
 
@@ -57,6 +56,8 @@ def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
             os.close(write_end)
 
     def ready() -> None:
+        # Not before: behind an automount autofs holds up all but systemd's own process group until the mount stands.
+        os.setsid()
         _leave_the_terminal()
         report(None)
 
@@ -65,6 +66,9 @@ def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
         serve(ready)
     except TwfsError as error:
         report(str(error))
+        code = 1
+    except KeyboardInterrupt:
+        report("interrupted")
         code = 1
     except BaseException as error:
         logging.getLogger("twfs").exception("the mount ended")
