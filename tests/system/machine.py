@@ -29,8 +29,9 @@ def obstacle() -> str | None:
         return f"not installed: {', '.join(missing)} (Debian packages debootstrap, systemd-container, util-linux)"
     if os.geteuid() != 0:
         return "only root can boot a system in a container"
-    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        return "/dev/fuse cannot be opened"
+    for device in ("/dev/fuse", "/dev/autofs"):
+        if not os.access(device, os.R_OK | os.W_OK):
+            return f"{device} cannot be opened"
     return None
 
 
@@ -54,7 +55,7 @@ class Machine:
         start = time.monotonic()
         command = [
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--link-journal=no"),
-            *("--private-network", "--capability=all", "--bind=/dev/fuse", f"--directory={self.root}", "--boot"),
+            *("--private-network", "--capability=all", "--bind=/dev/fuse", "--bind=/dev/autofs", f"--directory={self.root}", "--boot"),
         ]
         with (self.root.parent / "console").open("ab") as console:
             self._nspawn = subprocess.Popen(
