@@ -152,6 +152,17 @@ def test_enabled_instances_go_with_the_unit(tmp_path: Path) -> None:
     assert [path.name for path in wants.iterdir()] == ["ssh.service"]
 
 
+def test_what_units_made_goes_with_them(tmp_path: Path) -> None:
+    install(tmp_path)
+    for name in ("var/cache/twfs/clinic/AC1.sqlite3", "var/cache/other", "srv/twfs/used/file"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "srv/twfs/clinic").mkdir()
+    install(tmp_path, "--uninstall")
+    assert files(tmp_path).keys() == {"var/cache/other", "srv/twfs/used/file"}
+    assert not (tmp_path / "srv/twfs/clinic").exists()
+
+
 def test_unit_runs_this_very_python(tmp_path: Path) -> None:
     install(tmp_path)
     unit = (tmp_path / UNITS / "twfs@.service").read_text()

@@ -55,7 +55,14 @@ class Machine:
         start = time.monotonic()
         command = [
             *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--link-journal=no"),
-            *("--private-network", "--capability=all", "--bind=/dev/fuse", "--bind=/dev/autofs", f"--directory={self.root}", "--boot"),
+            *(
+                "--private-network",
+                "--capability=all",
+                "--bind=/dev/fuse",
+                "--bind=/dev/autofs",
+                f"--directory={self.root}",
+                "--boot",
+            ),
         ]
         with (self.root.parent / "console").open("ab") as console:
             self._nspawn = subprocess.Popen(

@@ -193,5 +193,5 @@ def test_installed_by_pip_instead_of_the_package(unit: Machine) -> None:
 
 def leftovers(machine: Machine) -> list[str]:
     """What still has the name of twfs in places that an installation fills."""
-    found = machine.run("find /etc /usr /sbin/ /lib/ /var/cache /run/systemd -xdev -path '*twfs*'").splitlines()
+    found = machine.run("find /etc /usr /sbin/ /lib/ /var /srv /run/systemd -xdev -path '*twfs*'").splitlines()
     return sorted(found)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -15,9 +16,13 @@ from twfs.cli.pieces import HELPERS as HELPERS  # noqa: PLC0414 - others know th
 from twfs.cli.pieces import KEY_FOLDER, SERVICE, Piece, local_layout, package_layout, pieces
 from twfs.cli.prunefs import with_twfs, without_twfs
 from twfs.errors import ConfigError
+from twfs.mount.system import is_mounted
 
 _UPDATEDB_CONF = PurePath("etc/updatedb.conf")
 _WANTED_BY = "etc/systemd/system/*.wants"
+_CACHE = PurePath("var/cache/twfs")
+_MOUNTPOINTS = PurePath("srv/twfs")
+"""As the unit has them."""
 _SYSTEMD_RUNS = Path("/run/systemd/system")
 """sd_booted(3)."""
 _SECONDS = 60
@@ -121,6 +126,7 @@ def _uninstall(prefix: Path, parts: Sequence[Piece]) -> None:
     _disable_instances(prefix)
     for piece in parts:
         _remove(prefix / piece.path, piece)
+    _remove_what_units_made(prefix)
     places = [*(prefix / piece.path.parent for piece in parts), prefix / KEY_FOLDER]
     for place in sorted(places, key=lambda place: len(place.parts), reverse=True):
         _remove_empty(place, prefix)
@@ -134,6 +140,18 @@ def _remove(path: Path, piece: Piece) -> None:
     else:
         path.unlink()
         say(f"{path}: removed")
+
+
+def _remove_what_units_made(prefix: Path) -> None:
+    """Catalogues, which a later mount would fetch anew, and mountpoints where nothing is mounted."""
+    cache = prefix / _CACHE
+    if cache.is_dir():
+        shutil.rmtree(cache)
+        say(f"{cache}: removed")
+    for place in (prefix / _MOUNTPOINTS).glob("*"):
+        if not is_mounted(place):
+            _remove_empty(place, prefix / _MOUNTPOINTS)
+    _remove_empty(prefix / _MOUNTPOINTS, prefix)
 
 
 def _remove_empty(place: Path, prefix: Path) -> None:
