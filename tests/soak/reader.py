@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -81,11 +82,20 @@ class Reader:
         """Some reads at random places, none of them served by what the kernel has kept."""
         with self.opened(piece) as (file, reference):
             os.posix_fadvise(file, 0, 0, os.POSIX_FADV_RANDOM)
-            for _ in range(10):
-                start = self.chance.randrange(piece.size + 5)
-                size = self.chance.choice((1, 16, 4096, 70_000, 300_000))
-                got = self.call(piece, "pread", lambda at=start, count=size: os.pread(file, count, at))  # type: ignore[misc]
-                self.compare(piece, start, got, os.pread(reference, size, start))
+            self.jump_about(piece, "pread", file, reference)
+
+    def read_past_the_cache(self, piece: Piece) -> None:
+        """The same; what is asked for here is asked of the file system as it is, once."""
+        with self.opened(piece, os.O_DIRECT) as (file, reference):
+            self.jump_about(piece, "direct pread", file, reference)
+
+    def jump_about(self, piece: Piece, name: str, file: int, reference: int) -> None:
+        """Ten reads."""
+        for _ in range(10):
+            start = self.chance.randrange(piece.size + 5)
+            size = self.chance.choice((1, 16, 4096, 70_000, 300_000))
+            got = self.call(piece, name, partial(os.pread, file, size, start))
+            self.compare(piece, start, got, os.pread(reference, size, start))
 
     def read_on(self, piece: Piece) -> None:
         """From the beginning to the end."""
@@ -136,9 +146,9 @@ class Reader:
         time.sleep(0.02)
 
     @contextmanager
-    def opened(self, piece: Piece) -> Iterator[tuple[int, int]]:
+    def opened(self, piece: Piece, flags: int = 0) -> Iterator[tuple[int, int]]:
         """Descriptors of the file, nothing of it in the page cache, and of its plaintext."""
-        file = self.call(piece, "open", lambda: os.open(self.mountpoint / piece.path, os.O_RDONLY))
+        file = self.call(piece, "open", lambda: os.open(self.mountpoint / piece.path, os.O_RDONLY | flags))
         reference = os.open(piece.reference, os.O_RDONLY)
         try:
             if piece.refusal:
@@ -195,6 +205,7 @@ def touch(file: int, reference: int, size: int, chance: random.Random, notes: mm
 
 HABITS: dict[str, Callable[[Reader, Piece], None]] = {
     "random": Reader.read_anywhere,
+    "direct": Reader.read_past_the_cache,
     "sequential": Reader.read_on,
     "mmap": Reader.map,
     "stat": Reader.look,

@@ -25,8 +25,8 @@ CACHE_MIB = 32
 CONNECTIONS = 32
 PATIENCE = 60.0
 """Seconds for what must come, and has no time of its own."""
-_ASKED_TWICE = ("read", "page fault")
-"""Where its read-ahead fails the kernel asks once more, for one page, before the call returns."""
+_ASKED_TWICE = ("read", "pread", "page fault")
+"""Where filling its page cache fails the kernel asks once more, for one page, before the call returns."""
 _MOST_DESCRIPTORS = 40 + 2 * (CONNECTIONS + 16) + 32
 """Those of an idle process, two pools of connections kept, and as many under way beside them."""
 _MOST_RESIDENT = 320 * MIB
