@@ -173,6 +173,7 @@ def test_installed_by_pip_instead_of_the_package(unit: Machine) -> None:
     ]
     unit.run("rm -r /etc/twfs; echo 'PRUNEFS=\"NFS\"' >/etc/updatedb.conf")
 
+    folders = unit.run("find /etc /usr /srv -xdev -type d")
     unit.run("/opt/twfs/bin/python3 -m twfs install")
     assert unit.run("cat /etc/updatedb.conf") == 'PRUNEFS="NFS fuse.twfs"'
     assert unit.run("systemd-analyze verify --man=no twfs@.service") == ""
@@ -188,6 +189,7 @@ def test_installed_by_pip_instead_of_the_package(unit: Machine) -> None:
     unit.run("/opt/twfs/bin/python3 -m twfs install --uninstall")
     assert not is_mounted(unit)
     assert leftovers(unit) == []
+    assert unit.run("find /etc /usr /srv -xdev -type d") == folders
     assert unit.run("cat /etc/updatedb.conf") == 'PRUNEFS="NFS"'
 
 

@@ -23,6 +23,11 @@ _WANTED_BY = "etc/systemd/system/*.wants"
 _CACHE = PurePath("var/cache/twfs")
 _MOUNTPOINTS = PurePath("srv/twfs")
 """As the unit has them."""
+_SYSTEMS_OWN = frozenset(
+    Path("/", name)
+    for name in ("etc", "sbin", "srv", "usr", "usr/local", "usr/local/lib", "usr/local/share", "usr/local/share/man")
+)
+"""Folders that a system has even if they are empty."""
 _SYSTEMD_RUNS = Path("/run/systemd/system")
 """sd_booted(3)."""
 _SECONDS = 60
@@ -150,13 +155,13 @@ def _remove_what_units_made(prefix: Path) -> None:
         say(f"{cache}: removed")
     for place in (prefix / _MOUNTPOINTS).glob("*"):
         if not is_mounted(place):
-            _remove_empty(place, prefix / _MOUNTPOINTS)
+            _remove_empty(place, prefix)
     _remove_empty(prefix / _MOUNTPOINTS, prefix)
 
 
 def _remove_empty(place: Path, prefix: Path) -> None:
-    """The folder and those above it, as far as nothing is in them, up to `prefix`."""
-    while place != prefix and place.is_relative_to(prefix):
+    """The folder and those above it, as far as nothing is in them, up to `prefix` or what belongs to the system."""
+    while place != prefix and place not in _SYSTEMS_OWN:
         if place.is_dir():
             if any(place.iterdir()):
                 return
