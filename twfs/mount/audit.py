@@ -4,6 +4,7 @@ A record that cannot be written goes to the log as an error, record and all, and
 be stopped by a full disk, and what was read must not go unsaid.
 """
 
+import errno
 import json
 import os
 import stat
@@ -57,16 +58,16 @@ class AuditFile:
         Raises:
             OSError: not all of it is written.
         """
-        line = json.dumps(record, ensure_ascii=True).encode() + b"\n"
+        # What a full disk has cut off stays, on a line of its own.
+        start = b"\n" if self._is_torn else b""
+        line = start + json.dumps(record, ensure_ascii=True).encode() + b"\n"
         descriptor = self._opened()
         try:
-            # What a full disk has cut off stays, on a line of its own.
-            written = os.write(descriptor, b"\n" + line if self._is_torn else line)
-            self._is_torn = written < len(line)
+            self._is_torn = os.write(descriptor, line) < len(line)
         finally:
             os.close(descriptor)
         if self._is_torn:
-            raise OSError(28, "only a part could be written")
+            raise OSError(errno.ENOSPC, "only a part could be written")
 
     def _opened(self) -> int:
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
