@@ -118,7 +118,8 @@ class FakeCatalog:
         self.calls["known_size"] += 1
         if sid in self.claims:
             return self.claims[sid], False
-        return None if sid in self.unprobed or sid not in self.infos else (self.infos[sid].plain_size, True)
+        is_unknown = sid in self.unprobed or sid in self.failures or sid not in self.infos
+        return None if is_unknown else (self.infos[sid].plain_size, True)
 
     def known_info(self, sid: str) -> MediaInfo | None:
         self.calls["known_info"] += 1

@@ -5,6 +5,7 @@
 
 import argparse
 import itertools
+import json
 import logging
 import os
 import sys
@@ -31,6 +32,10 @@ BROKEN = recording(105, track_name="broken")
 COMPOSITION = composition(106, completed_at=1_511_460_000)
 HOSTILE = recording(107, track_name="../../etc/pas\0swd\u202egpj.exe\n:*?")
 UNDATED = recording(108, created_at=None, room_sid=None)
+
+FIRST_OF_MANY = 1000
+CALLS = "calls: "
+"""Begins the last line but one: how often each callback was called, as JSON."""
 
 STATUS = b'{"state": "ready"}\n'
 
@@ -62,8 +67,8 @@ GROWTH = 5000
 class ChangingCatalog(FakeCatalog):
     """Every readable object is another one as soon as a file exists, and one of them is larger then."""
 
-    def __init__(self, changed: Path | None, excess: int) -> None:
-        super().__init__(media())
+    def __init__(self, changed: Path | None, excess: int, many: int) -> None:
+        super().__init__(media() | {recording(FIRST_OF_MANY + number): readable(1) for number in range(many)})
         self._changed = changed
         if excess:
             self.claims = {medium.sid: info.plain_size + excess for medium, info in readable_media().items()}
@@ -76,9 +81,8 @@ class ChangingCatalog(FakeCatalog):
         return replace(info, etag=SECOND_ETAG, plain_size=info.plain_size + growth)
 
 
-def _vfs(stall: float, timeout: float, changed: Path | None, excess: int, *, allow_delete: bool) -> Vfs:
+def _vfs(catalog: FakeCatalog, stall: float, timeout: float, *, allow_delete: bool) -> Vfs:
     clock = SystemClock()
-    catalog = ChangingCatalog(changed, excess)
     library = FakeLibrary(clock, stall=stall)
     catalog.failures[UNREACHABLE.sid] = Unreachable("the API cannot be reached")
     catalog.failures[BROKEN.sid] = ZeroDivisionError("https://example.test/?X-Amz-Signature=secret")
@@ -102,6 +106,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, default=30.0)
     parser.add_argument("--changed", type=Path)
     parser.add_argument("--excess", type=int, default=0, help="bytes that sizes told on trust are too large")
+    parser.add_argument("--many", type=int, default=0, help="further recordings")
     parser.add_argument("--allow-other", action="store_true")
     parser.add_argument("--allow-delete", action="store_true")
     parser.add_argument("--fail-at-init", action="store_true")
@@ -113,10 +118,13 @@ def main() -> None:
     def begin() -> None:
         if options.fail_at_init:
             raise LookupError("nothing to serve")
-        options.ready.write_text(f"{binding.name} {binding.libfuse_version}")
+        # Complete as soon as it is there.
+        beside = options.ready.with_suffix(".part")
+        beside.write_text(f"{binding.name} {binding.libfuse_version}")
+        beside.replace(options.ready)
 
-    excess = options.excess
-    vfs = _vfs(options.stall, options.timeout, options.changed, excess, allow_delete=options.allow_delete)
+    catalog = ChangingCatalog(options.changed, options.excess, options.many)
+    vfs = _vfs(catalog, options.stall, options.timeout, allow_delete=options.allow_delete)
     operations = Operations(vfs, binding.caller)
     binding.run(
         operations,
@@ -127,7 +135,8 @@ def main() -> None:
         read_only=not options.allow_delete,
         on_init=begin,
     )
-    sys.stderr.write("ended\n")
+    counts = {name: distribution.count for name, distribution in operations.calls.durations().items()}
+    sys.stderr.write(f"{CALLS}{json.dumps(counts)}\nended\n")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What programs see of a real mount, under both versions of libfuse."""
 
 import errno
+import json
 import mmap
 import os
 import random
@@ -160,6 +161,52 @@ def test_extended_attributes(mount: Mounted) -> None:
     assert os.getxattr(path_of(mount, served.ABSENT), "user.twilio.media") == b"absent"
     assert errno_of(lambda: os.getxattr(path, "user.other")) == errno.ENODATA
     assert os.listxattr(mount.path / "recordings") == []
+
+
+def test_labels_and_access_lists_are_asked_for_once_by_ls(mount: Mounted) -> None:
+    path = path_of(mount, LARGE)
+    for name in ("security.selinux", "system.posix_acl_access", "trusted.x"):
+        assert errno_of(lambda name=name: os.getxattr(path, name)) == errno.EOPNOTSUPP  # type: ignore[misc]
+
+
+def test_a_listing_brings_the_attributes_along(tmp_path: Path) -> None:
+    """With libfuse3 `ls -l` makes no call per file; what is not known is asked for by who wants it."""
+    failing = {served.UNREACHABLE.file_name, served.BROKEN.file_name}
+    with mounted(tmp_path, "--fuse", "3", "--many", "500", "--attr-timeout", "600") as mount:
+        with os.scandir(mount.path / "recordings") as entries:
+            found = {entry.name: entry.stat() for entry in entries if entry.name not in failing}
+        subprocess.run(["ls", "-l", mount.path / "recordings"], check=False, capture_output=True)
+    calls = calls_of(mount)
+    assert calls["readdir_plus"] >= 2
+    assert calls["getattr"] < 50
+    assert calls.get("getxattr", 0) == 0
+    for medium, info in served.readable_media().items():
+        if medium.kind == "recordings":
+            shown = found[medium.file_name]
+            assert (shown.st_size, shown.st_ino) == (info.plain_size, inode(medium.sid))
+            assert (shown.st_mode, shown.st_nlink) == (stat.S_IFREG | 0o440, 1)
+            assert (shown.st_uid, shown.st_gid) == (os.getuid(), os.getgid())
+            assert (shown.st_blocks, shown.st_mtime) == (-(-info.plain_size // 512), medium.changed_at)
+
+
+def calls_of(ended: Mounted) -> dict[str, int]:
+    (line,) = [line for line in ended.log().splitlines() if line.startswith(served.CALLS)]
+    calls: dict[str, int] = json.loads(line.removeprefix(served.CALLS))
+    return calls
+
+
+@pytest.mark.parametrize("version", BINDINGS)
+def test_a_large_folder_is_listed_whole_from_any_place(version: str, tmp_path: Path) -> None:
+    with mounted(tmp_path, "--fuse", version, "--many", "5000") as mount:
+        folder = mount.path / "recordings"
+        names = os.listdir(folder)  # noqa: PTH208
+        there = [medium for medium in served.media() if medium.kind == "recordings"]
+        assert len(names) == len(set(names)) == 5000 + len(there)
+        listed = subprocess.run(["ls", "-f", folder], check=True, capture_output=True, text=True).stdout.split("\n")
+        assert set(names) == set(listed) - {".", "..", ""}
+        found = {entry.name: entry.inode() for entry in os.scandir(folder)}
+        many = [recording(served.FIRST_OF_MANY + number).file_name for number in range(0, 5000, 50)]
+        assert {name: os.lstat(folder / name).st_ino for name in many} == {name: found[name] for name in many}
 
 
 def test_a_medium_without_media_is_an_empty_file(mount: Mounted) -> None:
@@ -326,11 +373,12 @@ def test_deleting_what_is_still_open(deleting_mount: Mounted) -> None:
 
 def test_statfs_sums_what_is_known(mount: Mounted) -> None:
     usage = os.statvfs(mount.path)
-    sizes = [info.plain_size for info in served.media().values()]
+    unknown = (served.UNREACHABLE, served.BROKEN)
+    sizes = [info.plain_size for medium, info in served.media().items() if medium not in unknown]
     assert usage.f_blocks == sum(-(-size // 4096) for size in sizes)
     assert (usage.f_frsize, usage.f_bsize) == (4096, 2**20)
     assert (usage.f_bfree, usage.f_bavail, usage.f_ffree) == (0, 0, 0)
-    assert usage.f_files == len(sizes)
+    assert usage.f_files == len(served.media())
     assert usage.f_namemax == 255
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, ManualClock, content_of, readable, recording
 from twfs import errors
+from twfs.fs.attributes import Attributes
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Entry, Vfs
 from twfs.fuse.operations import ERRNO, Operations
@@ -61,7 +62,7 @@ class FailingVfs(Vfs):
     def _fail(self, *_: object) -> object:
         raise self.failure
 
-    getattr = readdir = readlink = open = read = release = _fail  # type: ignore[assignment]
+    getattr = readdir = readlink = open = read = release = known_attributes = _fail  # type: ignore[assignment]
     listxattr = getxattr = statfs = unlink = refuse_change = _fail  # type: ignore[assignment]
 
 
@@ -87,6 +88,7 @@ def calls(operations: Operations) -> dict[str, Callable[[], object]]:
         "getattr of an open file": lambda: operations.getattr(PATH, FileInfo()),
         "readlink": lambda: operations.readlink(PATH),
         "readdir": lambda: operations.readdir("/", 0),
+        "readdir_plus": lambda: list_into([], operations, "/"),
         "listxattr": lambda: operations.listxattr(PATH),
         "getxattr": lambda: operations.getxattr(PATH, "user.x"),
         "statfs": lambda: operations.statfs("/"),
@@ -95,6 +97,30 @@ def calls(operations: Operations) -> dict[str, Callable[[], object]]:
         "release": lambda: operations.release(PATH, FileInfo()),
         **changes(operations),
     }
+
+
+Listed = list[tuple[Entry, Attributes | None]]
+
+
+def list_into(found: Listed, operations: Operations, path: str, *, with_attributes: bool = True, room: int = 2) -> None:
+    """As libfuse3 does: `room` entries at a time."""
+
+    def add(entry: Entry, attributes: Attributes | None, following: int) -> bool:
+        if len(found) - start == room:
+            return False
+        found.append((entry, attributes))
+        assert following == len(found)
+        return True
+
+    start, handle = 0, operations.opendir(path)
+    try:
+        while True:
+            operations.readdir_plus(path, handle, start, add, with_attributes=with_attributes)
+            if len(found) == start:
+                return
+            start = len(found)
+    finally:
+        operations.releasedir(path, handle)
 
 
 def changes(operations: Operations) -> dict[str, Callable[[], object]]:
@@ -248,6 +274,62 @@ def test_a_listing_has_types_and_inodes() -> None:
     name, fields, offset = list(working()[0].readdir("/recordings", 0))[-1]
     assert (name, offset) == (MEDIUM.file_name, 0)
     assert set(fields) == {"st_mode", "st_ino"}
+
+
+def test_a_listing_in_parts_has_known_attributes() -> None:
+    media = {recording(number): readable(number) for number in range(7)}
+    clock, catalog = ManualClock(), FakeCatalog(media)
+    catalog.unprobed.add(recording(3).sid)
+    operations = Operations(Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {}))
+    found: Listed = []
+    list_into(found, operations, "/recordings")
+    assert [entry.name for entry, _ in found] == [".", "..", *(medium.file_name for medium in media)]
+    sizes = [attributes and attributes.st_size for _, attributes in found]
+    assert sizes == [None, None, 0, 1, 2, None, 4, 5, 6]
+    assert catalog.calls["info"] == 0
+    for entry, attributes in found[2:]:
+        told = operations.getattr(f"/recordings/{entry.name}")
+        assert told["st_ino"] == entry.st_ino
+        assert attributes is None or told["st_size"] == attributes.st_size
+    names: Listed = []
+    list_into(names, operations, "/recordings", with_attributes=False)
+    assert names == [(entry, None) for entry, _ in found]
+
+
+def test_attributes_of_folders_and_links_come_with_a_listing() -> None:
+    operations = working()[0]
+    found: Listed = []
+    for path in ("/", "/by-date", f"/by-room/{MEDIUM.room_sid}", "/.twfs"):
+        found.clear()
+        list_into(found, operations, path)
+        for entry, attributes in found[2:]:
+            told = operations.getattr(f"{path.rstrip('/')}/{entry.name}")
+            is_virtual = path == "/.twfs"
+            assert (attributes is None) is is_virtual
+            assert attributes is None or (attributes.st_mode, attributes.st_size) == (told["st_mode"], told["st_size"])
+        assert len(found) > 2
+
+
+def test_a_folder_that_changes_while_it_is_read_is_one_list() -> None:
+    media = {recording(number): readable(number) for number in range(7)}
+    clock, catalog = ManualClock(), FakeCatalog(media)
+    operations = Operations(Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {}))
+    names: list[str] = []
+
+    def add(entry: Entry, _attributes: Attributes | None, _following: int) -> bool:
+        names.append(entry.name)
+        return len(names) % 3 != 0
+
+    handle = operations.opendir("/recordings")
+    operations.readdir_plus("/recordings", handle, 0, add, with_attributes=True)
+    catalog.replace({recording(6): readable(6)})
+    operations.readdir_plus("/recordings", handle, 3, add, with_attributes=True)
+    assert names == [".", "..", *(recording(number).file_name for number in range(4))]
+    names.clear()
+    operations.readdir_plus("/recordings", handle, 0, add, with_attributes=True)
+    assert names == [".", "..", recording(6).file_name], "from its beginning it is read anew"
+    operations.releasedir("/recordings", handle)
+    assert errno_of(lambda: operations.releasedir("/recordings", handle)) == errno.EBADF
 
 
 # The log

@@ -9,7 +9,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from twfs.clock import Clock, Deadline
@@ -46,6 +46,8 @@ class Entry:
     st_mode: int
     """The type of the file only."""
     st_ino: int
+    node: Node | None = field(default=None, compare=False, repr=False)
+    """What it is; None of `.` and `..`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,22 @@ class Vfs:
         if not isinstance(folder, Folder):
             raise NotADirectory(f"{path} is no folder")
         return self._entries(tree, folder)
+
+    def known_attributes(self, entry: Entry) -> Attributes | None:
+        """What `getattr` tells of it, if that is known. Neither waits nor asks anybody."""
+        match entry.node:
+            case MediumFile(medium):
+                known = self._catalog.known_size(medium.sid)
+                if known is None:
+                    return None
+                return self._show(self._medium_attributes(medium, known[0]), is_proven=known[1])
+            case MediumLink() as link:
+                return self._link_attributes(link)
+            case Folder() as folder:
+                return self._folder_attributes(folder)
+            case _:
+                # twfs' own files are written anew to know their size.
+                return None
 
     def readlink(self, path: str) -> str:
         """Where a symbolic link leads.
@@ -314,7 +332,7 @@ class Vfs:
         yield Entry(".", stat.S_IFDIR, inode(folder.path or "/"))
         yield Entry("..", stat.S_IFDIR, inode(parent or "/"))
         for name, node in tree.children(folder):
-            yield Entry(name, _file_type(node), node_inode(node))
+            yield Entry(name, _file_type(node), node_inode(node), node)
 
     def _open_virtual(self, file: VirtualFile) -> OpenedFile:
         content = self._virtual_files[file.name]()

@@ -7,6 +7,7 @@ No thread is started before libfuse's own: `on_init` is the place for that.
 
 import codecs
 import ctypes
+import errno
 import importlib
 import os
 from collections.abc import Callable
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from twfs.errors import ConfigError
-from twfs.fuse.operations import Operations
+from twfs.fs.attributes import Attributes
+from twfs.fs.vfs import Entry
+from twfs.fuse.operations import AddEntry, Operations
 from twfs.log import log
 
 Choice = Literal["auto", "3", "2"]
@@ -33,6 +36,10 @@ _LOOP_FAILED = 8
 
 _NAMELESS = b"(deleted)"
 """A file that was deleted while open has no path any more."""
+
+_READDIR_PLUS = 1
+_FILL_DIR_PLUS = 2
+"""Attributes are wanted, and here they are (enums fuse_readdir_flags and fuse_fill_dir_flags of libfuse3's fuse.h)."""
 
 _PATH_ENCODING = "twfs_path"
 _PyBUF_WRITE = 0x200
@@ -143,9 +150,11 @@ class Binding:
         return {"max_threads": MAX_THREADS, "max_idle_threads": MAX_THREADS} if minor >= 12 else {}
 
     def _fuse_class(self) -> Any:
+        if self.is_libfuse3:
+            return type("Fuse3", (_ListsWithAttributes, _Shortcuts, self.module.FUSE), {"binding": self.module})
         if self.name == "mfusepy":
-            return type("InPlaceFuse", (_ReadsInPlace, self.module.FUSE), {})
-        return type("InPlaceFuse", (_CallsByName, _ReadsInPlace, self.module.FUSE), {})
+            return type("Fuse2", (_Shortcuts, self.module.FUSE), {})
+        return type("Fuse2", (_CallsByName, _Shortcuts, self.module.FUSE), {})
 
 
 _LIBFUSE2_OPTIONS = {
@@ -253,10 +262,17 @@ class _Session:
             log.warning("libfuse ended with code %d", code)
 
 
-class _ReadsInPlace:
-    """A binding's FUSE class that reads without a copy."""
+class _Shortcuts:
+    """A binding's FUSE class that reads without a copy, and asks nobody for what is never there."""
 
     operations: Any
+
+    def getxattr(self, path: bytes, name: bytes, value: Any, size: int, *rest: Any) -> int:
+        """`ls -l` wants security labels and access lists; at "not supported" it stops after the first file."""
+        if not name.startswith(b"user."):
+            return -errno.EOPNOTSUPP
+        count: int = super().getxattr(path, name, value, size, *rest)  # type: ignore[misc]
+        return count
 
     def read(self, path: bytes | None, buffer: Any, size: int, plain_offset: int, info: Any) -> int:
         """Both stock versions copy twice: into a `bytes`, and from there into libfuse's reply buffer."""
@@ -264,6 +280,45 @@ class _ReadsInPlace:
         with _view_of_memory(ctypes.addressof(buffer.contents), size, _PyBUF_WRITE) as view:
             count: int = self.operations.read(shown, view, plain_offset, info.contents.fh)
         return count
+
+
+class _ListsWithAttributes:
+    """mfusepy's FUSE class with libfuse3, whose folders tell attributes together with names (READDIRPLUS)."""
+
+    operations: Any
+    binding: Any
+
+    def readdir_fuse_3(  # noqa: PLR0917 - libfuse's
+        self, path: bytes | None, buffer: Any, fill: Any, offset: int, info: Any, flags: int
+    ) -> int:
+        """As much as the kernel has room for; entries have offsets, without which libfuse drops the attributes."""
+        add = _filler(self.binding.c_stat(), buffer, fill)
+        with_attributes = bool(flags & _READDIR_PLUS)
+        shown = os.fsdecode(path or _NAMELESS)
+        self.operations.readdir_plus(shown, info.contents.fh, offset, add, with_attributes=with_attributes)
+        return 0
+
+
+def _filler(record: Any, buffer: Any, fill: Any) -> AddEntry:
+    """What hands entries to libfuse's `fill`; `record` is a `struct stat` for it to read from."""
+    times = (record.st_atimespec, record.st_mtimespec, record.st_ctimespec)
+
+    def add(entry: Entry, attributes: Attributes | None, following: int) -> bool:
+        record.st_mode, record.st_ino = entry.st_mode, entry.st_ino
+        if attributes is not None:
+            record.st_mode, record.st_nlink = attributes.st_mode, attributes.st_nlink
+            record.st_uid, record.st_gid = attributes.st_uid, attributes.st_gid
+            record.st_size, record.st_blocks = attributes.st_size, attributes.st_blocks
+            record.st_blksize = attributes.st_blksize
+            seconds, nanoseconds = divmod(attributes.time_ns, 10**9)
+            for time in times:
+                time.tv_sec, time.tv_nsec = seconds, nanoseconds
+        name = entry.name.encode("utf-8", "surrogateescape")
+        flags = 0 if attributes is None else _FILL_DIR_PLUS
+        is_full: int = fill(buffer, name, record, following, flags)
+        return not is_full
+
+    return add
 
 
 class _CallsByName:

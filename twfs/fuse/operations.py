@@ -10,13 +10,15 @@ import errno
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from twfs import errors
 from twfs.clock import SystemClock
 from twfs.fs.attributes import Attributes
-from twfs.fs.vfs import Vfs
+from twfs.fs.handles import HandleTable
+from twfs.fs.vfs import Entry, Vfs
 from twfs.log import OnceUntilChanged, log
 from twfs.metrics import CallMeter
 
@@ -69,6 +71,16 @@ class FileInfo(Protocol):
     keep_cache: int
 
 
+AddEntry = Callable[[Entry, Attributes | None, int], bool]
+"""Takes an entry, its attributes if they are known, and the number of the entry after it; whether there was room."""
+
+
+@dataclass(slots=True)
+class _OpenFolder:
+    entries: list[Entry] = field(default_factory=list)
+    """What was in it when it was last read from its beginning."""
+
+
 def _answered(
     callback: "Callable[Concatenate[Operations, str, P], R]",
 ) -> "Callable[Concatenate[Operations, str, P], R]":
@@ -107,6 +119,7 @@ class Operations:
         self.calls = calls or CallMeter(SystemClock().monotonic)
         self._caller = caller
         self._complaints = OnceUntilChanged()
+        self._folders: HandleTable[_OpenFolder] = HandleTable()
 
     # Names and attributes
 
@@ -119,6 +132,33 @@ class Operations:
     def readlink(self, path: str) -> str:
         """Where a symbolic link leads."""
         return self._vfs.readlink(path)
+
+    @_answered
+    def opendir(self, _path: str) -> int:
+        """A handle to read a folder by. What is in it is found out when it is asked for: opening is quick."""
+        return self._folders.add(_OpenFolder())
+
+    @_answered
+    def releasedir(self, _path: str, handle: int) -> int:
+        """The folder is not read any more."""
+        self._folders.remove(handle)
+        return 0
+
+    @_answered
+    def readdir_plus(self, path: str, handle: int, start: int, add: AddEntry, *, with_attributes: bool) -> None:
+        """Hand entries to `add`, from number `start` on, until it says that there is no more room.
+
+        From the beginning to the end of a folder it is one list, whatever changes meanwhile. Attributes that are not
+        known are left out: the kernel asks for them when somebody wants them.
+        """
+        folder = self._folders.get(handle)
+        if start == 0:
+            folder.entries = list(self._vfs.readdir(path))
+        for number in range(start, len(folder.entries)):
+            entry = folder.entries[number]
+            attributes = self._vfs.known_attributes(entry) if with_attributes else None
+            if not add(entry, attributes, number + 1):
+                break
 
     @_answered
     def readdir(self, path: str, _handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
