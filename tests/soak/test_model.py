@@ -12,7 +12,7 @@ from twfs.errors import CredentialsRefused, NoSuchName, ObjectChanged, TwfsError
 from twfs.media.block_cache import BLOCK_SIZE
 from twfs.resources import Kind
 
-SIZES = st.sampled_from([0, 1, 15, 16, 17, 5000, BLOCK_SIZE - 1, BLOCK_SIZE, 2 * BLOCK_SIZE + 33])
+SIZES = st.sampled_from([0, 1, 15, 16, 17, 5000, BLOCK_SIZE - 1, BLOCK_SIZE, 2 * BLOCK_SIZE + 33, 9 * BLOCK_SIZE + 1])
 KINDS = st.sampled_from(list(Kind))
 TROUBLES = st.sampled_from([Unreachable("down"), CredentialsRefused("refused")])
 
@@ -32,6 +32,8 @@ class Promises(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        for kind, size in ((Kind.RECORDING, 5000), (Kind.RECORDING, 9 * BLOCK_SIZE + 1), (Kind.COMPOSITION, 17)):
+            self.world.create(kind, "completed", size)
         self.world.catalog.first_listing()
         self.open_now: list[Opened] = []
         self.shown: set[str] = set()
@@ -48,9 +50,11 @@ class Promises(RuleBasedStateMachine):
         self.world.twilio.complete(data.draw(st.sampled_from(self.processing())))
 
     @precondition(lambda self: self.stored())
-    @rule(data=st.data(), size=SIZES)
-    def replace(self, data: st.DataObject, size: int) -> None:
-        self.world.replace(data.draw(st.sampled_from(self.stored())), size)
+    @rule(data=st.data(), size=st.one_of(st.none(), SIZES))
+    def replace(self, data: st.DataObject, size: int | None) -> None:
+        """By one of the same size, perhaps."""
+        sid = data.draw(st.sampled_from(self.stored()))
+        self.world.replace(sid, len(self.world.bucket.objects[sid].plain) if size is None else size)
 
     @precondition(lambda self: self.stored())
     @rule(data=st.data(), forget=st.booleans())
@@ -128,6 +132,15 @@ class Promises(RuleBasedStateMachine):
     def read(self, data: st.DataObject, length: int) -> None:
         opened = data.draw(st.sampled_from(self.open_now))
         self.check_read(opened, data.draw(st.integers(0, len(opened.generation.plain) + 5)), length)
+
+    @rule(data=st.data(), block=st.integers(0, 9))
+    def take_a_look(self, data: st.DataObject, block: int) -> None:
+        """Open, read a little, close: what is read stays in memory."""
+        sid = data.draw(st.sampled_from(sorted(self.world.catalog.media()) or [""]))
+        opened = self.try_to_open(sid) if sid else None
+        if opened is not None:
+            self.check_read(opened, block * BLOCK_SIZE, 100)
+            self.world.vfs.release(opened.handle)
 
     @precondition(lambda self: self.open_now)
     @rule(data=st.data())
@@ -239,5 +252,17 @@ class Promises(RuleBasedStateMachine):
         return is_right and (not was_asked or opened.generation is self.world.current(sid))
 
 
-Promises.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+Promises.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestPromises = Promises.TestCase
+
+
+def test_what_was_read_before_a_replacement_is_not_mixed_with_what_comes_after() -> None:
+    promises = Promises()
+    sid = max(promises.stored(), key=lambda sid: len(promises.world.bucket.objects[sid].plain))
+    opened = promises.try_to_open(sid)
+    assert opened is not None
+    assert promises.check_read(opened, 0, 100)
+    promises.world.vfs.release(opened.handle)
+    promises.world.replace(sid, len(opened.generation.plain))
+    assert [promises.comes_right(sid) for _ in range(2)] == [False, True]
+    promises.teardown()

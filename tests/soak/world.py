@@ -57,7 +57,7 @@ class Twilio(FakeTwilio):
     """Whose objects lie in a `Bucket`."""
 
     def __init__(self, bucket: Bucket) -> None:
-        super().__init__(page_size=2)
+        super().__init__(page_size=1)
         self.bucket = bucket
 
     def inspect(self, medium: Medium, deadline: Deadline) -> ObjectFacts:
