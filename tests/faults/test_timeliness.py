@@ -30,7 +30,6 @@ def seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-@pytest.mark.xfail(strict=True, reason="after a failed read-ahead the kernel asks once more, and all is tried again")
 def test_a_read_that_fails_is_not_tried_twice_over(tmp_path: Path, private_key: RSAPrivateKey) -> None:
     account = SimulatedAccount()
     sid = account.add_recording(StoredObject(bytes(2**20)))

@@ -174,7 +174,7 @@ def test_a_next_page_elsewhere_is_refused_before_credentials_are_sent(account_ri
     assert account_rig.simulator.count("api") == 0
 
 
-@pytest.mark.parametrize(("records", "complaint"), [((), "never ends"), (({"sid": "CR1"},), "are the same")])
+@pytest.mark.parametrize(("records", "complaint"), [((), "never ends"), (({"sid": "CR1"},), "come again and again")])
 def test_a_list_whose_page_urls_grow_ends(account_rig: AccountRig, records: tuple[object, ...], complaint: str) -> None:
     growing = listing("more-and-more/" * 30, *records)
     with RudeServer(growing) as server, rest_api(server.url, account_rig.clock, account_rig.account) as api:

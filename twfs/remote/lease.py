@@ -20,13 +20,17 @@ _MARGIN = 0.1
 
 _LONGEST_MARGIN = 30.0
 
+_PATIENCE = 1.0
+"""Seconds for which a URL whose host cannot be reached is kept: an outage must not cost a request per attempt."""
+
 
 @dataclass(frozen=True, slots=True)
 class SignedUrl:
-    """A pre-signed URL and the moment (monotonic clock) until which it is used; the repr shows neither."""
+    """A pre-signed URL and from when until when (monotonic clock) it is used; the repr shows none of it."""
 
     url: str
     usable_until: float
+    obtained_at: float
 
     def __repr__(self) -> str:
         """Nothing of the URL: its query opens the medium to anybody."""
@@ -63,6 +67,12 @@ class UrlLease:
         """
         return self._renew(signed_url, deadline)
 
+    def leads_nowhere(self, signed_url: SignedUrl) -> None:
+        """The URL's host cannot be reached: the next reader gets another one, unless this one was just obtained."""
+        # Not under the lock, which a renewal may hold for long; at worst this drops a URL that has just come.
+        if self._current is signed_url and self._clock.monotonic() - signed_url.obtained_at > _PATIENCE:
+            self._current = None
+
     def _renew(self, worn: SignedUrl | None, deadline: Deadline) -> SignedUrl:
         if not self._renewing.acquire(timeout=deadline.remaining()):
             raise DeadlineExceeded("no fresh pre-signed URL in time (option timeout)")
@@ -70,7 +80,8 @@ class UrlLease:
             current = self._current
             if current is None or current is worn or not self._is_fresh(current):
                 url = self._obtain(deadline)
-                current = SignedUrl(url, self._clock.monotonic() + _usable_seconds(url, self._clock.wall()))
+                now = self._clock.monotonic()
+                current = SignedUrl(url, now + _usable_seconds(url, self._clock.wall()), now)
                 self._current = current
                 self.renewals += 1
             return current

@@ -25,6 +25,9 @@ _MOST_PAGES = 100_000
 _LONGEST_URL = 8 * 2**10
 """Of a page; what is longer has grown from page to page, for it is relative."""
 
+_MOST_STALE_PAGES = 2
+"""Pages in a row without a new record: one may be all known, where records move on while a list is read."""
+
 _QUOTA_PAUSE = 1.0
 """Seconds that all requests pause after a 429: the quota is counted per second."""
 
@@ -102,7 +105,8 @@ class RestApi:
         """The pages of a list, each asked for when it is wanted."""
         page_url: str | None = url
         seen: set[str] = set()
-        previous: list[object] = []
+        known: set[object] = set()
+        stale_pages = 0
         while page_url is not None:
             if page_url in seen or len(seen) >= _MOST_PAGES or len(page_url) > _LONGEST_URL:
                 raise Unreachable(f"{without_query(url)}: the list never ends")
@@ -110,12 +114,15 @@ class RestApi:
             # Only the first request is made of our own words; the parameters are part of the following URLs.
             page = self._json(page_url, params if page_url == url else None, self._deadline())
             records, following = _page_content(page, page_url)
-            if records and records == previous:
-                raise Unreachable(f"{without_query(url)}: two pages of the list are the same")
+            sids = {record.get("sid") for record in records if isinstance(record, Mapping)}
+            stale_pages = stale_pages + 1 if sids and sids <= known else 0
+            if stale_pages >= _MOST_STALE_PAGES:
+                raise Unreachable(f"{without_query(url)}: the list never ends, its pages come again and again")
+            known |= sids
             if following is not None:
                 check_same_host(following, url)
             yield records
-            previous, page_url = records, following
+            page_url = following
 
     def _json(self, url: str, params: Mapping[str, str] | None, deadline: Deadline) -> object:
         def once() -> object:

@@ -13,7 +13,7 @@ from twfs.errors import MediaAbsent, MediaDamaged, NotFound, ObjectChanged, Remo
 from twfs.probe import TAIL_SIZE, ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.remote.hosts import check_media_url, joined
-from twfs.remote.http import Answer, HttpPool
+from twfs.remote.http import Answer, HttpPool, NotSent
 from twfs.remote.lease import SignedUrl, UrlLease
 from twfs.remote.retry import Transient, attempts_left, pause_before_retry, retry_after, retrying
 
@@ -135,6 +135,9 @@ class S3Object:
         signed_url = self._lease.get(deadline)
         try:
             return self._get_signed(signed_url, headers, deadline)
+        except NotSent:
+            self._lease.leads_nowhere(signed_url)
+            raise
         except _Refused:
             fresh = self._lease.refused(signed_url, deadline)
         try:
