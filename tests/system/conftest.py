@@ -21,16 +21,18 @@ _SIMULATE = """\
 #!/bin/sh
 # A simulated account; its credentials are others at each start.
 rm -rf /tmp/twfs-*
-twfs simulator --port 8080 --public-key /etc/twfs/keys/public_key.pem &
-until [ -s /tmp/twfs-*/config.toml ]; do sleep 0.1; done
-install -m 600 /tmp/twfs-*/credentials /etc/twfs/credentials
-systemd-notify --ready
-wait
+(
+    until [ -s /tmp/twfs-*/config.toml ]; do sleep 0.1; done
+    install -m 600 /tmp/twfs-*/credentials /etc/twfs/credentials
+    systemd-notify --ready
+) &
+exec twfs simulator --port 8080 --public-key /etc/twfs/keys/public_key.pem
 """
 _SERVICE = """\
 [Service]
 Type=notify
 NotifyAccess=all
+TimeoutStopSec=5
 ExecStart=/usr/local/bin/simulate
 [Install]
 WantedBy=multi-user.target
