@@ -1,22 +1,34 @@
+import json
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.cli.running import Account
-from twfs.cli.doctor import (
-    OK,
-    PROBLEM,
-    WARNING,
+from tests.mount.harness import Customer, customer, new_key
+from twfs.cli.doctor_account import check_clock
+from twfs.cli.doctor_machine import (
     Machine,
+    check_apparmor,
     check_binding,
     check_device,
     check_fuse_conf,
     check_helpers,
+    check_mounts,
+    check_prunefs,
+    check_read_ahead,
+    check_request_timeouts,
+    libfuse_versions,
     machine_findings,
 )
+from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.install import HELPERS
 from twfs.cli.main import main
+from twfs.mount.system import FSTYPE, MountEntry
+from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
+from twfs.simulator.objects import StoredObject
+from twfs.simulator.sealing import seal
 
 
 def report(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[str]]:
@@ -32,7 +44,7 @@ def about(lines: list[str], words: str) -> str:
 def test_missing_device_is_a_problem_with_its_mend(tmp_path: Path) -> None:
     finding = check_device(tmp_path / "fuse")
     assert finding.level == PROBLEM
-    assert "--device /dev/fuse" in finding.text
+    assert "--device /dev/fuse" in finding.mend
 
 
 def test_device_that_cannot_be_opened_is_a_problem(tmp_path: Path) -> None:
@@ -49,35 +61,133 @@ def test_binding_of_the_test_machine_is_found() -> None:
     assert "libfuse" in finding.text
 
 
+class Files:
+    """A machine made of files below a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.machine = Machine(root)
+
+    def write(self, path: str, text: str) -> None:
+        file = self.machine.file(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+def test_binding_that_is_asked_for_is_the_one_that_is_named() -> None:
+    for choice in ("2", "3"):
+        finding = check_binding(choice)
+        if finding.level != PROBLEM:
+            assert finding.text.startswith(f"libfuse {choice}.")
+    assert all(version[:2] in ("2.", "3.") for version in libfuse_versions())
+
+
 @pytest.mark.parametrize(
     ("text", "level"), [("user_allow_other\n", OK), ("#user_allow_other\n", WARNING), ("mount_max = 9\n", WARNING)]
 )
-def test_sharing_needs_a_line_in_fuse_conf(tmp_path: Path, text: str, level: str) -> None:
-    path = tmp_path / "fuse.conf"
-    path.write_text(text)
-    assert check_fuse_conf(path).level == level
+def test_sharing_needs_a_line_in_fuse_conf(files: Files, text: str, level: str) -> None:
+    files.write("etc/fuse.conf", text)
+    assert check_fuse_conf(files.machine).level == level
 
 
-def test_missing_fuse_conf_allows_nothing(tmp_path: Path) -> None:
-    assert check_fuse_conf(tmp_path / "fuse.conf").level == WARNING
+def test_missing_fuse_conf_allows_nothing(files: Files) -> None:
+    assert check_fuse_conf(files.machine).level == WARNING
 
 
 def test_helpers_are_both_needed(tmp_path: Path) -> None:
-    assert "twfs install" in check_helpers(tmp_path).text
+    assert "twfs install" in check_helpers(tmp_path).mend
     (tmp_path / HELPERS[0]).touch()
     assert check_helpers(tmp_path).level == WARNING
     (tmp_path / HELPERS[1]).touch()
     assert check_helpers(tmp_path).level == OK
 
 
-def test_fuse_conf_concerns_only_users_other_than_root(tmp_path: Path) -> None:
-    conf = tmp_path / "fuse.conf"
+def test_what_root_need_not_mind_is_told_to_others_only(files: Files) -> None:
     of_root, of_user = (
-        [finding.text for finding in machine_findings(Machine(fuse_conf=conf, is_root=is_root))]
+        {finding.check for finding in machine_findings(Machine(files.machine.root, is_root=is_root), 30, "auto")}
         for is_root in (True, False)
     )
-    assert not [text for text in of_root if str(conf) in text]
-    assert [text for text in of_user if str(conf) in text]
+    assert of_user - of_root == {"allow_other", "AppArmor"}
+
+
+@pytest.mark.parametrize(
+    ("text", "level"), [('PRUNEFS = "nfs fuse.twfs"\n', OK), ('PRUNEFS = "nfs"\n', WARNING), ("", WARNING)]
+)
+def test_updatedb_must_pass_mounts_over(files: Files, text: str, level: str) -> None:
+    assert check_prunefs(files.machine).level == OK
+    files.write("etc/updatedb.conf", text)
+    finding = check_prunefs(files.machine)
+    assert finding.level == level
+    assert ("twfs install" in finding.mend) == (level == WARNING)
+
+
+@pytest.mark.parametrize(
+    ("default", "most", "level"),
+    [(0, 0, OK), (60, 0, OK), (20, 0, PROBLEM), (0, 20, PROBLEM), (60, 20, PROBLEM), (20, 60, PROBLEM), (31, 0, OK)],
+)
+def test_the_kernel_must_be_more_patient_than_twfs(files: Files, default: int, most: int, level: str) -> None:
+    files.write("proc/sys/fs/fuse/default_request_timeout", f"{default}\n")
+    files.write("proc/sys/fs/fuse/max_request_timeout", f"{most}\n")
+    finding = check_request_timeouts(files.machine, 30)
+    assert finding.level == level
+    assert ("timeout=10" in finding.mend) == (level == PROBLEM)
+
+
+def test_kernels_without_that_setting_are_patient(files: Files) -> None:
+    assert check_request_timeouts(files.machine, 30).level == OK
+
+
+def test_the_kernel_counts_in_steps(files: Files) -> None:
+    files.write("proc/sys/fs/fuse/default_request_timeout", "1\n")
+    assert "after 15 s" in check_request_timeouts(files.machine, 30).text
+    assert check_request_timeouts(files.machine, 10).level == OK
+
+
+def test_apparmor_matters_where_it_is_on_and_has_a_profile(files: Files) -> None:
+    assert check_apparmor(files.machine).level == OK
+    files.write("etc/apparmor.d/fusermount3", "profile\n")
+    assert check_apparmor(files.machine).level == OK
+    files.write("sys/module/apparmor/parameters/enabled", "Y\n")
+    finding = check_apparmor(files.machine)
+    assert finding.level == WARNING
+    assert "apparmor_parser -r" in finding.mend
+    files.write("etc/apparmor.d/local/fusermount3", "mount fstype=fuse.twfs -> /srv/recordings/,\n")
+    assert check_apparmor(files.machine).level == OK
+
+
+def entry(mountpoint: Path, fstype: str = FSTYPE) -> MountEntry:
+    return MountEntry(mountpoint, "twilio:AC", fstype, "0:99")
+
+
+@pytest.mark.parametrize(("text", "level"), [("128\n", WARNING), ("1024\n", OK), ("4096\n", OK)])
+def test_read_ahead_of_a_mount(files: Files, text: str, level: str) -> None:
+    files.write("sys/class/bdi/0:99/read_ahead_kb", text)
+    finding = check_read_ahead(entry(Path("/mnt")), files.machine)
+    assert finding.level == level
+    assert ("echo 1024 > " in finding.mend) == (level == WARNING)
+
+
+def test_only_mounts_of_twfs_are_looked_at(files: Files) -> None:
+    found = list(check_mounts([entry(files.machine.root), entry(Path("/"), "ext4")], files.machine))
+    assert [(finding.level, finding.check) for finding in found] == [(OK, "mount"), (OK, "read-ahead")]
+
+
+@pytest.mark.parametrize(
+    ("skew", "level", "words"),
+    [(0.5, OK, "goes as"), (-29, OK, "goes as"), (95, WARNING, "95 s ahead"), (-3600, WARNING, "3600 s behind")],
+)
+def test_clock(skew: float, level: str, words: str) -> None:
+    finding = check_clock(skew)
+    assert finding.level == level
+    assert words in finding.text
+
+
+def test_a_clock_that_cannot_be_compared_is_no_good_clock() -> None:
+    assert check_clock(None).level == WARNING
 
 
 @pytest.mark.usefixtures("home")
@@ -95,11 +205,18 @@ def test_file_open_to_others_is_a_problem_with_its_mend(home: Path, capsys: pyte
     assert (code, about(lines, f"chmod 600 {home / 'c'}")) == (1, PROBLEM)
 
 
-def test_working_account_costs_one_request(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
-    _, lines = report(capsys, account.source, *account.flags)
-    assert about(lines, "takes the credentials") == OK
-    assert about(lines, "private keys: ") == OK
-    assert account.simulated.simulator.count("api") == 1
+def test_working_account_costs_two_lists_and_two_requests_for_each_of_a_few_media(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, lines = report(capsys, account.source, *account.flags)
+    assert code == 0, lines
+    answers = ("recordings: S3 answers", "compositions: S3 answers")
+    for words in ("takes the credentials", "private keys: ", "goes as Twilio's", *answers):
+        assert about(lines, words) == OK
+    simulator = account.simulated.simulator
+    assert simulator.count("api") <= 2 + 2 * 5
+    assert simulator.count("s3") <= 2 * 5
+    assert simulator.bytes_sent("s3") <= 32 * simulator.count("s3")
 
 
 @pytest.mark.usefixtures("home")
@@ -124,3 +241,102 @@ def test_no_private_key_is_a_warning(
     assert about(lines, "no private key") == WARNING
     assert about(lines, "takes the credentials") == OK
     assert simulator.account.auth_token not in "".join(lines)
+
+
+@pytest.fixture
+def home_of_customer(home: Path, tmp_path: Path) -> Path:
+    (tmp_path / "customer").mkdir()
+    return tmp_path / "customer"
+
+
+@pytest.fixture(scope="module")
+def key() -> RSAPrivateKey:
+    return new_key()
+
+
+def findings_of(place: Customer, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Finding]]:
+    """The exit code, and what `--json` says, by check."""
+    code = main(["doctor", place.source, "--json", "-o", place.option_text()])
+    said = json.loads(capsys.readouterr().out)
+    found = [Finding(**finding) for finding in said["findings"]]
+    assert said["problems"] == sum(finding.level == PROBLEM for finding in found)
+    assert said["warnings"] == sum(finding.level == WARNING for finding in found)
+    return code, {finding.check: finding for finding in found}
+
+
+def test_the_key_that_opens_a_real_medium_is_named(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(seal(b"secret" * 10, key.public_key()))
+    account.add_recording(StoredObject(b"plain"))
+    with customer(home_of_customer, account, key) as place:
+        _, found = findings_of(place, capsys)
+    finding = found["media of recordings"]
+    assert finding.level == OK
+    assert f"{home_of_customer}/private_key_0.pem opens {sid}" in finding.text
+    assert "there are none" in found["media of compositions"].text
+    assert found["state file"].text.endswith("will be made")
+
+
+def test_a_key_that_opens_nothing_is_a_problem(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(seal(b"secret" * 10, new_key().public_key()))
+    with customer(home_of_customer, account, key) as place:
+        code, found = findings_of(place, capsys)
+    finding = found["media of recordings"]
+    assert (code, finding.level) == (1, PROBLEM)
+    assert sid in finding.text
+    assert "private_key=PATH" in finding.mend
+
+
+def test_a_key_of_another_era_that_is_missing_is_a_warning(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = SimulatedAccount()
+    opened, closed = (account.add_recording(seal(b"x", of.public_key())) for of in (key, new_key()))
+    with customer(home_of_customer, account, key) as place:
+        _, found = findings_of(place, capsys)
+    finding = found["media of recordings"]
+    assert finding.level == WARNING
+    assert f"opens {opened}, but {closed} cannot be opened" in finding.text
+
+
+def test_plain_media_try_s3_only(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = SimulatedAccount()
+    account.add_recording(StoredObject(b"plain"))
+    account.add_recording(None)
+    with customer(home_of_customer, account, key) as place:
+        _, found = findings_of(place, capsys)
+    assert "none of the 1 newest is encrypted" in found["media of recordings"].text
+
+
+def test_s3_out_of_reach_is_a_problem(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = SimulatedAccount()
+    account.add_recording(StoredObject(b"plain"))
+    with customer(home_of_customer, account, key) as place:
+        place.options["timeout"] = "1"
+        place.simulator.inject(Fault("s3", status=503, times=None))
+        code, found = findings_of(place, capsys)
+    assert (code, found["media of recordings"].level) == (1, PROBLEM)
+    assert "cannot be had" in found["media of recordings"].text
+
+
+def test_a_state_file_is_looked_at_and_left_as_it_is(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with customer(home_of_customer, SimulatedAccount(), key) as place:
+        assert main(["ls", place.source, "-o", place.option_text()]) == 0
+        capsys.readouterr()
+        assert findings_of(place, capsys)[1]["state file"].text.endswith("can be used")
+        (file,) = (home_of_customer / "state").iterdir()
+        file.write_bytes(b"no database at all" * 1000)
+        finding = findings_of(place, capsys)[1]["state file"]
+        assert (finding.level, finding.mend) == (WARNING, f"run: rm {file}")
+        assert file.read_bytes() == b"no database at all" * 1000
