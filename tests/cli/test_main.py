@@ -62,6 +62,7 @@ def test_every_command_takes_verbose() -> None:
     needed = {
         "mount": ["twilio:", "/d"],
         "umount": ["/d"],
+        "top": ["/d"],
         "keygen": ["/d"],
         "public-key": ["list"],
         "encryption": ["show"],

@@ -19,6 +19,7 @@ from twfs.cli import (
     public_key,
     rm,
     simulator,
+    top,
     umount,
     verify,
 )
@@ -39,6 +40,7 @@ COMMANDS = (
     keygen,
     public_key,
     encryption,
+    top,
     doctor,
     install,
 )

@@ -32,6 +32,7 @@ _FILES = (
     ),
     ("/etc/twfs/NAME.env", "Variables of twfs@NAME.service: DIR is where to mount, TWFS_... are options."),
     ("DIR/.twfs/status", "Not listed: what the mount is and does, as JSON."),
+    ("DIR/.twfs/metrics", "Not listed: the same figures for Prometheus."),
 )
 
 _VARIABLES = (
