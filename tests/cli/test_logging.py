@@ -1,9 +1,15 @@
 import json
 import logging
+from pathlib import Path
 from types import TracebackType
 
+import pytest
+
 from tests.cli.running import python
-from twfs.cli.logging import JournalFormatter, JsonFormatter, TextFormatter
+from tests.mount.fake_journal import fake_journal
+from twfs.cli.logging import JournalFormatter, JournalHandler, JsonFormatter, TextFormatter, set_up_logging
+from twfs.errors import ConfigError
+from twfs.mount.journald import SOCKET, Journal
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 URL = "https://bucket/key?X-Amz-Signature=abc"
@@ -91,3 +97,38 @@ def test_json_lines() -> None:
 def test_journal_is_recognised_by_the_inode_of_standard_error() -> None:
     assert logged("error", journal=True).splitlines()[0] == "<3>twfs-error"
     assert not logged("error").startswith("<")
+
+
+SID = "RT" + "0" * 32
+
+
+def test_json_names_the_medium_that_a_line_is_about() -> None:
+    line = json.loads(JsonFormatter().format(record(f"/recordings/{SID}.mkv: read failed; CJ{'1' * 32} too")))
+    assert line["sid"] == SID
+
+
+def test_journal_entries_have_fields(tmp_path: Path) -> None:
+    with fake_journal(tmp_path / "socket") as journal:
+        handler = JournalHandler(Journal(tmp_path / "socket"))
+        handler.emit(record(f"{SID}: a\nb {URL}"))
+        entry = journal.entry()
+        handler.emit(record("x", logging.ERROR, failure()))
+        failed = journal.entry()
+    assert entry.pop("CODE_FILE") == __file__
+    assert entry == {
+        "MESSAGE": f"{SID}: a\\nb https://bucket/key?...",
+        "PRIORITY": "4",
+        "SYSLOG_IDENTIFIER": "twfs",
+        "CODE_LINE": "1",
+        "TWFS_SID": SID,
+    }
+    assert failed["PRIORITY"] == "3"
+    assert "ValueError" in failed["TWFS_TRACEBACK"]
+    assert "abc" not in failed["TWFS_TRACEBACK"]
+
+
+def test_without_a_journal_that_format_is_refused() -> None:
+    if SOCKET.exists():
+        pytest.skip("this machine has a journal")
+    with pytest.raises(ConfigError, match="log_format=journal"):
+        set_up_logging("info", "journal", {})

@@ -98,7 +98,9 @@ def mounted(place: Customer, **options: str) -> Iterator[Mounted]:
     log_file = place.folder / f"log-{time.monotonic_ns()}"
     command = [sys.executable, "-m", "twfs", "mount", place.source, str(place.mountpoint), "-f"]
     with log_file.open("wb") as log:
-        process = subprocess.Popen([*command, "-o", place.option_text(**options)], stderr=log, stdout=log, env=clean())
+        words = [*command, "-o", place.option_text(**options)]
+        # Without the terminal of whoever runs the tests, if there is one: SIGHUP means something else there.
+        process = subprocess.Popen(words, stderr=log, stdout=log, env=clean(), start_new_session=True)
     mount = Mounted(place.mountpoint, process, log_file)
     try:
         wait_until_ready(mount)
