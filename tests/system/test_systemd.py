@@ -82,7 +82,7 @@ def test_unit_stands_and_its_files_are_readable_outside(unit: Machine) -> None:
 def test_unit_is_back_after_a_kill(unit: Machine) -> None:
     """Between, its readers get errors: a folder that looks empty would be a backup's end."""
     unit.run(f"ls {DIR}")
-    unit.run(f"systemctl kill --signal=KILL {UNIT}")
+    unit.run(f"systemctl kill --kill-who=main --signal=KILL {UNIT}")
     unit.wait_for(f"! test $(systemctl show --value --property=MainPID {UNIT}) != 0")
     assert "Transport endpoint is not connected" in unit.run(f"ls {DIR}", check=False)
     assert unit.wait_for(reads(DIR), BACK_SECONDS) < BACK_SECONDS
@@ -94,7 +94,7 @@ def test_unit_that_hangs_is_ended_and_back(unit: Machine) -> None:
     unit.run(f"systemctl daemon-reload && systemctl restart {UNIT}")
     unit.run("sleep 8")
     assert (show(unit, "NRestarts"), show(unit, "ActiveState")) == ("0", "active")
-    unit.run(f"systemctl kill --signal=STOP {UNIT}")
+    unit.run(f"systemctl kill --kill-who=main --signal=STOP {UNIT}")
     unit.wait_for(f"test $(systemctl show --value --property=NRestarts {UNIT}) = 1", 2 * BACK_SECONDS)
     unit.wait_for(reads(DIR), BACK_SECONDS)
     assert "watchdog" in unit.run(f"journalctl --unit={UNIT}")
@@ -173,6 +173,7 @@ def test_installed_by_pip_instead_of_the_package(unit: Machine) -> None:
     ]
     unit.run("rm -r /etc/twfs; echo 'PRUNEFS=\"NFS\"' >/etc/updatedb.conf")
 
+    unit.run("mkdir -p /srv/recordings")
     folders = unit.run("find /etc /usr /srv -xdev -type d")
     unit.run("/opt/twfs/bin/python3 -m twfs install")
     assert unit.run("cat /etc/updatedb.conf") == 'PRUNEFS="NFS fuse.twfs"'
@@ -180,10 +181,8 @@ def test_installed_by_pip_instead_of_the_package(unit: Machine) -> None:
     unit.run("cp /root/kept/config.toml /root/kept/credentials /etc/twfs && cp /root/kept/keys/* /etc/twfs/keys")
     unit.run(f"systemctl enable --now {UNIT}")
     unit.run(reads(DIR))
-    unit.run(
-        "mkdir -p /srv/recordings && mount -t twfs twilio:demo /srv/recordings -o credentials=/etc/twfs/credentials"
-    )
-    unit.run("umount /srv/recordings && rmdir /srv/recordings")
+    unit.run("mount -t twfs twilio:demo /srv/recordings -o credentials=/etc/twfs/credentials")
+    unit.run("umount /srv/recordings")
 
     unit.run("rm /etc/twfs/keys/* /etc/twfs/config.toml /etc/twfs/credentials")
     unit.run("/opt/twfs/bin/python3 -m twfs install --uninstall")
