@@ -25,8 +25,8 @@ _MOST_PAGES = 100_000
 _LONGEST_URL = 8 * 2**10
 """Of a page; what is longer has grown from page to page, for it is relative."""
 
-_MOST_STALE_PAGES = 2
-"""Pages in a row without a new record: one may be all known, where records move on while a list is read."""
+_MOST_STALE_PAGES = 5
+"""Pages in a row without a new record: one may be all known, where records move on while a list is read, or empty."""
 
 _QUOTA_PAUSE = 1.0
 """Seconds that all requests pause after a 429: the quota is counted per second."""
@@ -115,7 +115,7 @@ class RestApi:
             page = self._json(page_url, params if page_url == url else None, self._deadline())
             records, following = _page_content(page, page_url)
             sids = {record.get("sid") for record in records if isinstance(record, Mapping)}
-            stale_pages = stale_pages + 1 if sids and sids <= known else 0
+            stale_pages = stale_pages + 1 if sids <= known else 0
             if stale_pages >= _MOST_STALE_PAGES:
                 raise Unreachable(f"{without_query(url)}: the list never ends, its pages come again and again")
             known |= sids
