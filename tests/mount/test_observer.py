@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.mount.harness import PATIENCE, Customer, Mounted, both_bindings, customer, mounted, needs_fuse, run_twfs
-from twfs.mount.system import is_mounted
+from twfs.mount.system import is_mounted, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.sealing import seal
@@ -195,3 +195,21 @@ def test_a_record_that_cannot_be_written_costs_no_read(place: Customer) -> None:
         assert metrics(mount)["twfs_audit_records_total", "failed"] == 1
     (line,) = [line for line in mount.log.splitlines() if "audit:" in line]
     assert json.loads(line.partition("the record: ")[2])["bytes_read"] == len(DATA)
+
+
+def test_in_the_background_too(place: Customer, private_key: RSAPrivateKey) -> None:
+    log = place.folder / "audit"
+    options = place.option_text(refresh="3600", attr_timeout="0", audit=str(log), metrics="127.0.0.1:0")
+    assert run_twfs("mount", place.source, str(place.mountpoint), "-o", options).returncode == 0
+    try:
+        pid = json.loads((place.mountpoint / ".twfs/status").read_bytes())["pid"]
+        place.account.add_recording(seal(DATA[:100], private_key.public_key()))
+        os.kill(pid, signal.SIGUSR1)
+        os.kill(pid, signal.SIGHUP)
+        eventually(lambda: len(list((place.mountpoint / "recordings").iterdir())) == 2)
+        for path in (place.mountpoint / "recordings").iterdir():
+            path.read_bytes()
+        eventually(lambda: log.read_text().count("\n") == 2)
+    finally:
+        unmount(place.mountpoint)
+    eventually(lambda: not Path(f"/proc/{pid}").exists())
