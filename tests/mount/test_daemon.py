@@ -1,5 +1,6 @@
 """The command that goes to the background returns when the work stands, or says why it does not."""
 
+import shlex
 import subprocess
 import sys
 import time
@@ -90,3 +91,29 @@ def test_an_interruption_is_no_traceback(tmp_path: Path) -> None:
     code, said, pid = run(tmp_path, "raise KeyboardInterrupt")
     assert (code, said) == (32, "interrupted")
     wait_for_end(pid)
+
+
+def test_the_terminal_it_was_started_at_is_not_its_own(tmp_path: Path) -> None:
+    """Else SIGHUP would mean that it should end."""
+    seen = tmp_path / "seen"
+    body = (
+        "from twfs.mount.signals import has_terminal; before = has_terminal(); ready(); "
+        f"Path({str(seen)!r}).write_text(f'{{before}} {{has_terminal()}}')"
+    )
+    program = tmp_path / "program.py"
+    program.write_text(
+        "from twfs.mount.signals import has_terminal\nassert has_terminal()\n" + PROGRAM.format(body=body)
+    )
+    pid_file = tmp_path / "pid"
+    command = shlex.join([sys.executable, str(program), str(pid_file)])
+    done = subprocess.run(
+        ["script", "--quiet", "--return", "--command", command, "/dev/null"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "stands")
+    wait_for_end(int(pid_file.read_text()))
+    assert seen.read_text() == "False False"

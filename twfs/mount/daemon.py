@@ -1,10 +1,12 @@
 """Going to the background: the command returns when the mount stands, or with the reason why it does not."""
 
+import fcntl
 import json
 import logging
 import logging.handlers
 import os
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -46,6 +48,7 @@ def _await_report(read_end: int) -> None:
 def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
     """Serve and exit; never returns into the caller's code, which is the parent's."""
     os.chdir("/")
+    _give_up_control_by_the_terminal()
     reported = False
 
     def report(error: str | None) -> None:
@@ -77,6 +80,18 @@ def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
     finally:
         logging.shutdown()
         os._exit(code)
+
+
+def _give_up_control_by_the_terminal() -> None:
+    """Its end is no longer a SIGHUP here (TIOCNOTTY of ioctl_tty(2)); session and process group stay as they are."""
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:  # there is none
+        return
+    try:
+        fcntl.ioctl(terminal, termios.TIOCNOTTY)
+    finally:
+        os.close(terminal)
 
 
 def _leave_the_terminal() -> None:
