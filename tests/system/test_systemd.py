@@ -100,6 +100,12 @@ def test_unit_that_hangs_is_ended_and_back(unit: Machine) -> None:
     assert "watchdog" in unit.run(f"journalctl --unit={UNIT}")
 
 
+def test_reload_looks_for_new_media(unit: Machine) -> None:
+    unit.run(f"systemctl reload {UNIT}")
+    unit.wait_for(f"journalctl --boot --unit={UNIT} | grep 'looking for new media'", BACK_SECONDS)
+    assert unit.succeeds(reads(DIR))
+
+
 def test_stop_leaves_no_mount(unit: Machine) -> None:
     """Even if somebody is in it."""
     unit.run(f"systemd-run --unit=visitor --working-directory={DIR}/recordings sleep 1000")
