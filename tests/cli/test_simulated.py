@@ -61,7 +61,10 @@ def test_own_media_and_public_key(tmp_path: Path) -> None:
 
 def test_file_that_is_no_public_key_is_refused(tmp_path: Path) -> None:
     (tmp_path / "k.pem").write_text("no key")
-    with pytest.raises(ConfigError, match="public key cannot be used"), simulated_account(public_key_file=tmp_path / "k.pem"):
+    with (
+        pytest.raises(ConfigError, match="public key cannot be used"),
+        simulated_account(public_key_file=tmp_path / "k.pem"),
+    ):
         pass
 
 
