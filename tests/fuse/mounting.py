@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mount.harness import is_held_elsewhere
+
 DEVICE = Path("/dev/fuse")
 START_SECONDS = 20.0
 ROOT = Path(__file__).parents[2]
@@ -80,6 +82,8 @@ def take_down(mountpoint: Path, process: subprocess.Popen[bytes]) -> int:
         Its exit code.
     """
     unmount(mountpoint)
+    if is_held_elsewhere(mountpoint):
+        process.terminate()
     try:
         return process.wait(timeout=START_SECONDS)
     except subprocess.TimeoutExpired:
