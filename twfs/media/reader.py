@@ -3,13 +3,11 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from twfs.clock import Clock, Deadline
 from twfs.crypto.unlock import Unlocked, Unlocker
-from twfs.errors import MediaDamaged, ObjectChanged, RemoteError
+from twfs.errors import MediaDamaged, ObjectChanged
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.media.fetcher import Cancelled, Fetch, Fetcher
@@ -31,19 +29,6 @@ _CONTENT_KEYS = 1024
 
 _IDLE_SECONDS = 10.0
 """A handle not read for so long has no claim on a share of the windows."""
-
-
-_SLOW_FAILURE_SECONDS = 0.5
-"""A read that took longer to fail is not tried again for the same call: both together might outlast `timeout`."""
-
-_SAME_CALL_SECONDS = 0.5
-"""The kernel's second request follows the first one's error within milliseconds."""
-
-
-class _Failure(NamedTuple):
-    wanted: ByteRange
-    error: RemoteError
-    moment: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +94,6 @@ class MediaLibrary:
                 self._content_keys.popitem(last=False)
         return unlocked
 
-    def now(self) -> float:
-        """The clock's monotonic time."""
-        return self._clock.monotonic()
-
     def most_ahead(self, reader: "MediumReader") -> int:
         """How large the windows of this reader's streams may be: its share of what all that are being read may take."""
         now = self._clock.monotonic()
@@ -152,7 +133,6 @@ class MediumReader:
         self._prefetcher = Prefetcher(plain_object.plain_size)
         self._planning = threading.Lock()
         self._ahead: list[Fetch] = []
-        self._failure: _Failure | None = None
         self._is_closed = False
         self._is_changed = False
 
@@ -176,17 +156,6 @@ class MediumReader:
         wanted = ByteRange(plain_offset, plain_offset + len(view)).clipped(self.plain_size)
         if not wanted.size:
             return 0
-        self._raise_failure_once_more(wanted)
-        began = self._library.now()
-        try:
-            return self._read(wanted, view, deadline)
-        except RemoteError as error:
-            now = self._library.now()
-            if now - began > _SLOW_FAILURE_SECONDS:
-                self._failure = _Failure(wanted, copy(error).with_traceback(None), now)
-            raise
-
-    def _read(self, wanted: ByteRange, view: memoryview, deadline: Deadline) -> int:
         asked = self._plan(wanted, deadline)
         try:
             for index in block_indexes(wanted, BLOCK_SIZE):
@@ -195,14 +164,6 @@ class MediumReader:
             self._report_change()
             raise
         return wanted.size
-
-    def _raise_failure_once_more(self, wanted: ByteRange) -> None:
-        """The kernel asks at once a second time for what a read-ahead could not get: it has waited long enough."""
-        failure, self._failure = self._failure, None
-        if failure is None or self._library.now() - failure.moment > _SAME_CALL_SECONDS:
-            return
-        if wanted.start < failure.wanted.end and failure.wanted.start < wanted.end:
-            raise failure.error
 
     def close(self) -> None:
         """Stop fetching ahead, give the share of memory back."""
