@@ -90,11 +90,6 @@ def s3(scene: Scene, *, times: int | None = None, **fault: object) -> tuple[Faul
 # Alterations of answers
 
 
-def _without_last(count: int) -> Callable[[Answer], Answer]:
-    """A shorter body, of one byte at least, its length told truly, its Content-Range not."""
-    return lambda answer: replace(answer, body=_body(answer)[: max(1, len(answer.body) - count)])
-
-
 def _whole(answer: Answer) -> Answer:
     """The whole object, as from a server that knows no ranges."""
     assert isinstance(answer.body, Slice)
@@ -387,12 +382,6 @@ S3 = (
         ("EIO",),
         "does not say which range",
         lambda scene: s3(scene, alter=_NONSENSE),
-    ),
-    Case(
-        "one body in ten shorter than the range",
-        (),
-        "",
-        lambda scene: s3(scene, alter=_without_last(10_000), chance=0.1),
     ),
     Case("another ETag", ("ESTALE",), "changed while open", lambda scene: s3(scene, headers={"ETag": '"other"'})),
     Case("no ETag any more", ("ESTALE",), "changed while open", lambda scene: s3(scene, headers={"ETag": None})),
