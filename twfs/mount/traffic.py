@@ -1,6 +1,7 @@
 """What goes over the network: every HTTP request by kind and outcome, and what the answers' clocks say."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -76,24 +77,25 @@ class Traffic:
             self._api_moments.popleft()
 
 
-class _MeteredPool(HttpPool):
+class _MeteredPool(HttpPool, ABC):
     """A pool whose requests are counted."""
 
     def __init__(self, connections: int, authorization: Authorization, traffic: Traffic) -> None:
         super().__init__(connections, authorization)
         self._traffic = traffic
 
-    def _metered(
+    def request(
         self,
-        kind: str,
         method: str,
         url: str,
         headers: Mapping[str, str],
         deadline: Deadline,
         *,
-        params: Mapping[str, str] | None,
-        form: Mapping[str, str] | None,
+        params: Mapping[str, str] | None = None,
+        form: Mapping[str, str] | None = None,
     ) -> Answer:
+        """As `HttpPool.request`."""
+        kind = self._kind(url, headers)
         meter = self._traffic.requests
         began = meter.now()
         try:
@@ -106,41 +108,24 @@ class _MeteredPool(HttpPool):
         self._traffic.answered(kind, answer)
         return answer
 
+    @abstractmethod
+    def _kind(self, url: str, headers: Mapping[str, str]) -> str:
+        """What a request is counted as; called once, just before it is sent."""
+
 
 class MeteredApiPool(_MeteredPool):
     """For Twilio's API."""
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        deadline: Deadline,
-        *,
-        params: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """As `HttpPool.request`."""
+    def _kind(self, url: str, _headers: Mapping[str, str]) -> str:
         self._traffic.sent_to_api()
-        return self._metered(_api_kind(url), method, url, headers, deadline, params=params, form=form)
+        return _api_kind(url)
 
 
 class MeteredMediaPool(_MeteredPool):
     """For where the media are stored."""
 
-    def request(
-        self,
-        method: str,
-        url: str,
-        headers: Mapping[str, str],
-        deadline: Deadline,
-        *,
-        params: Mapping[str, str] | None = None,
-        form: Mapping[str, str] | None = None,
-    ) -> Answer:
-        """As `HttpPool.request`."""
-        kind = PROBE if headers.get("Range", "bytes=-").startswith("bytes=-") else RANGE
-        return self._metered(kind, method, url, headers, deadline, params=params, form=form)
+    def _kind(self, _url: str, headers: Mapping[str, str]) -> str:
+        return PROBE if headers.get("Range", "bytes=-").startswith("bytes=-") else RANGE
 
 
 def _api_kind(url: str) -> str:
