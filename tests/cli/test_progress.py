@@ -3,6 +3,7 @@ import io
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clocks import ManualClock
 from twfs.cli.progress import Progress
 
 
@@ -11,26 +12,11 @@ class Terminal(io.StringIO):
         return True
 
 
-class HandClock:
-    """Time goes on when told to."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 MIB = 2**20
 
 
 def test_line() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     progress = Progress(40 * MIB, clock, Terminal())
     assert progress.line() == "0 of 40.0M  0%"
     progress.advanced(12 * MIB)
@@ -40,7 +26,7 @@ def test_line() -> None:
 
 
 def test_what_is_spared_is_no_work() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     progress = Progress(40 * MIB, clock, Terminal())
     progress.spared(20 * MIB)
     progress.advanced(10 * MIB)
@@ -49,7 +35,7 @@ def test_what_is_spared_is_no_work() -> None:
 
 
 def test_drawn_now_and_then_over_itself_and_erased() -> None:
-    clock, terminal = HandClock(), Terminal()
+    clock, terminal = ManualClock(), Terminal()
     progress = Progress(1000, clock, terminal)
     for _ in range(100):
         clock.sleep(0.01)
@@ -61,7 +47,7 @@ def test_drawn_now_and_then_over_itself_and_erased() -> None:
 
 
 def test_silent_where_nobody_looks() -> None:
-    clock, file = HandClock(), io.StringIO()
+    clock, file = ManualClock(), io.StringIO()
     progress = Progress(1000, clock, file)
     clock.sleep(10)
     progress.advanced(500)
@@ -71,7 +57,7 @@ def test_silent_where_nobody_looks() -> None:
 
 @given(st.integers(0, 2**40), st.lists(st.tuples(st.booleans(), st.integers(0, 2**40)), max_size=6), st.floats(0, 1e6))
 def test_no_numbers_break_it(total: int, events: list[tuple[bool, int]], seconds: float) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     progress = Progress(total, clock, Terminal())
     for fetched, count in events:
         (progress.advanced if fetched else progress.spared)(count)

@@ -57,22 +57,6 @@ def content_of(sid: str, size: int, etag: str = FIRST_ETAG) -> bytes:
     return random.Random(sid + etag).randbytes(size)
 
 
-class ManualClock:
-    """Time that passes only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return 1_700_000_000.0 + self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-
 class FakeCatalog:
     """Media and what a probe found of each; `failures` by SID are raised instead."""
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.clocks import ManualClock
 from tests.fs.fakes import (
     NOVEMBER_23,
     FakeCatalog,
     FakeLibrary,
     FakeRemover,
-    ManualClock,
     composition,
     content_of,
     readable,

@@ -7,7 +7,8 @@ import hypothesis.strategies as st
 from hypothesis import settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from tests.fs.fakes import FakeCatalog, FakeLibrary, ManualClock, content_of, readable, recording
+from tests.clocks import ManualClock
+from tests.fs.fakes import FakeCatalog, FakeLibrary, content_of, readable, recording
 from tests.fs.unhurried import unhurried
 from twfs.errors import NoSuchName, Unreachable
 from twfs.fs.options import FsSettings

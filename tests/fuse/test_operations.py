@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, ManualClock, content_of, readable, recording
+from tests.clocks import ManualClock
+from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, content_of, readable, recording
 from twfs import errors
 from twfs.fs.attributes import Attributes
 from twfs.fs.options import FsSettings

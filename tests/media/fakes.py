@@ -1,4 +1,4 @@
-"""Stored media in memory: real ciphertext, counted, and failing, blocking or slow on demand; time that a test moves."""
+"""Stored media in memory: real ciphertext, counted, and failing, blocking or slow on demand."""
 
 import base64
 import os
@@ -31,22 +31,6 @@ from twfs.resources import Kind, Medium
 MIB = 2**20
 PATIENCE = 20.0
 """Seconds after which something that a test awaits is held to be lost."""
-
-
-class ManualClock:
-    """Time that passes only when a test says so."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return 1_700_000_000.0 + self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.clocks import ManualClock
 from tests.media.fakes import (
     MIB,
     House,
-    ManualClock,
     Workers,
     eventually,
     house,
