@@ -1,15 +1,12 @@
-import os
-import signal
 import stat
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from twfs.cli.simulated import PROFILE, simulated_account, until_signalled
+from twfs.cli.simulated import PROFILE, simulated_account
 from twfs.config.load import load_config
 from twfs.errors import ConfigError
 from twfs.resources import Kind
@@ -66,13 +63,3 @@ def test_file_that_is_no_public_key_is_refused(tmp_path: Path) -> None:
         simulated_account(public_key_file=tmp_path / "k.pem"),
     ):
         pass
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_signals_end_and_handlers_come_back(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
-    with until_signalled() as ended:
-        assert isinstance(ended, threading.Event)
-        os.kill(os.getpid(), number)
-        assert ended.wait(10)
-    assert signal.getsignal(number) == before

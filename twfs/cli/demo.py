@@ -5,14 +5,14 @@ import os
 import shlex
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from twfs.cli.output import say
-from twfs.cli.simulated import PROFILE, Simulated, simulated_account, until_signalled
+from twfs.cli.signalled import Ending, until_signalled
+from twfs.cli.simulated import PROFILE, Simulated, simulated_account
 from twfs.errors import ConfigError
 from twfs.mount.system import MountFailed, is_mounted, unmount
 
@@ -41,14 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Simulate, mount, and take everything away again at the end."""
     place = Path.cwd() / arguments.directory
     with (
-        until_signalled() as ended,
+        until_signalled() as ending,
         _folder(place),
         simulated_account() as simulated,
-        _mounted(simulated, place, ended) as mounting,
+        _mounted(simulated, place, ending) as mounting,
     ):
-        if mounting.poll() is None and not ended.is_set():
+        if mounting.poll() is None and not ending.has_come():
             say(_invitation(arguments.directory, simulated))
-        while mounting.poll() is None and not ended.wait(_LOOK_SECONDS):
+        while mounting.poll() is None and not ending.wait(_LOOK_SECONDS):
             pass
     return 0
 
@@ -73,8 +73,8 @@ def _folder(place: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _mounted(simulated: Simulated, place: Path, ended: threading.Event) -> Iterator["subprocess.Popen[bytes]"]:
-    """The mounting process, which stands when the block begins, or earlier if `ended` is set meanwhile.
+def _mounted(simulated: Simulated, place: Path, ending: Ending) -> Iterator["subprocess.Popen[bytes]"]:
+    """The mounting process, which stands when the block begins, or earlier if it is to end meanwhile.
 
     It is a process of its own session: Ctrl-C reaches this process only, which then ends things in their order.
 
@@ -89,15 +89,15 @@ def _mounted(simulated: Simulated, place: Path, ended: threading.Event) -> Itera
         env=_own_environment(os.environ),
     )
     try:
-        _await_mount(mounting, place, ended)
+        _await_mount(mounting, place, ending)
         yield mounting
     finally:
         _end(mounting, place)
 
 
-def _await_mount(mounting: "subprocess.Popen[bytes]", place: Path, ended: threading.Event) -> None:
+def _await_mount(mounting: "subprocess.Popen[bytes]", place: Path, ending: Ending) -> None:
     for _ in range(int(_MOUNT_SECONDS / _LOOK_SECONDS)):
-        if is_mounted(place) or ended.wait(_LOOK_SECONDS):
+        if is_mounted(place) or ending.wait(_LOOK_SECONDS):
             return
         if mounting.poll() is not None:
             raise MountFailed("the demo could not be mounted, for the reason above; twfs doctor may know more")

@@ -2,16 +2,13 @@
 
 import json
 import shutil
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from twfs.crypto.keypair import generate_key_pair
@@ -69,22 +66,6 @@ def simulated_account(
             yield Simulated(simulator, folder)
     finally:
         shutil.rmtree(folder)
-
-
-@contextmanager
-def until_signalled() -> Iterator[threading.Event]:
-    """An event that SIGINT, SIGTERM and SIGHUP set while the block runs; main thread only."""
-    ended = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield ended
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _need_aiohttp() -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.output import say
-from twfs.cli.simulated import PROFILE, Simulated, simulated_account, until_signalled
+from twfs.cli.signalled import until_signalled
+from twfs.cli.simulated import PROFILE, Simulated, simulated_account
 
 _LARGEST_PORT = 65535
 
@@ -29,11 +30,11 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Serve until a signal."""
     with (
-        until_signalled() as ended,
+        until_signalled() as ending,
         simulated_account(arguments.port, arguments.media, arguments.public_key) as simulated,
     ):
         say(_description(simulated))
-        ended.wait()
+        ending.wait()
     return 0
 
 
