@@ -1,10 +1,20 @@
 """`twfs umount`."""
 
 import argparse
+import json
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from twfs.mount.system import unmount
+from twfs.cli.output import one_line, say
+from twfs.mount.namespaces import holders
+from twfs.mount.processes import Process
+from twfs.mount.system import find_mount, unmount
+
+_STATUS = ".twfs/status"
+_STATUS_SECONDS = 3.0
+"""A mount that hangs never answers, and can be unmounted all the same."""
 
 
 def add_parser(commands: Any) -> None:
@@ -17,6 +27,38 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Unmount."""
-    unmount(arguments.directory, lazy=arguments.lazy)
+    """Unmount; says so if that does not end the mount's process."""
+    place: Path = arguments.directory
+    entry = find_mount(place)
+    others = holders(entry.device) if entry is not None else []
+    pid = _pid_of(place) if others else None
+    unmount(place, lazy=arguments.lazy)
+    if others:
+        say(one_line(_explanation(place, others, pid)))
     return 0
+
+
+def _explanation(place: Path, others: Sequence[Process], pid: int | None) -> str:
+    who = ", ".join(f"{process.pid} ({process.command or '?'})" for process in others)
+    end = f"; to end it everywhere: kill {pid}" if pid is not None else ""
+    return (
+        f"{place}: unmounted here; its twfs goes on, for a copy of the mount stands in "
+        f"{'another mount namespace, that' if len(others) == 1 else 'other mount namespaces, those'} of process {who}, "
+        f"until {'that' if len(others) == 1 else 'those'} ends or unmounts it{end}"
+    )
+
+
+def _pid_of(place: Path) -> int | None:
+    """The process that serves a mount, as it says itself; None if it says nothing."""
+    said: list[int] = []
+
+    def ask() -> None:
+        try:
+            said.append(int(json.loads((place / _STATUS).read_bytes())["pid"]))
+        except (OSError, ValueError, KeyError):
+            return
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(_STATUS_SECONDS)
+    return said[0] if said else None

@@ -1,0 +1,77 @@
+"""`twfs umount` of a mount that another mount namespace has, too."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Run, twfs
+from tests.mount.elsewhere import apart
+from tests.mount.harness import Customer, Mounted, customer, mounted, needs_fuse, needs_root, new_key
+from twfs.mount.system import is_mounted
+from twfs.simulator.account import SimulatedAccount
+from twfs.simulator.objects import StoredObject
+
+pytestmark = [needs_fuse, needs_root]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Customer]:
+    account = SimulatedAccount()
+    account.add_recording(StoredObject(b"plain"))
+    with customer(tmp_path, account, new_key()) as place:
+        yield place
+
+
+def explained(run: Run, mount: Mounted, holder: int) -> None:
+    """It has done its work and says what stays."""
+    assert (run.code, run.err) == (0, "")
+    (line,) = run.out.splitlines()
+    assert f"{mount.path}: unmounted here; its twfs goes on" in line
+    assert f"{holder} (sleep)" in line
+    assert line.endswith(f"; to end it everywhere: kill {mount.process.pid}")
+
+
+def test_it_says_who_keeps_it_alive_until_that_ends(place: Customer) -> None:
+    with mounted(place) as mount:
+        with apart() as process:
+            explained(twfs("umount", mount.path), mount, process.pid)
+            assert not is_mounted(mount.path)
+            there = f"/proc/{process.pid}/root{mount.path}/recordings"
+            (name,) = os.listdir(there)  # noqa: PTH208
+            assert Path(there, name).read_bytes() == b"plain"
+            assert mount.process.poll() is None
+        mount.process.wait(20)
+
+
+def test_the_command_that_it_names_ends_it_everywhere(place: Customer) -> None:
+    with mounted(place) as mount, apart() as process:
+        run = twfs("umount", mount.path)
+        explained(run, mount, process.pid)
+        subprocess.run(["sh", "-c", run.out.rpartition(": ")[2]], check=True)
+        mount.process.wait(20)
+        with pytest.raises(OSError, match="Transport endpoint is not connected"):
+            os.statvfs(f"/proc/{process.pid}/root{mount.path}")
+
+
+def test_a_mount_that_does_not_answer_is_detached_all_the_same(place: Customer) -> None:
+    with mounted(place) as mount, apart():
+        mount.process.send_signal(signal.SIGSTOP)
+        try:
+            run = twfs("umount", "--lazy", mount.path)
+        finally:
+            mount.process.send_signal(signal.SIGCONT)
+        assert run.code == 0
+        assert "unmounted here" in run.out
+        assert "kill" not in run.out
+        assert not is_mounted(mount.path)
+
+
+def test_of_an_ordinary_mount_it_says_nothing(place: Customer) -> None:
+    with mounted(place) as mount:
+        run = twfs("umount", mount.path)
+        assert (run.code, run.out, run.err) == (0, "", "")
+        mount.process.wait(20)
