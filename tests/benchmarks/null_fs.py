@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from twfs.fuse.binding import load_binding
+from twfs.fuse.binding import READ_AHEAD, load_binding
 from twfs.fuse.operations import Operations
 from twfs.mount.system import find_mount, raise_read_ahead
 
@@ -54,7 +54,7 @@ def main(place: Path, size: int) -> None:
     def raise_limit() -> None:
         entry = find_mount(place)
         if entry is not None and binding.is_libfuse3:
-            raise_read_ahead(entry, 1024)
+            raise_read_ahead(entry, READ_AHEAD // 1024)
 
     operations = cast(Operations, Zeros(size))
     binding.run(operations, str(place), fsname="zeros", attr_timeout=60.0, on_init=raise_limit)

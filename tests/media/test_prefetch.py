@@ -148,6 +148,22 @@ def test_requests_out_of_order_within_the_window_are_no_jump(chance: random.Rand
     assert handle.bytes_fetched <= 10 * MIB + BOUND
 
 
+def test_large_requests_that_overtook_each_other_are_no_jump() -> None:
+    handle = Handle()
+    handle.sequentially(0, 32 * MIB, MIB)
+    for first in range(32, 64, 4):
+        for position in (first + 3, first + 2, first + 1, first):
+            handle.read(at(position * MIB, MIB))
+    assert handle.jumps == 0
+
+
+def test_back_to_where_the_bytes_are_gone_is_a_jump() -> None:
+    handle = Handle()
+    handle.sequentially(0, 32 * MIB, MIB)
+    handle.read(at(28 * MIB, MIB), missed=True)
+    assert handle.jumps == 1
+
+
 def test_a_short_gap_forward_is_no_jump_and_a_long_one_is() -> None:
     handle = Handle()
     handle.read(at(0, 128 * KIB))

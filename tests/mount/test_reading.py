@@ -5,6 +5,7 @@ import hashlib
 import mmap
 import os
 import random
+import re
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -182,3 +183,15 @@ def test_a_medium_without_media_is_an_empty_file_that_says_so(tmp_path: Path, pr
     with customer(tmp_path, account, private_key) as place, mounted(place) as mount:
         assert mount.file(sid).read_bytes() == b""
         assert os.getxattr(mount.file(sid), "user.twilio.media") == b"absent"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may raise read_ahead_kb")
+def test_the_kernel_asks_for_a_large_file_in_large_pieces(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account, data = SimulatedAccount(), content(16 * MIB, "large")
+    sid = account.add_recording(seal(data, private_key.public_key()))
+    with customer(tmp_path, account, private_key) as place, mounted(place, fuse="3") as mount:
+        assert mount.file(sid).read_bytes() == data
+        metrics = (mount.path / ".twfs" / "metrics").read_text()
+    count = re.search(r'^twfs_operation_duration_seconds_count\{operation="read"\} (\d+)', metrics, re.MULTILINE)
+    assert count is not None
+    assert int(count[1]) < 16 * MIB // (512 * 1024)

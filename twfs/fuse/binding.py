@@ -31,6 +31,10 @@ CONGESTION_THRESHOLD = MAX_BACKGROUND * 3 // 4
 MAX_THREADS = 64
 """Requests served at once; libfuse 3.12 and later stop at 10, so that ten stalled reads would stall `ls` too."""
 
+READ_AHEAD = 2**20
+"""Bytes that the kernel may read ahead if `read_ahead_kb` of the mount allows as much (it takes the smaller of both
+when INIT is answered): the largest request that libfuse 3 passes on."""
+
 _LOOP_FAILED = 8
 """What libfuse3's main returns when a signal has ended it (fuse_main_real in helper.c: the loop's result is not 0)."""
 
@@ -246,6 +250,7 @@ class _Session:
     def init_with_config(self, connection: Any, config: Any) -> None:
         """As mfusepy calls it; `config` is there with libfuse3 only, which has no mount options for these limits."""
         if config is not None:
+            connection.max_readahead = READ_AHEAD
             connection.max_background = MAX_BACKGROUND
             connection.congestion_threshold = CONGESTION_THRESHOLD
         self.init("/")

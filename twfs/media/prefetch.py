@@ -18,7 +18,11 @@ _MOST_STREAMS = 4
 """Head, tail, middle, and one more."""
 
 _BEHIND = 2**20
-"""How far back a read may be and still belong to the stream: one request of libfuse 3."""
+"""How far back a read may be whose bytes are gone, and still belong to the stream: one request of libfuse 3."""
+
+_REORDERED = 8 * 2**20
+"""How far back a read may be whose bytes are there or on their way: a few requests that overtook each other. To take
+such a read for a jump would end a copy's prefetching."""
 
 _GAP = 512 * 2**10
 """How far beyond what was asked for a read may be and still belong: reading a gap this short costs less than a jump."""
@@ -92,7 +96,7 @@ class Prefetcher:
         `missed` if some of it was not there nor on its way: what was asked for from there on did not stay either.
         `late` if some of it was not there yet, though perhaps on its way: a window grows only for a reader that waits.
         """
-        stream = self._continued(read)
+        stream = self._continued(read, _BEHIND if missed else _REORDERED)
         if stream is None:
             return self._jump(read)
         if missed:
@@ -119,9 +123,9 @@ class Prefetcher:
             stream.lanes = max(stream.lanes // 2, _FEWEST_LANES)
             stream.proof = 0
 
-    def _continued(self, read: ByteRange) -> Stream | None:
+    def _continued(self, read: ByteRange, behind: int) -> Stream | None:
         for stream in reversed(self._streams):
-            if stream.position - _BEHIND <= read.start <= stream.frontier + _GAP:
+            if stream.position - behind <= read.start <= stream.frontier + _GAP:
                 self._streams.remove(stream)
                 self._streams.append(stream)
                 return stream

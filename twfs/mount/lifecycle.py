@@ -10,7 +10,7 @@ from twfs.config.config import Config
 from twfs.errors import ConfigError, TwfsError
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
-from twfs.fuse.binding import Binding, Choice, load_binding
+from twfs.fuse.binding import READ_AHEAD, Binding, Choice, load_binding
 from twfs.fuse.operations import Operations
 from twfs.log import log
 from twfs.mount.daemon import in_background
@@ -21,8 +21,6 @@ from twfs.mount.session import Session, open_session
 from twfs.mount.system import MountFailed, absolute, detach_stale, find_mount, is_mounted, raise_read_ahead
 
 _FUSE_CONF = Path("/etc/fuse.conf")
-_READ_AHEAD_KIB = 1024
-"""The largest request that libfuse 3 passes on."""
 
 
 def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) -> None:
@@ -70,7 +68,7 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             session.start()
             entry = find_mount(place)
             if entry is not None and binding.is_libfuse3:
-                raise_read_ahead(entry, _READ_AHEAD_KIB)
+                raise_read_ahead(entry, READ_AHEAD // 1024)
             ready()
             supervised.begin()
 
