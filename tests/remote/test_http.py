@@ -1,5 +1,7 @@
 import gzip
+import random
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -98,6 +100,43 @@ def test_what_is_read_raw_is_not_decoded(pool: HttpPool) -> None:
         with pool.get(server.url, {}, within(5)) as sealed:
             assert sealed.readinto(view, within(5)) == len(body)
         assert view[: len(body)] == body
+
+
+def test_a_body_goes_straight_into_the_view_and_leaves_the_connection_for_the_next(pool: HttpPool) -> None:
+    body = random.Random(1).randbytes(3 * 2**20 + 5)
+    got = bytearray(len(body))
+    with RudeServer(saying(answer(206, body)), saying(answer(204))) as server:
+        with pool.get(server.url, {}, within(5)) as part:
+            tracemalloc.start()
+            for start in range(0, len(body), 2**17):
+                view = memoryview(got)[start : start + 2**17]
+                assert part.readinto(view, within(5)) == len(view)
+                most = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert part.readinto(memoryview(bytearray(1)), within(5)) == 0
+        assert get_all(pool, server.url, within(5)) == b""
+        assert server.connections == 1
+    assert got == body
+    # 64 KiB are the server's, which receives requests into as much.
+    assert most < 2**17
+
+
+def test_what_came_before_a_connection_broke_is_had(pool: HttpPool) -> None:
+    view = memoryview(bytearray(100))
+    broken = saying_and_closing(answer(200, b"abc", {"Content-Length": "1000"}))
+    with RudeServer(broken) as server, pool.get(server.url, {}, within(5)) as part:
+        assert part.readinto(view, within(5)) == 3
+        assert part.readinto(view, within(5)) == 0
+    assert bytes(view[:3]) == b"abc"
+
+
+def test_silence_in_the_middle_ends_at_the_deadline(pool: HttpPool) -> None:
+    view = memoryview(bytearray(100))
+    silent = falling_silent_after(answer(200, b"abc", {"Content-Length": "1000"}))
+    with RudeServer(silent) as server, pool.get(server.url, {}, within(5)) as part:
+        lasted, error = timed(lambda: part.readinto(view, within(0.3)))
+    assert isinstance(error, DeadlineExceeded)
+    assert lasted < 0.3 + SLACK
 
 
 @pytest.mark.parametrize(

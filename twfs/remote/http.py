@@ -7,6 +7,7 @@ it leads and what it may carry along.
 import base64
 import contextlib
 from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -75,26 +76,38 @@ class Answer:
             DeadlineExceeded: it did not come in time, however slowly it trickles.
         """
         body = bytearray()
-        while len(body) < limit and (piece := self._read_some(_PIECE, deadline, decoded=True)):
+        while len(body) < limit and (piece := self._read_some(_PIECE, deadline)):
             body += piece
         return bytes(body[:limit])
 
     def readinto(self, view: memoryview, deadline: Deadline) -> int:
-        """Read what there is of the body as it was sent: at least 1 byte, unless it is at its end.
+        """Fill `view` with the body as it was sent: less only if the body ends, or breaks off, before.
+
+        Returns:
+            Bytes written; 0 at the end of the body, which may have come too early.
 
         Raises:
-            Unreachable: the connection broke.
-            DeadlineExceeded: nothing came in time.
+            Unreachable: the connection broke, and nothing had come before.
+            DeadlineExceeded: it did not come in time.
         """
-        piece = self._read_some(len(view), deadline, decoded=False)
-        view[: len(piece)] = piece
-        return len(piece)
+        filled = 0
+        try:
+            with named_errors(self._where, deadline):
+                while filled < len(view):
+                    self._wait_no_longer_than(deadline)
+                    if not (count := _receive(self._response.raw, view[filled:])):
+                        break
+                    filled += count
+        except Unreachable:
+            if not filled:
+                raise
+        return filled
 
-    def _read_some(self, limit: int, deadline: Deadline, *, decoded: bool) -> bytes:
+    def _read_some(self, limit: int, deadline: Deadline) -> bytes:
         """One receive, not `limit` bytes: only so can a deadline be kept when a body trickles."""
         self._wait_no_longer_than(deadline)
         with named_errors(self._where, deadline):
-            return self._response.raw.read1(limit, decode_content=decoded) or b""
+            return self._response.raw.read1(limit, decode_content=True) or b""
 
     def _wait_no_longer_than(self, deadline: Deadline) -> None:
         """Without this the patience of the request's beginning would hold for all reads, whose deadlines are others.
@@ -104,7 +117,8 @@ class Answer:
         patience = min(_STALL_SECONDS, deadline.remaining())
         connection = getattr(self._response.raw, "connection", None)
         plug = getattr(connection, "sock", None)
-        if plug is not None:
+        # Each change costs a system call, and whoever holds the interpreter meanwhile may keep it.
+        if plug is not None and plug.gettimeout() != patience:
             plug.settimeout(patience)
 
     def close(self) -> None:
@@ -196,6 +210,24 @@ def named_errors(where: str, deadline: Deadline) -> Iterator[None]:
         return
     deadline.remaining()
     raise failure
+
+
+def _receive(raw: Any, view: memoryview) -> int:
+    """One receive of a body that has not been read by other means; 0 at its end.
+
+    Straight into `view`: read1 of urllib3 makes several objects of each receive, which TLS ends after 16 KiB.
+    The last bytes are left to read1, for it ends the exchange then and gives the connection back.
+    """
+    body: Any = getattr(raw, "_fp", None)
+    left = None if body is None or body.chunked else body.length
+    if left is None or len(view) >= left:
+        piece = raw.read1(len(view), decode_content=False) or b""
+        view[: len(piece)] = piece
+        return len(piece)
+    count: int = body.fp.readinto1(view)
+    body.length = left - count
+    raw.length_remaining -= count
+    return count
 
 
 def _never_left(error: Exception) -> bool:
