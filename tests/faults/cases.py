@@ -635,13 +635,9 @@ MACHINE = {
     "no file descriptor is left": "`EIO` or `ETIMEDOUT` until there are some again",
     "all cores are busy": "the data",
     "a clock is a day wrong, or jumps by a day": "the data",
+    "no memory is left": "`EIO` or `ENOMEM` until there is some again; never an empty folder or a short file",
 }
 """Faults of the machine, and what a reader sees then."""
-
-MACHINE_BUGS = {
-    "no memory is left": "what escapes a callback leaves libfuse an undefined answer; 0 is an empty folder, or an end"
-}
-"""Those that are not seen as an error yet, and why."""
 
 
 # The README's table

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.faults.machine import wait_for
@@ -42,9 +41,6 @@ def test_a_read_that_fails_is_not_tried_twice_over(tmp_path: Path, private_key: 
         assert seconds(path.read_bytes) < TIMEOUT + SLACK
 
 
-@pytest.mark.xfail(
-    strict=True, reason="libfuse does not tell the kernel that names of a folder may be looked up at once"
-)
 def test_names_that_are_slow_to_look_up_do_not_queue(tmp_path: Path, private_key: RSAPrivateKey) -> None:
     account = SimulatedAccount()
     sids = [account.add_recording(StoredObject(b"x")) for _ in range(3)]

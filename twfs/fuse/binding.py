@@ -17,7 +17,9 @@ from typing import Any, Literal
 from twfs.errors import ConfigError
 from twfs.fs.attributes import Attributes
 from twfs.fs.vfs import Entry
+from twfs.fuse.answers import answering
 from twfs.fuse.operations import AddEntry, Operations
+from twfs.fuse.parallel import ParallelLookups
 from twfs.log import log
 
 Choice = Literal["auto", "3", "2"]
@@ -99,7 +101,7 @@ class Binding:
             ConfigError: libfuse cannot mount there, or not so; it says why on stderr.
             Exception: what `on_init` raised.
         """
-        session = _Session(operations, on_init, self.module.fuse_exit)
+        session = _Session(operations, on_init, self.module.fuse_exit, self._parallel_lookups())
         options = self._options(
             fsname, attr_timeout, allow_other=allow_other, allow_root=allow_root, read_only=read_only
         )
@@ -152,6 +154,11 @@ class Binding:
         minor = int(self.libfuse_version.split(".")[1])
         # 3.12 and later complain on stderr of their own default of idle threads.
         return {"max_threads": MAX_THREADS, "max_idle_threads": MAX_THREADS} if minor >= 12 else {}
+
+    def _parallel_lookups(self) -> ParallelLookups | None:
+        """libfuse2 has no such thing."""
+        version = tuple(map(int, self.libfuse_version.split(".")))
+        return ParallelLookups(self.module, version) if self.is_libfuse3 else None
 
     def _fuse_class(self) -> Any:
         if self.is_libfuse3:
@@ -217,6 +224,9 @@ def _load(name: str, major: int) -> Binding:
     version = _version(module._libfuse.fuse_version())  # noqa: SLF001 - the loaded library has no other name
     if not version.startswith(f"{major}."):
         raise ImportError(f"it has loaded libfuse {version}")
+    if not hasattr(module.fuse_operations, "callbacks"):
+        # The structure that FUSE() fills in: there is no other place where a binding lets its callbacks be made.
+        module.fuse_operations = answering(module.fuse_operations)
     return Binding(name, version, module)
 
 
@@ -228,10 +238,17 @@ def _version(number: int) -> str:
 class _Session:
     """The operations as a binding sees them, and the beginning and end of their service."""
 
-    def __init__(self, operations: Operations, on_init: Callable[[], None], leave: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        on_init: Callable[[], None],
+        leave: Callable[[], None],
+        parallel_lookups: ParallelLookups | None,
+    ) -> None:
         self._operations = operations
         self._on_init = on_init
         self._leave = leave
+        self._parallel_lookups = parallel_lookups
         self._is_started = False
         self.failure: BaseException | None = None
 
@@ -253,6 +270,8 @@ class _Session:
             connection.max_readahead = READ_AHEAD
             connection.max_background = MAX_BACKGROUND
             connection.congestion_threshold = CONGESTION_THRESHOLD
+        if self._parallel_lookups is not None:
+            self._parallel_lookups.ask(connection)
         self.init("/")
 
     def judge_end(self, mountpoint: str, code: int) -> None:
@@ -271,6 +290,16 @@ class _Shortcuts:
     """A binding's FUSE class that reads without a copy, and asks nobody for what is never there."""
 
     operations: Any
+
+    def _wrapper(self, callback: Callable[..., int | None], *arguments: Any) -> int:
+        """`Operations` raises nothing but an `OSError` with an errno; for what escapes there is `answers`.
+
+        Both stock versions log, which may fail where there is no memory, and tell EINVAL or end the mount.
+        """
+        try:
+            return callback(*arguments) or 0
+        except OSError as failure:
+            return -(failure.errno or errno.EIO)
 
     def getxattr(self, path: bytes, name: bytes, value: Any, size: int, *rest: Any) -> int:
         """`ls -l` wants security labels and access lists; at "not supported" it stops after the first file."""
