@@ -30,9 +30,9 @@ def explained(run: Run, mount: Mounted, holder: int) -> None:
     """It has done its work and says what stays."""
     assert (run.code, run.err) == (0, "")
     (line,) = run.out.splitlines()
-    assert f"{mount.path}: unmounted here; its twfs goes on" in line
-    assert f"{holder} (sleep)" in line
-    assert line.endswith(f"; to end it everywhere: kill {mount.process.pid}")
+    assert line.startswith(f"{mount.path}: unmounted here, but process")
+    assert f" {holder} (sleep)" in line
+    assert line.endswith(f"; to end it now: kill {mount.process.pid}")
 
 
 def test_it_says_who_keeps_it_alive_until_that_ends(place: Customer) -> None:
@@ -75,3 +75,16 @@ def test_of_an_ordinary_mount_it_says_nothing(place: Customer) -> None:
         run = twfs("umount", mount.path)
         assert (run.code, run.out, run.err) == (0, "", "")
         mount.process.wait(20)
+
+
+def test_of_a_namespace_that_follows_it_says_nothing(tmp_path: Path) -> None:
+    """As those of systemd's own services."""
+    subprocess.run(["mount", "--bind", tmp_path, tmp_path], check=True)
+    subprocess.run(["mount", "--make-shared", tmp_path], check=True)
+    try:
+        with customer(tmp_path, SimulatedAccount(), new_key()) as place, mounted(place) as mount, apart("slave"):
+            run = twfs("umount", mount.path)
+            assert (run.code, run.out, run.err) == (0, "", "")
+            mount.process.wait(20)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)

@@ -30,9 +30,10 @@ def run(arguments: argparse.Namespace) -> int:
     """Unmount; says so if that does not end the mount's process."""
     place: Path = arguments.directory
     entry = find_mount(place)
-    others = holders(entry.device) if entry is not None else []
-    pid = _pid_of(place) if others else None
+    # The namespaces that follow this one lose the mount, too; but that is known only when it has gone.
+    pid = _pid_of(place) if entry is not None and holders(entry.device) else None
     unmount(place, lazy=arguments.lazy)
+    others = holders(entry.device) if entry is not None else []
     if others:
         say(one_line(_explanation(place, others, pid)))
     return 0
@@ -40,11 +41,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _explanation(place: Path, others: Sequence[Process], pid: int | None) -> str:
     who = ", ".join(f"{process.pid} ({process.command or '?'})" for process in others)
-    end = f"; to end it everywhere: kill {pid}" if pid is not None else ""
+    have = f"process {who} has" if len(others) == 1 else f"processes {who} have"
+    end = f"; to end it now: kill {pid}" if pid is not None else ""
     return (
-        f"{place}: unmounted here; its twfs goes on, for a copy of the mount stands in "
-        f"{'another mount namespace, that' if len(others) == 1 else 'other mount namespaces, those'} of process {who}, "
-        f"until {'that' if len(others) == 1 else 'those'} ends or unmounts it{end}"
+        f"{place}: unmounted here, but {have} a copy of the mount in another mount namespace: "
+        f"its twfs goes on until that copy goes, too{end}"
     )
 
 
