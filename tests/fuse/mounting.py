@@ -18,6 +18,9 @@ DEVICE = Path("/dev/fuse")
 START_SECONDS = 20.0
 ROOT = Path(__file__).parents[2]
 
+needs_mdwe = pytest.mark.skipif(
+    tuple(int(part) for part in os.uname().release.split(".")[:2]) < (6, 3), reason="needs Linux 6.3 (PR_SET_MDWE)"
+)
 needs_fuse = pytest.mark.skipif(
     not (DEVICE.exists() and os.access(DEVICE, os.R_OK | os.W_OK)), reason="there is no usable /dev/fuse here"
 )

@@ -4,6 +4,7 @@
 """
 
 import argparse
+import ctypes
 import itertools
 import json
 import logging
@@ -97,6 +98,19 @@ def _vfs(catalog: FakeCatalog, stall: float, timeout: float, *, allow_delete: bo
     return Vfs(catalog, library, settings, clock, {"status": lambda: STATUS, "metrics": metrics}, remover=remover)
 
 
+_PR_SET_MDWE, _PR_MDWE_REFUSE_EXEC_GAIN = 65, 1
+
+
+def deny_write_execute() -> None:
+    """From now on no page of this process may be written and executed.
+
+    Raises:
+        OSError: Linux before 6.3.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_MDWE, _PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("directory")
@@ -110,9 +124,12 @@ def main() -> None:
     parser.add_argument("--allow-other", action="store_true")
     parser.add_argument("--allow-delete", action="store_true")
     parser.add_argument("--fail-at-init", action="store_true")
+    parser.add_argument("--deny-write-execute", action="store_true", help="as systemd's MemoryDenyWriteExecute")
     parser.add_argument("--ready", type=Path, required=True)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    if options.deny_write_execute:
+        deny_write_execute()
     binding = load_binding(options.fuse)
 
     def begin() -> None:

@@ -3,6 +3,8 @@
 import ctypes
 import errno
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fuse.mounting import ROOT, needs_mdwe
 from twfs.fuse import answers
 from twfs.fuse.answers import answering
 
@@ -132,3 +135,22 @@ def test_what_answers_no_errno_and_what_is_no_callback_stay_as_they_are() -> Non
     assert kinds._fields_[0] == Callbacks._fields_[0]
     assert kinds._fields_[2] == Callbacks._fields_[2]
     assert ctypes.sizeof(kinds) == ctypes.sizeof(Callbacks)
+
+
+DENIED = """
+import errno
+from tests.fuse.served import deny_write_execute
+from tests.fuse.test_answers import NOTHING, Seen, called
+
+def fails(*_):
+    raise MemoryError
+
+deny_write_execute()
+print(called(Seen(), *NOTHING), called(fails, *NOTHING) == -errno.EIO)
+"""
+
+
+@needs_mdwe
+def test_where_memory_may_not_be_written_and_executed_ctypes_serves() -> None:
+    done = subprocess.run([sys.executable, "-c", DENIED], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["7", "True"]

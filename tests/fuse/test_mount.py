@@ -19,7 +19,17 @@ import pytest
 
 from tests.fs.fakes import NOVEMBER_23, content_of, recording
 from tests.fuse import served
-from tests.fuse.mounting import ROOT, Mounted, is_mounted, mounted, needs_fuse, spawn, take_down, wait_until
+from tests.fuse.mounting import (
+    ROOT,
+    Mounted,
+    is_mounted,
+    mounted,
+    needs_fuse,
+    needs_mdwe,
+    spawn,
+    take_down,
+    wait_until,
+)
 from twfs.fs.names import inode, view_name
 from twfs.resources import Medium
 
@@ -57,6 +67,14 @@ def errno_of(call: Callable[[], object]) -> int:
 def test_every_readable_file_is_its_plaintext(mount: Mounted) -> None:
     for medium, info in served.readable_media().items():
         assert path_of(mount, medium).read_bytes() == content_of(medium.sid, info.plain_size)
+
+
+@needs_mdwe
+@pytest.mark.parametrize("version", BINDINGS)
+def test_it_serves_where_memory_may_not_be_written_and_executed(version: str, tmp_path: Path) -> None:
+    with mounted(tmp_path, "--fuse", version, "--deny-write-execute") as mount:
+        test_every_readable_file_is_its_plaintext(mount)
+        test_folders(mount)
 
 
 def test_random_preads_are_the_plaintext(mount: Mounted) -> None:

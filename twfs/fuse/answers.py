@@ -39,13 +39,32 @@ def _answering(kind: Any, kept: list[object]) -> Any:
 
     def made(cls: Any, function: Callable[..., int]) -> Any:
         answer = _converting(function, [_convert(argument) for argument in arguments])
-        callback = ffi.callback(signature, answer, error=-errno.EIO, onerror=_complain)
+        try:
+            callback = ffi.callback(signature, answer, error=-errno.EIO, onerror=_complain)
+        except MemoryError:
+            # No page may be written and executed (MemoryDenyWriteExecute of systemd), which ctypes' newer libffi does
+            # not need. There a limit of memory is a cgroup's, too: it ends twfs before an allocation fails.
+            log.debug("callbacks are made by ctypes, for cffi may not")
+            return kind.__new__(cls, _guarded(function))
         kept.append(callback)
         return kind.__new__(cls, int(ffi.cast("uintptr_t", callback)))
 
     # ctypes wants the description of each function type in the class itself, not in its base.
     described = {name: vars(kind)[name] for name in ("_argtypes_", "_restype_", "_flags_")}
     return type(kind.__name__, (kind,), {**described, "__new__": made})
+
+
+def _guarded(function: Callable[..., int]) -> Callable[..., int]:
+    """The most that can be done in Python."""
+
+    def answer(*arguments: Any) -> int:
+        try:
+            return function(*arguments)
+        except BaseException as failure:  # noqa: BLE001 - what escapes is no answer
+            _complain(type(failure), failure, failure.__traceback__)
+            return -errno.EIO
+
+    return answer
 
 
 def _converting(function: Callable[..., int], conversions: Iterable[_Convert]) -> Callable[..., int]:
