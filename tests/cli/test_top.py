@@ -2,10 +2,12 @@
 
 import os
 import pty
-import re
+import pwd
 import select
+import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.mount.harness import PATIENCE, Mounted, customer, mounted, needs_fuse, new_key, run_twfs
+from twfs.mount.system import unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.sealing import seal
 
@@ -47,8 +50,9 @@ def test_one_frame_shows_who_reads_what(mount: Mounted) -> None:
     assert f"at {mount.path}, pid {mount.process.pid}" in shown.stdout
     assert "1 recordings, 0 compositions; refreshed 0:0" in shown.stdout
     (line,) = [line for line in shown.stdout.splitlines() if only_file(mount).name in line]
-    assert f"{Path('/proc/self/comm').read_text().strip()} {os.getpid()} uid {os.getuid()}" in line
-    assert "2.9M" in line
+    user = pwd.getpwuid(os.getuid()).pw_name
+    expected = [Path("/proc/self/comm").read_text().strip(), str(os.getpid()), user, "2.9M"]
+    assert line.split()[1 : 1 + len(expected)] == expected
 
 
 @needs_fuse
@@ -62,45 +66,75 @@ class Terminal:
     """A program on a terminal of its own."""
 
     def __init__(self, *command: str) -> None:
-        self.shown = ""
-        self._master, slave = pty.openpty()
+        self.shown = b""
+        self._master, self._slave = pty.openpty()
         environ = os.environ | {"COLUMNS": "160", "LINES": "30", "TERM": "xterm"}
         self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=environ, start_new_session=True
+            command, stdin=self._slave, stdout=self._slave, stderr=self._slave, env=environ, start_new_session=True
         )
-        os.close(slave)
 
-    def wait_for(self, words: str) -> None:
+    def wait_for(self, words: bytes) -> None:
         end = time.monotonic() + PATIENCE
         while words not in self.shown:
             assert time.monotonic() < end, self.shown
             if select.select([self._master], [], [], 0.1)[0]:
-                self.shown += re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", os.read(self._master, 65536).decode())
+                self.shown += os.read(self._master, 65536)
 
-    def interrupt(self) -> int:
-        self.process.send_signal(2)
-        return self.process.wait(PATIENCE)
+    def press(self, key: str) -> None:
+        os.write(self._master, key.encode())
+
+    def is_as_before(self) -> bool:
+        """Whether keys are shown again, and the screen is the one from before."""
+        self.wait_for(b"\x1b[?1049l")
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
 
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
         os.close(self._master)
+        os.close(self._slave)
+
+
+@pytest.fixture
+def live(mount: Mounted) -> Iterator[Terminal]:
+    terminal = Terminal(sys.executable, "-m", "twfs", "top", str(mount.path), "--interval", "0.1")
+    try:
+        yield terminal
+    finally:
+        terminal.close()
 
 
 @needs_fuse
-def test_live_it_follows_until_it_is_interrupted(mount: Mounted) -> None:
-    terminal = Terminal(sys.executable, "-m", "twfs", "top", str(mount.path), "--interval", "0.1")
-    try:
-        terminal.wait_for("no medium is open")
-        with only_file(mount).open("rb") as file:
-            file.read(1)
-            terminal.wait_for(only_file(mount).name)
-            terminal.shown = ""
-        terminal.wait_for("no medium is open")
-        assert terminal.interrupt() == 0
-    finally:
-        terminal.close()
+def test_live_it_follows_until_q_is_pressed(mount: Mounted, live: Terminal) -> None:
+    live.wait_for(b"no medium is open")
+    with only_file(mount).open("rb") as file:
+        file.read(1)
+        live.wait_for(only_file(mount).name.encode())
+        live.shown = b""
+    live.wait_for(b"no medium is open")
+    live.press("x")
+    live.press("q")
+    assert live.process.wait(PATIENCE) == 0
+    assert live.is_as_before()
+
+
+@needs_fuse
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_and_leaves_the_terminal_as_it_was(live: Terminal, number: signal.Signals) -> None:
+    live.wait_for(b"no medium is open")
+    live.process.send_signal(number)
+    assert live.process.wait(PATIENCE) == 0
+    assert live.is_as_before()
+
+
+@needs_fuse
+def test_a_mount_that_ends_ends_it(mount: Mounted, live: Terminal) -> None:
+    live.wait_for(b"no medium is open")
+    unmount(mount.path)
+    assert live.process.wait(PATIENCE) == 1
+    assert live.is_as_before()
+    live.wait_for(b"no twfs is mounted there")
 
 
 def test_where_nothing_is_mounted_it_says_so(tmp_path: Path) -> None:

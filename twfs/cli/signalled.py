@@ -1,4 +1,4 @@
-"""Waiting for the user, or the system, to end a command: `twfs demo`, `twfs simulator`."""
+"""Waiting for the user, or the system, to end a command: `twfs demo`, `twfs simulator`, `twfs top`."""
 
 import select
 import signal
@@ -15,6 +15,10 @@ class Ending:
     def __init__(self, channel: socket.socket) -> None:
         """`channel` can be read from as soon as one has."""
         self._channel = channel
+
+    def fileno(self) -> int:
+        """For select(2) beside other things."""
+        return self._channel.fileno()
 
     def has_come(self) -> bool:
         """Whether it has."""

@@ -3,15 +3,28 @@
 import argparse
 import importlib
 import json
+import os
+import select
+import sys
+import termios
 import time
+import tty
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from twfs.cli.signalled import Ending, until_signalled
 from twfs.errors import ConfigError, TwfsError
 from twfs.mount.system import is_mounted, is_stale
 from twfs.option import number
 
 _STATUS = ".twfs/status"
+_LOOKS = 5
+"""Rates are those since so many looks: a player's reads come in bursts."""
+_END_KEYS = (b"q", b"Q", b"")
+"""Nothing: the terminal has gone."""
 
 
 def add_parser(commands: Any) -> None:
@@ -19,7 +32,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "top",
         help="show live what a mount does",
-        description="Show open files, who reads them, how far and how fast, the cache and the network. Ctrl-C ends it.",
+        description="Show open files, who reads them, how far and how fast, the cache and the network. q ends it.",
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="where it is mounted")
     parser.add_argument("--interval", metavar="SECONDS", default="1", help="between two looks (default 1)")
@@ -29,9 +42,9 @@ def add_parser(commands: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Show until Ctrl-C, or one interval."""
+    """Show until it is told to end, or one interval."""
     interval = number(float, 0.1, 3600)(arguments.interval)
-    if arguments.once:
+    if arguments.once or not sys.stdout.isatty():
         _show_once(arguments.directory, interval)
     else:
         _show(arguments.directory, interval)
@@ -48,16 +61,44 @@ def _show_once(place: Path, interval: float) -> None:
 def _show(place: Path, interval: float) -> None:
     view, _ = _rich()
     live = importlib.import_module("rich.live")
-    before = state_of(place)
-    try:
-        with live.Live(view.frame(before, before), auto_refresh=False, screen=True) as screen:
-            while True:
-                time.sleep(interval)
-                now = state_of(place)
-                screen.update(view.frame(before, now), refresh=True)
-                before = now
-    except KeyboardInterrupt:
+    past = deque([state_of(place)], maxlen=_LOOKS)
+    with (
+        until_signalled() as ending,
+        _keyboard() as keyboard,
+        live.Live(view.frame(past[0], past[0]), auto_refresh=False, screen=True) as screen,
+    ):
+        while not _told_to_end(ending, keyboard, interval):
+            now = state_of(place)
+            screen.update(view.frame(past[0], now), refresh=True)
+            past.append(now)
+
+
+@contextmanager
+def _keyboard() -> Iterator[int | None]:
+    """The keyboard's descriptor, on which each key comes at once and is not shown; None if there is no keyboard."""
+    if not sys.stdin.isatty():
+        yield None
         return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    tty.setcbreak(descriptor)
+    try:
+        yield descriptor
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _told_to_end(ending: Ending, keyboard: int | None, seconds: float) -> bool:
+    """Whether `q` is pressed, or a signal comes, within some seconds."""
+    watched: list[Ending | int] = [ending] if keyboard is None else [ending, keyboard]
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        ready = select.select(watched, [], [], left)[0]
+        if ending in ready:
+            return True
+        if keyboard is not None and ready and os.read(keyboard, 1) in _END_KEYS:
+            return True
+    return False
 
 
 def state_of(place: Path) -> dict[str, Any]:
