@@ -1,4 +1,5 @@
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.mount.harness import Customer, customer, new_key
 from twfs.cli.doctor_account import check_clock
 from twfs.cli.doctor_machine import (
     Machine,
+    Wanted,
     check_apparmor,
     check_binding,
     check_device,
@@ -106,23 +108,43 @@ def test_helpers_are_both_needed(tmp_path: Path) -> None:
     assert check_helpers(tmp_path).level == OK
 
 
-def test_what_root_need_not_mind_is_told_to_others_only(files: Files) -> None:
+def test_some_things_root_need_not_mind(files: Files) -> None:
+    files.write("etc/apparmor.d/fusermount3", "profile\n")
+    files.write("sys/module/apparmor/parameters/enabled", "Y\n")
     of_root, of_user = (
-        {finding.check for finding in machine_findings(Machine(files.machine.root, is_root=is_root), 30, "auto")}
+        {finding.check: finding.level for finding in machine_findings(Machine(files.machine.root, is_root), Wanted(30))}
         for is_root in (True, False)
     )
-    assert of_user - of_root == {"allow_other", "AppArmor"}
+    assert of_root.keys() == of_user.keys()
+    for check in ("allow_other", "AppArmor"):
+        assert (of_root[check], of_user[check]) == (OK, WARNING)
 
 
-@pytest.mark.parametrize(
-    ("text", "level"), [('PRUNEFS = "nfs fuse.twfs"\n', OK), ('PRUNEFS = "nfs"\n', WARNING), ("", WARNING)]
-)
-def test_updatedb_must_pass_mounts_over(files: Files, text: str, level: str) -> None:
+def test_sharing_that_is_asked_for_and_not_allowed_is_a_problem(files: Files) -> None:
+    assert check_fuse_conf(files.machine, shares=True).level == PROBLEM
+    files.write("etc/fuse.conf", "user_allow_other\n")
+    assert check_fuse_conf(files.machine, shares=True).level == OK
+
+
+def mended(finding: Finding) -> None:
+    """Do what it says."""
+    subprocess.run(["sh", "-c", finding.mend.partition("run as root: ")[2]], check=True)
+
+
+@pytest.mark.parametrize("text", ['PRUNEFS = "nfs fuse.twfs"\n', 'PRUNEFS="fuse.twfs"\n'])
+def test_updatedb_that_passes_mounts_over(files: Files, text: str) -> None:
     assert check_prunefs(files.machine).level == OK
     files.write("etc/updatedb.conf", text)
+    assert check_prunefs(files.machine).level == OK
+
+
+@pytest.mark.parametrize("text", ['PRUNEFS = "nfs"\n', '\tPRUNEFS=""\n', "", '# PRUNEFS = "nfs"\n'])
+def test_updatedb_that_would_look_into_mounts_can_be_mended(files: Files, text: str) -> None:
+    files.write("etc/updatedb.conf", text)
     finding = check_prunefs(files.machine)
-    assert finding.level == level
-    assert ("twfs install" in finding.mend) == (level == WARNING)
+    assert finding.level == WARNING
+    mended(finding)
+    assert check_prunefs(files.machine).level == OK
 
 
 @pytest.mark.parametrize(

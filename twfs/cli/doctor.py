@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
 from twfs.cli.doctor_account import account_findings
-from twfs.cli.doctor_machine import Machine, machine_findings
+from twfs.cli.doctor_machine import Machine, Wanted, machine_findings
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.output import one_line, say
@@ -43,12 +43,17 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _all_findings(source: str | None, overrides: dict[str, str]) -> Iterator[Finding]:
     config, of_config = _configured(source, overrides)
-    timeout = config.timeout if config else OPTIONS["timeout"].default
-    choice = cast(Choice, config.fuse if config else OPTIONS["fuse"].default)
-    yield from machine_findings(Machine(is_root=os.geteuid() == 0), timeout, choice)
+    yield from machine_findings(Machine(is_root=os.geteuid() == 0), _wanted(config))
     yield of_config
     if config is not None:
         yield from account_findings(config, ask=source is not None)
+
+
+def _wanted(config: Config | None) -> Wanted:
+    """What a mount with this configuration wants of the machine; without one, what it wants by default."""
+    if config is None:
+        return Wanted(OPTIONS["timeout"].default)
+    return Wanted(config.timeout, cast(Choice, config.fuse), config.allow_other or config.allow_root)
 
 
 def _configured(source: str | None, overrides: dict[str, str]) -> tuple[Config | None, Finding]:

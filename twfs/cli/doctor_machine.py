@@ -12,7 +12,7 @@ from pathlib import Path
 
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.install import HELPERS
-from twfs.cli.prunefs import with_twfs
+from twfs.cli.prunefs import has_setting, with_twfs
 from twfs.errors import TwfsError
 from twfs.fuse.binding import Choice, load_binding
 from twfs.mount.system import FSTYPE, MountEntry, is_stale, mounts
@@ -43,17 +43,26 @@ class Machine:
             return None
 
 
-def machine_findings(machine: Machine, timeout: float, choice: Choice) -> Iterator[Finding]:
-    """What the machine has and lacks for a mount with these options `timeout` and `fuse`."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The options of a mount on which it depends what the machine must have."""
+
+    timeout: float
+    fuse: Choice = "auto"
+    shares: bool = False
+    """`allow_other` or `allow_root`."""
+
+
+def machine_findings(machine: Machine, wanted: Wanted) -> Iterator[Finding]:
+    """What the machine has and lacks for a mount."""
     yield check_device(machine.file("dev/fuse"))
-    yield check_binding(choice)
+    yield check_binding(wanted.fuse)
     yield check_fusermount(is_root=machine.is_root)
-    if not machine.is_root:
-        yield check_fuse_conf(machine)
-        yield check_apparmor(machine)
+    yield check_fuse_conf(machine, shares=wanted.shares)
+    yield check_apparmor(machine)
     yield check_helpers(machine.file("sbin"))
     yield check_prunefs(machine)
-    yield check_request_timeouts(machine, timeout)
+    yield check_request_timeouts(machine, wanted.timeout)
     yield from check_mounts(mounts(), machine)
 
 
@@ -113,18 +122,23 @@ def check_fusermount(*, is_root: bool) -> Finding:
     return Finding(OK, "fusermount", f"{path} is there")
 
 
-def check_fuse_conf(machine: Machine) -> Finding:
+def check_fuse_conf(machine: Machine, *, shares: bool = False) -> Finding:
     """Whether `allow_other` may be used by others than root."""
     path = machine.file("etc/fuse.conf")
+    if machine.is_root:
+        return Finding(OK, "allow_other", f"root may use allow_other, whatever {path} says")
     lines = (machine.text("etc/fuse.conf") or "").splitlines()
     if "user_allow_other" in (line.strip() for line in lines):
         return Finding(OK, "allow_other", f"{path} lets allow_other be used")
-    mend = f"to let others in, run as root: echo user_allow_other >> {path}"
-    return Finding(WARNING, "allow_other", f"allow_other needs root, or a line user_allow_other in {path}", mend)
+    mend = f"{'' if shares else 'to let others in, '}run as root: echo user_allow_other >> {path}"
+    text = f"allow_other needs root, or a line user_allow_other in {path}"
+    return Finding(PROBLEM if shares else WARNING, "allow_other", text, mend)
 
 
 def check_apparmor(machine: Machine) -> Finding:
-    """Whether a profile decides where fusermount3 may mount; root's mounts do not go through it."""
+    """Whether a profile decides where fusermount3 may mount."""
+    if machine.is_root:
+        return Finding(OK, "AppArmor", "root's mounts do not go through fusermount3, which AppArmor may confine")
     profile = machine.file("etc/apparmor.d/fusermount3")
     is_on = (machine.text("sys/module/apparmor/parameters/enabled") or "N").strip() == "Y"
     if not is_on or not profile.exists() or machine.file("etc/apparmor.d/disable/fusermount3").exists():
@@ -158,7 +172,11 @@ def check_prunefs(machine: Machine) -> Finding:
         return Finding(OK, "updatedb", f"there is no {path}: nothing indexes the mount at night")
     if with_twfs(text) == text:
         return Finding(OK, "updatedb", f"{path} passes mounts of twfs over")
-    return Finding(WARNING, "updatedb", f"{path} does not pass mounts of twfs over", "run as root: twfs install")
+    # Not "twfs install": beside the Debian package it refuses to work.
+    edit = f"""sed -i 's/^[[:blank:]]*PRUNEFS[[:blank:]]*=[[:blank:]]*"/&{FSTYPE} /' {path}"""
+    if not has_setting(text):
+        edit = f"""echo 'PRUNEFS = "{FSTYPE}"' >> {path}"""
+    return Finding(WARNING, "updatedb", f"{path} does not pass mounts of twfs over", f"run as root: {edit}")
 
 
 def check_request_timeouts(machine: Machine, timeout: float) -> Finding:

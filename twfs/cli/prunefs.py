@@ -8,6 +8,11 @@ _WORD = re.compile(rf"(?:^|[ \t]){re.escape(_FSTYPE)}(?!\S)")
 _OWN_SETTING = f'# Written by twfs install.\nPRUNEFS = "{_FSTYPE}"\n'
 
 
+def has_setting(text: str) -> bool:
+    """Whether updatedb.conf(5) sets `PRUNEFS`."""
+    return _SETTING.search(text) is not None
+
+
 def with_twfs(text: str) -> str:
     """The content of updatedb.conf(5) with twfs among `PRUNEFS`; the same if it is there already."""
     setting = _SETTING.search(text)
