@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.system.demo import UNIT, is_mounted
 from tests.system.machine import Machine, debian, obstacle
 
 SWITCH = "TWFS_SYSTEM_TESTS"
@@ -93,3 +94,13 @@ def machine(installed: Machine) -> Machine:
     installed.write("/etc/twfs/config.toml", _CONFIG)
     installed.run("systemctl daemon-reload && systemctl enable --now simulator")
     return installed
+
+
+@pytest.fixture
+def unit(machine: Machine) -> Iterator[Machine]:
+    """The machine with the unit started."""
+    machine.run(f"systemctl start {UNIT} || (journalctl --unit={UNIT} --unit=simulator; exit 1)")
+    yield machine
+    machine.run(f"systemctl stop {UNIT}; systemctl revert {UNIT}; systemctl reset-failed {UNIT}", check=False)
+    print(machine.run(f"journalctl --boot --unit={UNIT} --unit=simulator"))  # noqa: T201 - shown if the test failed
+    assert not is_mounted(machine)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 RELEASE = "bookworm"
 MIRROR = "http://deb.debian.org/debian"
-PACKAGES = ("systemd", "systemd-sysv", "dbus", "fuse3", "python3")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "fuse3", "python3", "plocate")
 TOOLS = ("debootstrap", "systemd-nspawn", "nsenter")
 
 _ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}

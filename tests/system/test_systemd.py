@@ -1,48 +1,23 @@
 """twfs as an administrator has it: a unit, a line of fstab, a package, on a system that boots."""
 
 from collections.abc import Iterator
-from hashlib import sha256
 
 import pytest
 
+from tests.system.demo import DIR, ENCRYPTED, OPTIONS, UNIT, is_mounted, reads
 from tests.system.machine import Machine
-from twfs.simulator.samples import sample_bytes
 
-UNIT = "twfs@demo"
-DIR = "/srv/twfs/demo"
 FSTAB = (
     "twilio:demo /srv/recordings twfs ro,_netdev,nofail,noauto,x-systemd.automount,x-systemd.mount-timeout=60,"
-    "credentials=/etc/twfs/credentials,private_key=/etc/twfs/keys 0 0\n"
+    f"{OPTIONS} 0 0\n"
 )
 BACK_SECONDS = 20.0
 BOOT_SECONDS = 60.0
 CACHES = "rm -rf /var/cache/twfs /root/.cache/twfs"
-ENCRYPTED = "RT35d219543f18ec3769947060cd704438.mka"
-ENCRYPTED_SAMPLE = "voice-opus.mka"
-
-
-def reads(folder: str) -> str:
-    """A command that succeeds if an encrypted medium can be read there and is what it should be."""
-    digest = sha256(sample_bytes(ENCRYPTED_SAMPLE)).hexdigest()
-    return f"echo '{digest}  {folder}/recordings/{ENCRYPTED}' | sha256sum --check"
-
-
-def is_mounted(machine: Machine, folder: str = "") -> bool:
-    return machine.run(f"findmnt --noheadings --types fuse.twfs {folder}", check=False) != ""
 
 
 def show(machine: Machine, name: str) -> str:
     return machine.run(f"systemctl show --value --property={name} {UNIT}")
-
-
-@pytest.fixture
-def unit(machine: Machine) -> Iterator[Machine]:
-    """The machine with the unit started."""
-    machine.run(f"systemctl start {UNIT} || (journalctl --unit={UNIT} --unit=simulator; exit 1)")
-    yield machine
-    machine.run(f"systemctl stop {UNIT}; systemctl revert {UNIT}; systemctl reset-failed {UNIT}", check=False)
-    print(machine.run(f"journalctl --boot --unit={UNIT} --unit=simulator"))  # noqa: T201 - shown if the test failed
-    assert not is_mounted(machine)
 
 
 @pytest.fixture
@@ -177,6 +152,7 @@ def test_installed_by_pip_instead_of_the_package(unit: Machine) -> None:
         "/etc/twfs/keys/private_key.pem",
         "/etc/twfs/keys/public_key.pem",
     ]
+    assert unit.run("dpkg --verify plocate") == ""
     unit.run("rm -r /etc/twfs; echo 'PRUNEFS=\"NFS\"' >/etc/updatedb.conf")
 
     unit.run("mkdir -p /srv/recordings")
