@@ -73,7 +73,14 @@ class Decryptor:
 
         `view` is at least `IN_PLACE_SLACK` bytes longer than `size`; what is in those bytes is not defined after.
         """
-        self._context.update_into(view[:size], view[: size + IN_PLACE_SLACK])
+        self.decrypt_into(view[:size], view[: size + IN_PLACE_SLACK])
+
+    def decrypt_into(self, ciphertext: memoryview, target: memoryview) -> None:
+        """Put the plaintext of whole AES blocks at the front of `target`, which is `IN_PLACE_SLACK` bytes longer.
+
+        `target` is other memory, or begins where `ciphertext` does.
+        """
+        self._context.update_into(ciphertext, target)
 
 
 def padding_size(last_plain_block: bytes) -> int | None:
