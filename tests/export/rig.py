@@ -22,9 +22,8 @@ def flags(simulated: Simulated, **more: str) -> dict[str, str]:
 
 @contextmanager
 def listed(simulated: Simulated, **more: str) -> Iterator[tuple[Session, list[Medium]]]:
-    """A session whose fetcher runs, and all media."""
+    """A session, and all media."""
     with open_session(load_config(SOURCE, flags(simulated, **more), {"HOME": str(simulated.folder)})) as session:
-        session.fetcher.start()
         yield session, everything(session, CatalogSettings())
 
 

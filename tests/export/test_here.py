@@ -13,6 +13,7 @@ from twfs.resources import Medium
 from twfs.simulator.account import BucketObject
 from twfs.simulator.faults import Fault
 from twfs.simulator.samples import HOSTILE_TRACK_NAME
+from twfs.transfer.range_pool import RangePool
 
 
 def exported(simulated: Simulated, destination: Path | str, **options: str) -> Report:
@@ -91,21 +92,21 @@ def test_network_that_fails_leaves_nothing_and_the_others_are_written(simulated:
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_deleted_media_are_no_failure(forgotten: bool, simulated: Simulated, tmp_path: Path) -> None:
-    with listed(simulated) as (session, media):
+    with listed(simulated) as (session, media), RangePool(session) as pool:
         job = job_of(session, media, "erin-screen")
         account = simulated.simulator.account
         account.forget(job.medium.sid) if forgotten else account.delete(job.medium.sid)
-        outcome = carry_out(session, job, Order(str(tmp_path / "x")), threading.Event())
+        outcome = carry_out(pool, job, Order(str(tmp_path / "x")), threading.Event())
     assert (outcome.ending, outcome.reason) == (Ending.SKIPPED, "it was deleted at Twilio")
     assert tree(tmp_path / "x") == {}
 
 
 def test_other_object_in_its_place_is_a_failure(simulated: Simulated, tmp_path: Path) -> None:
     account = simulated.simulator.account
-    with listed(simulated) as (session, media):
+    with listed(simulated) as (session, media), RangePool(session) as pool:
         job, other = (job_of(session, media, name) for name in ("erin-screen", "erin-voice"))
         account.replace(job.medium.sid, account.medium(other.medium.sid).stored)
-        outcome = carry_out(session, job, Order(str(tmp_path / "x")), threading.Event())
+        outcome = carry_out(pool, job, Order(str(tmp_path / "x")), threading.Event())
     assert (outcome.ending, outcome.reason) == (Ending.FAILED, "the object changed while open")
     assert tree(tmp_path / "x") == {}
 
@@ -128,13 +129,13 @@ def test_altered_byte_is_noticed_where_the_etag_is_an_md5(
     with_md5: bool, ending: Ending, simulated: Simulated, tmp_path: Path
 ) -> None:
     account = simulated.simulator.account
-    with listed(simulated) as (session, media):
+    with listed(simulated) as (session, media), RangePool(session) as pool:
         job = job_of(session, media, "erin-screen")
         stored = account.medium(job.medium.sid).stored
         assert stored is not None
         account.replace(job.medium.sid, Altered(stored))
         order = Order(str(tmp_path / "x"), with_md5=with_md5)
-        outcome = carry_out(session, job, order, threading.Event())
+        outcome = carry_out(pool, job, order, threading.Event())
     assert outcome.ending is ending
     assert len(tree(tmp_path / "x")) == (1 if ending is Ending.WRITTEN else 0)
 
@@ -150,8 +151,8 @@ def test_destination_that_fails_is_a_row_of_the_report(simulated: Simulated, tmp
 def test_called_off(simulated: Simulated, tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    with listed(simulated) as (session, media):
-        outcome = carry_out(session, job_of(session, media, "erin-screen"), Order(str(tmp_path / "x")), stop)
+    with listed(simulated) as (session, media), RangePool(session) as pool:
+        outcome = carry_out(pool, job_of(session, media, "erin-screen"), Order(str(tmp_path / "x")), stop)
     assert outcome.ending is Ending.FAILED
     assert tree(tmp_path / "x") == {}
 

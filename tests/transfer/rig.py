@@ -18,6 +18,7 @@ from twfs.simulator.server import Simulator
 from twfs.transfer.choice import by_sid
 from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Outcome
+from twfs.transfer.range_pool import RangePool
 from twfs.transfer.verify import Verifier
 
 
@@ -44,7 +45,11 @@ class Rig:
     """One customer's session."""
 
     place: Customer
-    session: Session
+    pool: RangePool
+
+    @property
+    def session(self) -> Session:
+        return self.pool.session
 
     @property
     def simulator(self) -> Simulator:
@@ -57,27 +62,27 @@ class Rig:
     def fetch(self, sid: str, goal: Path, watch: Counted | None = None, *, with_md5: bool = True) -> Outcome:
         watch = watch or Counted()
         medium = self.medium(sid)
-        return Downloader(self.session, lambda _: goal, watch, watch.stop, with_md5=with_md5).fetch(medium)
+        return Downloader(self.pool, lambda _: goal, watch, watch.stop, with_md5=with_md5).fetch(medium)
 
     def verify(self, sid: str, watch: Counted | None = None, *, with_md5: bool = True) -> Outcome:
         watch = watch or Counted()
         medium = self.medium(sid)
-        return Verifier(self.session, watch, watch.stop, with_md5=with_md5).verify(medium)
+        return Verifier(self.pool, watch, watch.stop, with_md5=with_md5).verify(medium)
 
 
 @contextmanager
 def rig(folder: Path, account: SimulatedAccount, *keys: RSAPrivateKey, **options: str) -> Iterator[Rig]:
     """A session that reads, while the block runs; options beside those that name the account and its key."""
-    with customer(folder, account, *keys) as place, session_of(place, options) as session:
-        yield Rig(place, session)
+    with customer(folder, account, *keys) as place, pool_of(place, options) as pool:
+        yield Rig(place, pool)
 
 
 @contextmanager
-def session_of(place: Customer, options: Mapping[str, str]) -> Iterator[Session]:
-    """Another session of the same customer, that knows what those before have learnt."""
-    with open_session(load_config(place.source, {**place.options, **options}, {"HOME": "/nowhere"})) as session:
-        session.fetcher.start()
-        yield session
+def pool_of(place: Customer, options: Mapping[str, str]) -> Iterator[RangePool]:
+    """Those of another session of the same customer, that knows what sessions before have learnt."""
+    config = load_config(place.source, {**place.options, **options}, {"HOME": "/nowhere"})
+    with open_session(config) as session, RangePool(session) as pool:
+        yield pool
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.mount.harness import needs_root
 from tests.transfer.generated import generated
-from tests.transfer.rig import Corrupted, Counted, Rig, rig, session_of
+from tests.transfer.rig import Corrupted, Counted, Rig, pool_of, rig
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
 from twfs.simulator.sealing import seal, throwaway_public_key
-from twfs.transfer.choice import by_sid
-from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Ending
 from twfs.transfer.part_file import PartFile
 from twfs.transfer.proof import Md5
@@ -77,9 +75,8 @@ def test_file_that_is_there_costs_nothing(tmp_path: Path, out: Path, private_key
         here.fetch(sid, out / "a")
         here.simulator.clear_requests()
         watch = Counted()
-        with session_of(here.place, {}) as later:
-            downloader = Downloader(later, lambda _: out / "a", watch, watch.stop, with_md5=True)
-            outcome = downloader.fetch(by_sid(later, [sid])[0])
+        with pool_of(here.place, {}) as later:
+            outcome = Rig(here.place, later).fetch(sid, out / "a", watch)
         assert outcome.ending is Ending.UNCHANGED
         assert here.simulator.requests == []
         assert (watch.fetched, watch.spared_bytes) == (0, SIZE)

@@ -1,4 +1,5 @@
 import hashlib
+import threading
 from itertools import pairwise
 
 import pytest
@@ -9,36 +10,47 @@ from tests.crypto.keys import keyring, private_key
 from tests.crypto.sealed import IV, encrypt, seal
 from twfs.errors import MediaDamaged, NoKey
 from twfs.probe import ObjectFacts
-from twfs.transfer.stored_digest import LARGEST_UPDATE, Seal, is_multipart, md5_in, seal_of, stored_digest
+from twfs.transfer.range_pool import PIECE_SIZE
+from twfs.transfer.stored_digest import Seal, StoredDigest, is_multipart, md5_in, seal_of
 
 
-def digest_of(sealed: Seal | None, plain: bytes, cuts: list[int]) -> str:
-    digest = stored_digest(sealed)
-    for start, end in pairwise([0, *sorted(cuts), len(plain)]):
-        buffer = bytearray(plain[start:end])
-        digest.update(memoryview(buffer))
-        # Whoever reads puts the next bytes into the same buffer at once.
-        buffer[:] = bytes(len(buffer))
+def digest_of(sealed: Seal | None, plain: bytes, stored: bytes, replayed: int, cuts: list[int]) -> str:
+    """With the first `replayed` bytes told by their plaintext, the rest cut into pieces."""
+    digest = StoredDigest(sealed)
+    told = bytearray(plain[:replayed])
+    digest.replay(memoryview(told))
+    # Whoever replays puts the next bytes into the same buffer at once.
+    told[:] = bytes(len(told))
+    for start, end in pairwise([replayed, *sorted(cuts), len(stored)]):
+        digest.update(memoryview(stored)[start:end])
     result = digest.finish()
     digest.close()
     return result
 
 
 @given(st.data())
-def test_digest_of_plaintext_is_that_of_the_stored_bytes(data: st.DataObject) -> None:
+def test_digest_of_what_comes_and_of_what_was_there_is_that_of_the_stored_bytes(data: st.DataObject) -> None:
     plain = data.draw(st.binary(max_size=300))
-    cuts = data.draw(st.lists(st.integers(0, len(plain)), max_size=5))
+    replayed = data.draw(st.integers(0, len(plain) // 16)) * 16
+    cuts = data.draw(st.lists(st.integers(replayed, len(plain)), max_size=5))
     content_key = data.draw(st.sampled_from((16, 24, 32)).flatmap(lambda size: st.binary(min_size=size, max_size=size)))
     stored = encrypt(plain, content_key)
-    assert digest_of(Seal(content_key, IV, private_key()), plain, cuts) == hashlib.md5(stored).hexdigest()
-    assert digest_of(None, plain, cuts) == hashlib.md5(plain).hexdigest()
+    sealed = Seal(content_key, IV, private_key(), len(plain))
+    assert digest_of(sealed, plain, stored, replayed, cuts) == hashlib.md5(stored).hexdigest()
+    assert digest_of(None, plain, plain, replayed, cuts) == hashlib.md5(plain).hexdigest()
 
 
-def test_largest_updates() -> None:
-    plain = bytes(range(256)) * (3 * LARGEST_UPDATE // 256) + b"end"
-    cuts = [LARGEST_UPDATE, 2 * LARGEST_UPDATE, 3 * LARGEST_UPDATE]
-    stored = encrypt(plain, bytes(16))
-    assert digest_of(Seal(bytes(16), IV, private_key()), plain, cuts) == hashlib.md5(stored).hexdigest()
+def test_memory_is_free_again_once_it_is_hashed() -> None:
+    digest, buffer, free = StoredDigest(None), bytearray(PIECE_SIZE), threading.Event()
+    for number in range(20):
+        buffer[:] = bytes([number]) * PIECE_SIZE
+        digest.update(memoryview(buffer))
+        digest.afterwards(free.set)
+        assert free.wait(30)
+        free.clear()
+    expected = hashlib.md5(b"".join(bytes([number]) * PIECE_SIZE for number in range(20))).hexdigest()
+    assert digest.finish() == expected
+    digest.close()
 
 
 def test_seal_is_of_the_key_that_opens() -> None:
@@ -46,6 +58,7 @@ def test_seal_is_of_the_key_that_opens() -> None:
     found = seal_of(sealed.facts, keyring(2, 1, 0))
     assert found is not None
     assert (found.content_key, found.iv, found.private_key.name) == (bytes(range(32)), IV, "key 0")
+    assert found.plain_size == 100
     assert repr(bytes(range(32))) not in repr(found)
 
 

@@ -5,7 +5,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.mount.harness import new_key
 from tests.transfer.generated import generated
-from tests.transfer.rig import Corrupted, Counted, Rig, rig, session_of
+from tests.transfer.rig import Corrupted, Counted, Rig, pool_of, rig
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
@@ -60,11 +60,11 @@ def test_what_is_known_of_a_replaced_object_is_asked_anew(tmp_path: Path, privat
     with rig(tmp_path, account, private_key) as here:
         assert here.verify(sid).ending is Ending.VERIFIED
         account.replace(sid, seal(PLAIN[1:], private_key.public_key()))
-        with session_of(here.place, {}) as later:
+        with pool_of(here.place, {}) as later:
             outcome = Rig(here.place, later).verify(sid)
             assert (outcome.ending, outcome.plain_size) == (Ending.VERIFIED, len(PLAIN) - 1)
             account.replace(sid, seal(PLAIN, throwaway_public_key()))
-        with session_of(here.place, {}) as later:
+        with pool_of(here.place, {}) as later:
             assert Rig(here.place, later).verify(sid).ending is Ending.LOCKED
 
 
@@ -74,7 +74,7 @@ def test_deleted_object_is_no_good(tmp_path: Path, private_key: RSAPrivateKey) -
     with rig(tmp_path, account, private_key) as here:
         assert here.verify(sid).ending is Ending.VERIFIED
         account.delete(sid)
-        with session_of(here.place, {}) as later:
+        with pool_of(here.place, {}) as later:
             outcome = Rig(here.place, later).verify(sid)
         assert outcome.ending is Ending.FAILED
         assert "deleted" in outcome.reason

@@ -66,7 +66,6 @@ def _exported(
     if arguments.dask is None:
         from twfs.export.here import export_here  # noqa: PLC0415 - needs fsspec, which is optional
 
-        session.fetcher.start()
         return export_here(session, media, order)
     _need("distributed", "dask")
     from twfs.export.cluster import export_on_cluster  # noqa: PLC0415 - needs distributed, which is optional

@@ -15,11 +15,12 @@ from twfs.cli.progress import Progress
 from twfs.cli.selection import Wanted, add_media_arguments, wanted_of
 from twfs.cli.transfers import expected_bytes, tally
 from twfs.errors import ConfigError
-from twfs.mount.session import Session, open_session
+from twfs.mount.session import open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Ending, Outcome
+from twfs.transfer.range_pool import RangePool
 
 
 def add_parser(commands: Any) -> None:
@@ -48,8 +49,8 @@ def run(arguments: argparse.Namespace) -> int:
     with open_session(config) as session:
         media = wanted.media(session)
         goal_of = _goals(arguments.output, wanted)
-        session.fetcher.start()
-        outcomes = _download(session, media, goal_of, arguments)
+        with RangePool(session) as pool:
+            outcomes = _download(pool, media, goal_of, arguments)
     missing = len(media) - len(outcomes)
     if missing:
         complain("twfs", f"{missing} of {len(media)} media were not begun, after what stands above")
@@ -77,11 +78,12 @@ def _goals(output: str, wanted: Wanted) -> Callable[[Medium], Path]:
 
 
 def _download(
-    session: Session, media: list[Medium], goal_of: Callable[[Medium], Path], arguments: argparse.Namespace
+    pool: RangePool, media: list[Medium], goal_of: Callable[[Medium], Path], arguments: argparse.Namespace
 ) -> list[Outcome]:
+    session = pool.session
     progress = Progress(expected_bytes(session, media), session.clock)
     stop = threading.Event()
-    downloader = Downloader(session, goal_of, progress, stop, with_md5=not arguments.no_md5)
+    downloader = Downloader(pool, goal_of, progress, stop, with_md5=not arguments.no_md5)
     outcomes = []
     try:
         crew = min(crew_size(session.config), len(media))

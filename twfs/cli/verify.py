@@ -12,10 +12,11 @@ from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Progress
 from twfs.cli.selection import add_media_arguments, wanted_of
 from twfs.cli.transfers import expected_bytes, tally
-from twfs.mount.session import Session, open_session
+from twfs.mount.session import open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.outcome import Ending, Outcome
+from twfs.transfer.range_pool import RangePool
 from twfs.transfer.verify import Verifier
 
 _HEADINGS = ["SID", "SIZE", "OUTCOME", "LENGTH", "PADDING", "MD5", "KEY", "REASON"]
@@ -48,9 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = configured(wanted.source, overrides, verbose=arguments.verbose)
     with open_session(config) as session:
         media = wanted.media(session)
-        session.fetcher.start()
         progress = Progress(expected_bytes(session, media), session.clock)
-        outcomes = _verified(session, media, progress, with_md5=not arguments.no_md5)
+        with RangePool(session) as pool:
+            outcomes = _verified(pool, media, progress, with_md5=not arguments.no_md5)
     if arguments.json:
         say(json.dumps({"media": [record_of(outcome) for outcome in outcomes], "endings": tally(outcomes)}, indent=2))
     else:
@@ -74,13 +75,13 @@ def record_of(outcome: Outcome) -> dict[str, Any]:
     return outcome.record() | {"length": length, "padding": padding}
 
 
-def _verified(session: Session, media: list[Medium], progress: Progress, *, with_md5: bool) -> list[Outcome]:
+def _verified(pool: RangePool, media: list[Medium], progress: Progress, *, with_md5: bool) -> list[Outcome]:
     """One outcome per medium that was begun, in the order of `media`."""
     stop = threading.Event()
-    verifier = Verifier(session, progress, stop, with_md5=with_md5)
-    crew = min(crew_size(session.config), len(media))
+    verifier = Verifier(pool, progress, stop, with_md5=with_md5)
+    crew = min(crew_size(pool.session.config), len(media))
     try:
-        outcomes = list(work_through(media, verifier.verify, crew, stop, session.clock))
+        outcomes = list(work_through(media, verifier.verify, crew, stop, pool.session.clock))
     finally:
         progress.erase()
     order = {medium.sid: number for number, medium in enumerate(media)}

@@ -24,6 +24,7 @@ from twfs.export.outcome import Outcome
 from twfs.mount.session import Session, open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
+from twfs.transfer.range_pool import RangePool
 
 _CONNECT_SECONDS = 10
 
@@ -46,27 +47,26 @@ class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no t
         """On the worker, before the first task."""
         self._lock = threading.Lock()
         self._resources = ExitStack()
-        self._session: Session | None = None
+        self._pool: RangePool | None = None
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002 - distributed's signature
         """On the worker, after the last task."""
         self._resources.close()
 
-    def session(self) -> Session:
-        """The worker's session.
+    def pool(self) -> RangePool:
+        """The worker's session, and the threads that fetch in it.
 
         Raises:
             ConfigError: this worker is not configured for the account.
         """
         with self._lock:
-            if self._session is None:
+            if self._pool is None:
                 config = load_config(self._source, self._overrides, os.environ)
                 if config.account_sid != self._account_sid:
                     raise ConfigError(f"this worker is configured for {config.account_sid}, not {self._account_sid}")
                 session = self._resources.enter_context(open_session(config))
-                session.fetcher.start()
-                self._session = session
-            return self._session
+                self._pool = self._resources.enter_context(RangePool(session))
+            return self._pool
 
 
 def export_on_cluster(
@@ -96,10 +96,10 @@ def export_on_worker(plugin_name: str, job: Job, order: Order) -> Outcome:
     """The task."""
     plugin: WorkerSession = get_worker().plugins[plugin_name]
     try:
-        session = plugin.session()
+        pool = plugin.pool()
     except TwfsError as error:
         return failed(job.medium, error, job.info.plain_size)
-    return carry_out(session, job, order, threading.Event())
+    return carry_out(pool, job, order, threading.Event())
 
 
 @contextmanager

@@ -8,17 +8,16 @@ from twfs.export.outcome import Outcome
 from twfs.mount.session import Session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
+from twfs.transfer.range_pool import RangePool
 
 
 def export_here(session: Session, media: Sequence[Medium], order: Order) -> Iterator[Outcome]:
-    """Copy `media` as ordered, several at once; what became of each, as they come.
-
-    The session's fetcher must have been started.
-    """
+    """Copy `media` as ordered, several at once; what became of each, as they come."""
     stop = threading.Event()
 
     def export(medium: Medium) -> Outcome:
         found = examine(session, medium)
-        return carry_out(session, found, order, stop) if isinstance(found, Job) else found
+        return carry_out(pool, found, order, stop) if isinstance(found, Job) else found
 
-    return work_through(media, export, crew_size(session.config), stop, session.clock)
+    with RangePool(session) as pool:
+        yield from work_through(media, export, crew_size(session.config), stop, session.clock)

@@ -13,7 +13,8 @@ from twfs.mount.session import Session
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Medium, parse_medium
 from twfs.transfer.proof import Proof
-from twfs.transfer.whole import read_on, readable_info
+from twfs.transfer.range_pool import RangePool
+from twfs.transfer.whole import fetch_rest, readable_info
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ def examine(session: Session, medium: Medium) -> Job | Outcome:
         return failed(medium, error)
 
 
-def carry_out(session: Session, job: Job, order: Order, stop: threading.Event) -> Outcome:
+def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event) -> Outcome:
     """Copy it unless it is there. Never raises for what is wrong with it or with the destination."""
     goods = job.goods
     try:
@@ -63,9 +64,9 @@ def carry_out(session: Session, job: Job, order: Order, stop: threading.Event) -
         if destination.has(goods):
             return ended(job.medium, Ending.SKIPPED, "it is there already", goods.plain_size)
         with destination.writing(goods) as write:
-            _pour(session, job, write, stop, with_md5=order.with_md5)
+            _pour(pool, job, write, stop, with_md5=order.with_md5)
     except Exception as error:  # noqa: BLE001 - a destination's library raises what it likes; the report says what
-        if isinstance(error, ObjectChanged | NotFound) and _is_deleted(session, job.medium):
+        if isinstance(error, ObjectChanged | NotFound) and _is_deleted(pool.session, job.medium):
             return ended(job.medium, Ending.SKIPPED, "it was deleted at Twilio")
         return failed(job.medium, error, goods.plain_size)
     return ended(job.medium, Ending.WRITTEN, "", goods.plain_size)
@@ -83,22 +84,15 @@ def failed(medium: Medium, error: BaseException, plain_size: int | None = None) 
     return ended(medium, Ending.FAILED, named.removeprefix(f"{medium.sid}: "), plain_size)
 
 
-def _pour(session: Session, job: Job, write: Write, stop: threading.Event, *, with_md5: bool) -> None:
+def _pour(pool: RangePool, job: Job, write: Write, stop: threading.Event, *, with_md5: bool) -> None:
     """Give `write` all of the medium, and prove it.
 
     Raises:
         TwfsError: it could not be had, or is not what S3 stores.
         Exception: whatever `write` raises.
     """
-    source = session.library.open(job.medium, job.info)
-    proof = Proof(job.info, session.config.keyring, with_md5=with_md5)
-    with closing(source), closing(proof):
-
-        def use(view: memoryview) -> None:
-            write(view)
-            proof.update(view)
-
-        read_on(session, source, 0, use=use, watch=_Unwatched(), stop=stop)
+    with closing(Proof(job.info, pool.session.config.keyring, with_md5=with_md5)) as proof:
+        fetch_rest(pool, job.medium, proof, 0, write=write, watch=_Unwatched(), stop=stop)
         proof.conclude()
 
 

@@ -1,29 +1,33 @@
-"""One call at a time on a thread of its own, so that reading, encrypting and hashing overlap."""
+"""Calls on a thread beside, in order, so that reading, decrypting and hashing overlap."""
 
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
+_MOST_WAITING = 8
+"""Calls that may be due: enough that the thread beside never waits for the next one to be handed over."""
+
 
 class Aside:
-    """Runs calls in order; the caller goes on meanwhile, and learns of a failure at its next call."""
+    """Runs calls in order; the caller goes on meanwhile, and learns of a failure at a later call."""
 
     def __init__(self) -> None:
         """No thread before the first call."""
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="aside")
-        self._running: Future[Any] | None = None
+        self._due: deque[Future[Any]] = deque()
 
     def run(self, call: Callable[..., object], *arguments: object) -> None:
-        """Begin `call(*arguments)` once the call before has ended; what that raised is raised here."""
-        self.wait()
-        self._running = self._pool.submit(call, *arguments)
+        """Have `call(*arguments)` run after the calls before; what an earlier one raised may be raised here."""
+        if len(self._due) == _MOST_WAITING:
+            self._due.popleft().result()
+        self._due.append(self._pool.submit(call, *arguments))
 
     def wait(self) -> None:
-        """Until the last call has ended; what it raised is raised here."""
-        running, self._running = self._running, None
-        if running is not None:
-            running.result()
+        """Until the last call has ended; what one of them raised is raised here."""
+        while self._due:
+            self._due.popleft().result()
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -32,5 +36,5 @@ class Aside:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the thread, after the call that runs."""
+        """End the thread, after the calls that are due."""
         self._pool.shutdown()

@@ -5,14 +5,15 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from twfs.crypto.cbc import AES_BLOCK
 from twfs.errors import CredentialsRefused, MediaDamaged, TwfsError
-from twfs.mount.session import Session
-from twfs.probe import TAIL_SIZE, MediaInfo
+from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.part_file import PartFile, is_disk_full
 from twfs.transfer.proof import Md5, Proof
-from twfs.transfer.whole import Watch, read_on, readable_info, unless_replaced
+from twfs.transfer.range_pool import RangePool
+from twfs.transfer.whole import Watch, fetch_rest, readable_info, unless_replaced
 
 
 class Downloader:
@@ -20,7 +21,7 @@ class Downloader:
 
     def __init__(
         self,
-        session: Session,
+        pool: RangePool,
         goal_of: Callable[[Medium], Path],
         watch: Watch,
         stop: threading.Event,
@@ -28,7 +29,8 @@ class Downloader:
         with_md5: bool,
     ) -> None:
         """`goal_of` names each medium's file; `stop` is set when nothing more can succeed, and may be set by others."""
-        self._session = session
+        self._pool = pool
+        self._session = pool.session
         self._goal_of = goal_of
         self._watch = watch
         self._stop = stop
@@ -50,17 +52,11 @@ class Downloader:
 
     def _fetch(self, medium: Medium, info: MediaInfo, goal: Path) -> Outcome:
         began = self._session.clock.monotonic()
-        source = self._session.library.open(medium, info)
         proof = Proof(info, self._session.config.keyring, with_md5=self._with_md5)
-        with closing(source), closing(proof), PartFile(goal, _identity(medium, info)) as part:
-            resumed_at = _resume(part, proof, info.plain_size)
+        with closing(proof), PartFile(goal, _identity(medium, info)) as part:
+            resumed_at = _resume(part, proof)
             self._watch.spared(resumed_at)
-
-            def use(view: memoryview) -> None:
-                part.write(view)
-                proof.update(view)
-
-            read_on(self._session, source, resumed_at, use=use, watch=self._watch, stop=self._stop)
+            fetch_rest(self._pool, medium, proof, resumed_at, write=part.write, watch=self._watch, stop=self._stop)
             try:
                 md5 = proof.conclude()
             except MediaDamaged:
@@ -93,13 +89,13 @@ def is_same(goal: Path, medium: Medium, info: MediaInfo) -> bool:
     return status.st_size == info.plain_size and int(status.st_mtime) == medium.changed_at
 
 
-def _resume(part: PartFile, proof: Proof, plain_size: int) -> int:
-    """How many bytes need not be fetched again; they have been given to the proof."""
-    if part.size > plain_size:
-        part.empty()
-    start = 0 if proof.needs_all else max(0, part.size - TAIL_SIZE)
-    proof.skip(start)
-    part.replay(start, proof.update)
+def _resume(part: PartFile, proof: Proof) -> int:
+    """How many bytes need not be fetched again: whole AES blocks; they have been given to the proof."""
+    part.cut(part.size // AES_BLOCK * AES_BLOCK if part.size <= proof.plain_size else 0)
+    if proof.needs_all:
+        part.replay(proof.replay)
+    else:
+        proof.skip(part.size)
     return part.size
 
 

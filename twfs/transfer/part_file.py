@@ -72,18 +72,19 @@ class PartFile:
             written += count
             self.size += count
 
-    def replay(self, start: int, use: Callable[[memoryview], None]) -> None:
-        """Give `use` what it holds from `start` on, in pieces of at most 1 MiB."""
+    def replay(self, use: Callable[[memoryview], None]) -> None:
+        """Give `use` what it holds, in pieces of 1 MiB and a rest."""
         buffer = memoryview(bytearray(_REPLAY_SIZE))
+        start = 0
         while start < self.size:
             count = os.preadv(self._handle, [buffer], start)
             use(buffer[:count])
             start += count
 
-    def empty(self) -> None:
-        """Begin anew."""
-        os.ftruncate(self._handle, 0)
-        self.size = 0
+    def cut(self, size: int) -> None:
+        """Keep the first `size` bytes only."""
+        os.ftruncate(self._handle, size)
+        self.size = size
 
     def commit(self, changed_at: int | None) -> None:
         """It is whole: on the disk, with modification time `changed_at` (seconds since 1970 UTC), under its goal.

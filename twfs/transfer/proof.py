@@ -1,12 +1,12 @@
 """Whether a medium, read whole, is what S3 stores."""
 
+from collections.abc import Callable
 from enum import StrEnum
 
-from twfs.crypto.cbc import AES_BLOCK, ContentKey
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import MediaDamaged
 from twfs.probe import TAIL_SIZE, MediaInfo, ObjectFacts
-from twfs.transfer.stored_digest import Seal, is_multipart, md5_in, seal_of, stored_digest
+from twfs.transfer.stored_digest import Seal, StoredDigest, is_multipart, md5_in, seal_of
 
 
 class Md5(StrEnum):
@@ -21,7 +21,7 @@ class Md5(StrEnum):
 
 
 class Proof:
-    """Takes all of a medium's plaintext in order, and then says whether it is right.
+    """Takes all of a medium's stored bytes in order, and then says whether they are right.
 
     Key, padding and length were proven by the object's last two blocks before (`twfs.crypto.unlock`). Proven here:
     that this many bytes came, that the last ones are those that were proven, and where the ETag is the object's MD5,
@@ -36,11 +36,14 @@ class Proof:
         """
         if info.facts is None:
             raise MediaDamaged("there is no object to prove")
-        self._facts: ObjectFacts = info.facts
-        self._plain_size = info.plain_size
-        self._seal: Seal | None = seal_of(info.facts, keyring)
+        self.facts: ObjectFacts = info.facts
+        self.seal: Seal | None = seal_of(info.facts, keyring)
+        """What it is encrypted with; None if it is not."""
+        self.plain_size = self.seal.plain_size if self.seal else info.facts.stored_size
+        if self.plain_size != info.plain_size:
+            raise MediaDamaged(f"its size is {self.plain_size}, not {info.plain_size} as was known")
         self._expected = md5_in(info.etag) if with_md5 else None
-        self._digest = stored_digest(self._seal) if self._expected else None
+        self._digest = StoredDigest(self.seal) if self._expected else None
         self._unproven = unproven(info.etag) if with_md5 else Md5.UNASKED
         self._seen = 0
         self._last = b""
@@ -48,23 +51,36 @@ class Proof:
     @property
     def private_key(self) -> PrivateKey | None:
         """The key that opens it; None if it is not encrypted."""
-        return self._seal.private_key if self._seal else None
+        return self.seal.private_key if self.seal else None
 
     @property
     def needs_all(self) -> bool:
-        """Whether plaintext that is known already must be given, too; else its last 32 bytes do, after `skip`."""
+        """Whether what is known already must be given, too; else it may be skipped."""
         return self._digest is not None
 
     def skip(self, count: int) -> None:
         """`count` bytes are not given; only for what does not need all."""
         self._seen += count
 
-    def update(self, plain: memoryview) -> None:
-        """The next plaintext, at most `LARGEST_UPDATE` bytes."""
+    def replay(self, plain: memoryview) -> None:
+        """The next stored bytes by their plaintext: of an encrypted object whole AES blocks."""
         self._seen += len(plain)
-        self._last = (self._last + bytes(plain[-TAIL_SIZE:]))[-TAIL_SIZE:]
         if self._digest is not None:
-            self._digest.update(plain)
+            self._digest.replay(plain)
+
+    def update(self, stored: memoryview) -> None:
+        """The next stored bytes; they must stay as they are until what is given to `afterwards` next is called."""
+        self._seen += len(stored)
+        self._last = (self._last + bytes(stored[-TAIL_SIZE:]))[-TAIL_SIZE:]
+        if self._digest is not None:
+            self._digest.update(stored)
+
+    def afterwards(self, call: Callable[[], None]) -> None:
+        """Have `call` called, from whatever thread, once what was given so far is not needed any more."""
+        if self._digest is None:
+            call()
+        else:
+            self._digest.afterwards(call)
 
     def conclude(self) -> Md5:
         """What was proven of the whole.
@@ -72,9 +88,9 @@ class Proof:
         Raises:
             MediaDamaged: it is not what S3 stores.
         """
-        if self._seen != self._plain_size:
-            raise MediaDamaged(f"{self._seen} bytes came where there must be {self._plain_size}")
-        if not self._ends_well():
+        if self._seen != self.facts.stored_size:
+            raise MediaDamaged(f"{self._seen} bytes came where there must be {self.facts.stored_size}")
+        if not self.facts.tail.endswith(self._last):
             raise MediaDamaged("its last bytes are not those that the object ends with")
         if self._digest is None:
             return self._unproven
@@ -89,15 +105,6 @@ class Proof:
         """Done with it."""
         if self._digest is not None:
             self._digest.close()
-
-    def _ends_well(self) -> bool:
-        tail = self._facts.tail
-        if self._seal is None:
-            return self._last[-len(tail) :] == tail if tail else not self._last
-        iv = tail[:AES_BLOCK] if len(tail) == TAIL_SIZE else self._seal.iv
-        last_block = ContentKey(self._seal.content_key).decrypt(iv, tail[-AES_BLOCK:])
-        size = self._plain_size % AES_BLOCK
-        return self._last[len(self._last) - size :] == last_block[:size]
 
 
 def unproven(etag: str) -> Md5:

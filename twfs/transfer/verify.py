@@ -4,20 +4,21 @@ import threading
 from contextlib import closing
 
 from twfs.errors import CredentialsRefused, TwfsError
-from twfs.mount.session import Session
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.proof import Md5, Proof
-from twfs.transfer.whole import Watch, read_on, readable_info, unless_replaced
+from twfs.transfer.range_pool import RangePool
+from twfs.transfer.whole import Watch, fetch_rest, readable_info, unless_replaced
 
 
 class Verifier:
     """Verifies media of one session. Safe for use by several threads."""
 
-    def __init__(self, session: Session, watch: Watch, stop: threading.Event, *, with_md5: bool) -> None:
+    def __init__(self, pool: RangePool, watch: Watch, stop: threading.Event, *, with_md5: bool) -> None:
         """`stop` is set when nothing more can succeed, and may be set by others."""
-        self._session = session
+        self._pool = pool
+        self._session = pool.session
         self._watch = watch
         self._stop = stop
         self._with_md5 = with_md5
@@ -34,10 +35,9 @@ class Verifier:
 
     def _verify(self, medium: Medium, info: MediaInfo) -> Outcome:
         began = self._session.clock.monotonic()
-        source = self._session.library.open(medium, info)
         proof = Proof(info, self._session.config.keyring, with_md5=self._with_md5)
-        with closing(source), closing(proof):
-            read_on(self._session, source, 0, use=proof.update, watch=self._watch, stop=self._stop)
+        with closing(proof):
+            fetch_rest(self._pool, medium, proof, 0, write=None, watch=self._watch, stop=self._stop)
             md5 = proof.conclude()
         if md5 is not Md5.UNASKED:
             self._session.catalog.record_verified(medium.sid, info.etag)

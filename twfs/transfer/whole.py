@@ -1,26 +1,22 @@
-"""Reading a medium from some byte to its end, while what was read is put to use."""
+"""A medium from some byte to its end: fetched, proven, decrypted and handed on."""
 
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from contextlib import closing
+from typing import Any, Protocol, TypeVar
 
 from twfs.clock import Deadline
-from twfs.errors import DeadlineExceeded, MediaAbsent, MediaDamaged, NoKey, ObjectChanged, TwfsError
-from twfs.log import log
+from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey
+from twfs.errors import MediaAbsent, MediaDamaged, NoKey, ObjectChanged, TwfsError
 from twfs.mount.session import Session
 from twfs.probe import MediaInfo, MediaState
+from twfs.ranges import ByteRange
 from twfs.resources import Medium
-from twfs.transfer.aside import Aside
-from twfs.transfer.stored_digest import LARGEST_UPDATE
+from twfs.transfer.proof import Proof
+from twfs.transfer.range_pool import PIECE_SIZE, RangePool
+from twfs.transfer.stored_digest import Seal
 
 T = TypeVar("T")
-
-CHUNK_SIZE = LARGEST_UPDATE
-"""Bytes read at once: as much as libfuse 3 asks for, so that prefetching sees what it sees under a mount."""
-
-_PATIENCE = 4
-"""How often a piece may outlast `timeout`: nobody is kept waiting as in a file system, what has come meanwhile is not
-lost, and many media at once on a thin line are each slow."""
 
 
 class Stopped(TwfsError):
@@ -35,17 +31,6 @@ class Watch(Protocol):
 
     def advanced(self, count: int) -> None:
         """So many more bytes were fetched."""
-
-
-class Source(Protocol):
-    """A medium open for reading (`twfs.media.reader.MediumReader`)."""
-
-    @property
-    def plain_size(self) -> int:
-        """Bytes of plaintext."""
-
-    def read_into(self, view: memoryview, plain_offset: int, deadline: Deadline) -> int:
-        """Plaintext from `plain_offset` into `view`."""
 
 
 def readable_info(session: Session, medium: Medium) -> MediaInfo:
@@ -75,15 +60,6 @@ def unless_replaced(session: Session, medium: Medium, info: MediaInfo, transfer:
         return transfer(present)
 
 
-def _read_patiently(session: Session, source: Source, view: memoryview, plain_offset: int) -> int:
-    for _ in range(_PATIENCE - 1):
-        try:
-            return source.read_into(view, plain_offset, Deadline(session.clock, session.config.timeout))
-        except DeadlineExceeded:
-            log.debug("%d bytes at %d take longer than %g s", len(view), plain_offset, session.config.timeout)
-    return source.read_into(view, plain_offset, Deadline(session.clock, session.config.timeout))
-
-
 def _readable(info: MediaInfo) -> MediaInfo:
     match info.state:
         case MediaState.ABSENT:
@@ -96,33 +72,54 @@ def _readable(info: MediaInfo) -> MediaInfo:
             return info
 
 
-def read_on(
-    session: Session,
-    source: Source,
+def fetch_rest(
+    pool: RangePool,
+    medium: Medium,
+    proof: Proof,
     plain_offset: int,
     *,
-    use: Callable[[memoryview], None],
+    write: Callable[[memoryview], Any] | None,
     watch: Watch,
     stop: threading.Event,
 ) -> None:
-    """Give `use` all plaintext from `plain_offset` on, in pieces of at most `CHUNK_SIZE`, in order.
+    """Give `proof` all stored bytes from `plain_offset` (a whole AES block) on, and `write` their plaintext.
 
-    The next piece is read while `use` has one, on a thread of its own; two buffers take turns.
+    Both get them in order, in pieces of at most `PIECE_SIZE`; those of `write` are its own only during the call.
 
     Raises:
         Stopped: `stop` was set.
-        TwfsError: it cannot be had; or whatever `use` raises.
+        TwfsError: the bytes cannot be had; or whatever `write` raises.
     """
-    buffers = [memoryview(bytearray(CHUNK_SIZE)) for _ in range(2)]
-    with Aside() as using:
-        for offset in range(plain_offset, source.plain_size, CHUNK_SIZE):
+    stored_size, seal = proof.facts.stored_size, proof.seal
+    left = proof.plain_size - plain_offset
+    # The block before, which is the IV of what is decrypted from there on (CBC).
+    lead = AES_BLOCK if seal and plain_offset else 0
+    opening: Opening | None = None
+    with closing(pool.open(medium, proof.facts, ByteRange(plain_offset - lead, stored_size))) as reader:
+        for piece in reader.pieces(proof.afterwards):
             if stop.is_set():
                 raise Stopped("called off")
-            view = buffers[0][: min(CHUNK_SIZE, source.plain_size - offset)]
-            count = _read_patiently(session, source, view, offset)
-            if count != len(view):
-                raise MediaDamaged(f"{count} bytes at {offset} where there must be {len(view)}")
-            using.run(use, view)
-            buffers.reverse()
+            opening = opening or Opening(seal, bytes(piece[:lead]))
+            stored, lead = piece[lead:], 0
+            proof.update(stored)
+            count = min(len(stored), left)
+            left -= count
+            if write is not None:
+                write(opening.plain(stored)[:count])
             watch.advanced(count)
-        using.wait()
+
+
+class Opening:
+    """Plaintext of stored pieces in order; the padding is left on."""
+
+    def __init__(self, seal: Seal | None, iv: bytes) -> None:
+        """Without a seal they are plaintext. `iv` is the block before the first; empty at the object's start."""
+        self._decryptor = ContentKey(seal.content_key).decryptor(iv or seal.iv) if seal else None
+        self._plain = memoryview(bytearray(PIECE_SIZE + IN_PLACE_SLACK if seal else 0))
+
+    def plain(self, stored: memoryview) -> memoryview:
+        """The plaintext of the next piece, to be used before the one after it."""
+        if self._decryptor is None:
+            return stored
+        self._decryptor.decrypt_into(stored, self._plain[: len(stored) + IN_PLACE_SLACK])
+        return self._plain[: len(stored)]

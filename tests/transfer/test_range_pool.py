@@ -1,0 +1,278 @@
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from twfs.clock import Clock, Deadline, SystemClock
+from twfs.errors import DeadlineExceeded, ObjectChanged, TwfsError, Unreachable
+from twfs.probe import ObjectFacts
+from twfs.ranges import ByteRange
+from twfs.resources import Kind, Medium
+from twfs.transfer.range_pool import PIECE_SIZE, RangePool, StoredReader
+
+MIB = 2**20
+PART = 4 * MIB
+MEDIUM = Medium("RT1", Kind.RECORDING)
+PATIENCE = 30.0
+
+
+PATTERN = bytes(number % 251 for number in range(65521)) * (6 * PART // 65521 + 1)
+"""With no period that a part or a piece could have."""
+
+
+def content(start: int, end: int) -> bytes:
+    first = start % 65521
+    return PATTERN[first : first + end - start]
+
+
+class Bucket:
+    """Counts what is asked for; ranges fail as told by their start, and those that are shut wait."""
+
+    def __init__(self, *, shut: bool = False) -> None:
+        self.asked: list[ByteRange] = []
+        self.failures: dict[int, list[Exception]] = {}
+        self.sent = 0
+        self.open_streams = 0
+        self._shut = shut
+        self._let_through: set[int] = set()
+        self._changed = threading.Condition()
+
+    def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> "Stream":
+        with self._changed:
+            self.asked.append(stored_range)
+            self.open_streams += 1
+            self._changed.notify_all()
+        return Stream(self, stored_range.start)
+
+    def let_through(self, *starts: int) -> None:
+        """Ranges that begin there; all if none is named."""
+        with self._changed:
+            self._let_through.update(starts)
+            self._shut = bool(starts)
+            self._changed.notify_all()
+
+    def wait_for_turn(self, start: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: not self._shut or start in self._let_through, PATIENCE)
+
+    def wait_until_asked(self, count: int) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.asked) >= count, PATIENCE)
+
+    def count(self, *, sent: int = 0, closed: int = 0) -> None:
+        with self._changed:
+            self.sent += sent
+            self.open_streams -= closed
+
+
+class Stream:
+    def __init__(self, bucket: Bucket, start: int) -> None:
+        self._bucket = bucket
+        self._start = self._position = start
+
+    def readinto(self, view: memoryview, deadline: Deadline) -> None:
+        self._bucket.wait_for_turn(self._start)
+        failures = self._bucket.failures.get(self._start, [])
+        if failures:
+            raise failures.pop()
+        view[:] = content(self._position, self._position + len(view))
+        self._position += len(view)
+        self._bucket.count(sent=len(view))
+
+    def close(self) -> None:
+        self._bucket.count(closed=1)
+
+
+@dataclass
+class Settings:
+    connections: int = 4
+    cache_size: int = 64 * MIB
+    timeout: float = 30.0
+
+
+@dataclass
+class House:
+    """What pool need of a session."""
+
+    stored: Bucket
+    config: Settings
+    clock: Clock = field(default_factory=SystemClock)
+
+
+@contextmanager
+def pool_for(bucket: Bucket, **settings: int) -> Iterator[RangePool]:
+    with RangePool(House(bucket, Settings(**settings))) as pool:  # type: ignore[arg-type]
+        yield pool
+
+
+def opened(pool: RangePool, start: int, end: int) -> "closing[StoredReader]":
+    return closing(pool.open(MEDIUM, ObjectFacts(end, '"e"'), ByteRange(start, end)))
+
+
+def at_once(call: Callable[[], None]) -> None:
+    call()
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.mark.parametrize("start", [0, 16, PART - 1, PART])
+@pytest.mark.parametrize("size", [0, 1, 16, PIECE_SIZE, PIECE_SIZE + 1, PART - 1, PART, PART + 1, 5 * PART + 12_345])
+def test_bytes_in_order_each_asked_for_once(bucket: Bucket, start: int, size: int) -> None:
+    with pool_for(bucket) as pool, opened(pool, start, start + size) as reader:
+        pieces = [bytes(piece) for piece in reader.pieces(at_once)]
+    assert b"".join(pieces) == content(start, start + size)
+    assert all(len(piece) <= PIECE_SIZE for piece in pieces)
+    assert len(bucket.asked) == -(-size // PART)
+    assert sum(each.size for each in bucket.asked) == bucket.sent == size
+    assert bucket.open_streams == 0
+
+
+def test_memory_is_used_again_only_when_nobody_needs_it(bucket: Bucket) -> None:
+    held: list[Callable[[], None]] = []
+    pieces: list[memoryview] = []
+    with pool_for(bucket, cache_size=2 * PART) as pool, opened(pool, 0, 6 * PART) as reader:
+        source = reader.pieces(held.append)
+        for part in range(6):
+            pieces += [next(source) for _ in range(PART // PIECE_SIZE)]
+            assert b"".join(pieces) == content(part * PART, (part + 1) * PART)
+            assert len(bucket.asked) <= part + 2
+            pieces.clear()
+            while held:
+                held.pop()()
+
+
+def test_reader_waits_until_something_is_given_back(bucket: Bucket) -> None:
+    held: list[Callable[[], None]] = []
+    with pool_for(bucket, cache_size=2 * PART) as pool, opened(pool, 0, 3 * PART) as reader:
+        source = reader.pieces(held.append)
+        for _ in range(2 * PART // PIECE_SIZE):
+            next(source)
+        assert len(bucket.asked) == 2
+        later = threading.Timer(0.01, held[0])
+        later.start()
+        assert bytes(next(source)) == content(2 * PART, 2 * PART + PIECE_SIZE)
+        later.join()
+
+
+@pytest.mark.parametrize(
+    ("connections", "cache_size", "first", "most"),
+    [(16, 256 * MIB, 4, 16), (3, 256 * MIB, 3, 3), (16, 24 * MIB, 4, 6), (16, 8 * MIB, 2, 2)],
+)
+def test_more_is_asked_for_where_the_network_is_waited_for(
+    connections: int, cache_size: int, first: int, most: int
+) -> None:
+    bucket = Bucket(shut=True)
+    bucket.let_through(0)
+    with (
+        pool_for(bucket, connections=connections, cache_size=cache_size) as pool,
+        opened(pool, 0, 40 * PART) as reader,
+    ):
+        source = reader.pieces(at_once)
+        for _ in range(PART // PIECE_SIZE):
+            next(source)
+        bucket.wait_until_asked(first)
+        assert len(bucket.asked) == first
+        waiting = threading.Thread(target=next, args=(source,))
+        waiting.start()
+        bucket.wait_until_asked(1 + most)
+        bucket.let_through(PART)
+        waiting.join(PATIENCE)
+        assert len(bucket.asked) == 1 + most
+        bucket.let_through()
+
+
+def test_no_more_is_asked_for_where_the_reader_is_waited_for(bucket: Bucket) -> None:
+    held: list[Callable[[], None]] = []
+    with pool_for(bucket, connections=16, cache_size=256 * MIB) as pool, opened(pool, 0, 20 * PART) as reader:
+        for number, _ in enumerate(reader.pieces(held.append)):
+            # As who hashes: the part before the last is given back only now.
+            if len(held) > 1:
+                held.pop(0)()
+            assert len(bucket.asked) <= number * PIECE_SIZE // PART + 4
+
+
+def test_readers_share(bucket: Bucket) -> None:
+    with pool_for(bucket, connections=16, cache_size=32 * MIB) as pool, ExitStack() as readers:
+        shares = []
+        for _ in range(5):
+            readers.enter_context(opened(pool, 0, PART))
+            shares.append(pool.share())
+        assert shares == [8, 4, 2, 2, 2]
+        readers.close()
+        with opened(pool, 0, PART):
+            assert pool.share() == 8
+
+
+@pytest.mark.parametrize("failure", [ObjectChanged("changed"), Unreachable("away")])
+def test_failure_comes_in_its_place(bucket: Bucket, failure: TwfsError) -> None:
+    bucket.failures = {PART: [failure]}
+    with pool_for(bucket) as pool, opened(pool, 0, 3 * PART) as reader:
+        source = reader.pieces(at_once)
+        assert sum(len(next(source)) for _ in range(PART // PIECE_SIZE)) == PART
+        with pytest.raises(type(failure)):
+            next(source)
+    assert bucket.open_streams == 0
+
+
+def test_unforeseen_failure_leaves_nobody_waiting(bucket: Bucket) -> None:
+    bucket.failures = {0: [ZeroDivisionError()]}
+    with (
+        pool_for(bucket) as pool,
+        opened(pool, 0, PART) as reader,
+        pytest.raises(Unreachable, match="ZeroDivisionError"),
+    ):
+        next(reader.pieces(at_once))
+
+
+@pytest.mark.parametrize(("timeouts", "is_enough"), [(3, True), (4, False)])
+def test_patience(bucket: Bucket, timeouts: int, is_enough: bool) -> None:
+    bucket.failures = {0: [DeadlineExceeded("late") for _ in range(timeouts)]}
+    with pool_for(bucket) as pool, opened(pool, 0, 1000) as reader:
+        if is_enough:
+            assert b"".join(map(bytes, reader.pieces(at_once))) == content(0, 1000)
+        else:
+            with pytest.raises(DeadlineExceeded):
+                next(reader.pieces(at_once))
+
+
+def test_what_is_not_wanted_any_more_ends_at_its_next_step() -> None:
+    bucket = Bucket(shut=True)
+    bucket.let_through(0)
+    with pool_for(bucket) as pool:
+        with opened(pool, 0, 8 * PART) as reader:
+            next(reader.pieces(at_once))
+        bucket.let_through()
+    assert bucket.sent <= PART + 3 * PIECE_SIZE
+    assert bucket.open_streams == 0
+
+
+class HastyClock(SystemClock):
+    """Every look at it is an hour after the one before: nobody is waited for."""
+
+    def __init__(self) -> None:
+        self._hours = itertools.count()
+
+    def monotonic(self) -> float:
+        return 3600.0 * next(self._hours)
+
+
+def test_who_still_reads_at_the_end_is_told() -> None:
+    bucket = Bucket(shut=True)
+    bucket.let_through(0)
+    with RangePool(House(bucket, Settings(connections=1), HastyClock())) as pool:  # type: ignore[arg-type]
+        reader = pool.open(MEDIUM, ObjectFacts(4 * PART, '"e"'), ByteRange(0, 4 * PART))
+        source = reader.pieces(at_once)
+        for _ in range(PART // PIECE_SIZE):
+            next(source)
+        bucket.wait_until_asked(2)
+    bucket.let_through()
+    with pytest.raises(Unreachable, match="going down"):
+        list(source)
+    reader.close()
+    assert bucket.sent < 2 * PART

@@ -1,0 +1,223 @@
+"""Stored objects read whole: in order, by several ranges at a time, into a few buffers that are used again and again.
+
+The mount's reader serves reading anywhere, again and by many. Here every byte is wanted once, in order and as it is
+stored, so that it can be proven; requests, their retries and their bound are the mount's own (`StoredMedia`).
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+from twfs.clock import Deadline
+from twfs.errors import DeadlineExceeded, TwfsError, Unreachable
+from twfs.log import log
+from twfs.media.ports import StoredStream
+from twfs.mount.session import Session
+from twfs.probe import ObjectFacts
+from twfs.ranges import ByteRange
+from twfs.resources import Medium
+
+PIECE_SIZE = 2**20
+"""Bytes handed on at once: whole AES blocks, and few enough to stay in the processor's caches."""
+
+_PART_SIZE = 4 * 2**20
+"""Bytes of one range: a request costs as much processor time as decrypting some MiB; smaller ones keep less memory."""
+
+_STEP_SIZE = 256 * 2**10
+"""Bytes that must come within one `timeout`, or are asked for again."""
+
+_FEWEST_PARTS = 2
+"""One arriving while the other is used: the least that a medium gets (`crew_size` sees to there being so many)."""
+
+_FIRST_PARTS = 4
+"""Held until it turns out that it is the network that is waited for; so few stay in the processor's caches."""
+
+_PATIENCE = 4
+"""How often a step may outlast `timeout`: nobody is kept waiting as in a file system, and many media at once on a thin
+line are each slow."""
+
+_STOP_SECONDS = 2.0
+"""How long the end waits for all threads together; one that is stuck in the network is left behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One range on its way into its buffer."""
+
+    medium: Medium
+    facts: ObjectFacts
+    stored_range: ByteRange
+    buffer: memoryview
+    arrivals: "queue.SimpleQueue[TwfsError | None]" = field(default_factory=queue.SimpleQueue)
+    """None for each piece that is there, or why the rest will not come."""
+    unwanted: threading.Event = field(default_factory=threading.Event)
+
+    def pieces(self) -> Iterator[memoryview]:
+        """Its pieces' places, in order."""
+        for start in range(0, self.stored_range.size, PIECE_SIZE):
+            yield self.buffer[start : min(start + PIECE_SIZE, self.stored_range.size)]
+
+
+class RangePool:
+    """Threads that fetch ranges, one for each connection, for all media that are transferred."""
+
+    def __init__(self, session: Session) -> None:
+        """No thread before the block is entered."""
+        self.session = session
+        self._readers = 0
+        self._counting = threading.Lock()
+        self._queue: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
+        self._stopping = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"range-{number}", daemon=True)
+            for number in range(session.config.connections)
+        ]
+
+    def __enter__(self) -> Self:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Whoever still waits for something is told that it will not come."""
+        self._stopping = True
+        for _ in self._threads:
+            self._queue.put(None)
+        clock = self.session.clock
+        end = clock.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, end - clock.monotonic()))
+
+    def open(self, medium: Medium, facts: ObjectFacts, stored_range: ByteRange) -> "StoredReader":
+        """A reader of part of an object; no request before its first piece is asked for. To be closed."""
+        with self._counting:
+            self._readers += 1
+        return StoredReader(self, medium, facts, stored_range)
+
+    def closed(self) -> None:
+        """A reader gives its share back."""
+        with self._counting:
+            self._readers -= 1
+
+    def share(self) -> int:
+        """How many parts one reader may hold: all together take about `cache_size`."""
+        config = self.session.config
+        return max(_FEWEST_PARTS, min(config.connections, config.cache_size // _PART_SIZE // self._readers))
+
+    def submit(self, part: _Part) -> None:
+        """Have it fetched, after what was submitted before."""
+        self._queue.put(part)
+
+    def _work(self) -> None:
+        while (part := self._queue.get()) is not None:
+            try:
+                self._fill(part)
+            except TwfsError as error:
+                part.arrivals.put(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is: somebody waits for the part
+                log.exception("fetching %s failed", part.medium.sid)
+                part.arrivals.put(Unreachable(f"unexpected {type(error).__name__} while fetching"))
+
+    def _fill(self, part: _Part) -> None:
+        with closing(self.session.stored.open(part.medium, part.stored_range, part.facts)) as stream:
+            for piece in part.pieces():
+                for start in range(0, len(piece), _STEP_SIZE):
+                    if self._stopping:
+                        raise Unreachable("twfs is going down")
+                    if part.unwanted.is_set():
+                        return
+                    self._read_patiently(stream, piece[start : start + _STEP_SIZE])
+                part.arrivals.put(None)
+
+    def _read_patiently(self, stream: StoredStream, view: memoryview) -> None:
+        clock, timeout = self.session.clock, self.session.config.timeout
+        for _ in range(_PATIENCE - 1):
+            try:
+                return stream.readinto(view, Deadline(clock, timeout))
+            except DeadlineExceeded:
+                log.debug("%d bytes take longer than %g s", len(view), timeout)
+        return stream.readinto(view, Deadline(clock, timeout))
+
+
+class StoredReader:
+    """Stored bytes `[start, end)` of one object, in order. One thread at a time."""
+
+    def __init__(self, pool: RangePool, medium: Medium, facts: ObjectFacts, stored_range: ByteRange) -> None:
+        """Made by `RangePool.open`."""
+        self._pool = pool
+        self._medium = medium
+        self._facts = facts
+        self._rest = stored_range
+        self._parts: deque[_Part] = deque()
+        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self._buffers = 0
+        self._is_short = False
+        """Whether the network was waited for with `_FIRST_PARTS` on their way."""
+
+    def pieces(self, when_used: Callable[[Callable[[], None]], None]) -> Iterator[memoryview]:
+        """Pieces of `PIECE_SIZE` bytes, fewer only at the end of each range.
+
+        Whoever keeps pieces beyond its turn says so by `when_used`: what it is given it calls, from whatever thread,
+        when it has no more need of those that came so far.
+
+        Raises:
+            ObjectChanged, RemoteError, CredentialsRefused: the next one cannot be had.
+        """
+        self._ask_ahead()
+        while self._parts:
+            part = self._parts[0]
+            for piece in part.pieces():
+                failure = part.arrivals.get()
+                if failure is not None:
+                    raise failure
+                yield piece
+                self._ask_ahead()
+            self._parts.popleft()
+            when_used(partial(self._free.put, part.buffer))
+            self._ask_ahead()
+            if self._is_late():
+                self._is_short = True
+                self._ask_ahead()
+
+    def close(self) -> None:
+        """What is still on its way is not wanted any more."""
+        for part in self._parts:
+            part.unwanted.set()
+        self._pool.closed()
+
+    def _ask_ahead(self) -> None:
+        """Have fetched what there is room for: one part at least, until all was asked for."""
+        while self._rest.size and (buffer := self._buffer()) is not None:
+            end = min(self._rest.start + len(buffer), self._rest.end)
+            part = _Part(self._medium, self._facts, ByteRange(self._rest.start, end), buffer)
+            self._rest = ByteRange(end, self._rest.end)
+            self._parts.append(part)
+            self._pool.submit(part)
+
+    def _is_late(self) -> bool:
+        """Whether all there is room for is on its way, and nothing of the next part is there."""
+        return 0 < len(self._parts) == self._buffers and self._parts[0].arrivals.empty()
+
+    def _buffer(self) -> memoryview | None:
+        """One to fill; None if there is none without waiting, and something else to wait for."""
+        try:
+            return self._free.get_nowait()
+        except queue.Empty:
+            pass
+        if self._buffers < self._most_buffers():
+            self._buffers += 1
+            return memoryview(bytearray(min(_PART_SIZE, self._rest.size)))
+        return None if self._parts else self._free.get()
+
+    def _most_buffers(self) -> int:
+        share = self._pool.share()
+        return share if self._is_short else min(share, _FIRST_PARTS)
