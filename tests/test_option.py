@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twfs.errors import ConfigError
-from twfs.option import number, one_of, parse_mode, parse_size, parse_switch
+from twfs.option import Option, number, one_of, parse_mode, parse_size, parse_switch
 
 PARSERS: list[Callable[[str], Any]] = [parse_size, parse_switch, parse_mode, one_of("a", "b"), number(int, 1, 256)]
 
@@ -50,6 +50,11 @@ def test_modes_are_octal_permission_bits() -> None:
     for text in ("", "8", "1000", "-1", "rw-", "0440.0"):
         with pytest.raises(ConfigError, match="permission bits"):
             parse_mode(text)
+
+
+def test_choices_are_known_of_options_that_have_some() -> None:
+    assert Option("fuse", one_of("auto", "3"), "auto", "").choices == ("auto", "3")
+    assert Option("timeout", number(float, 1, 2), 1, "").choices == ()
 
 
 def test_one_of_takes_these_words_only() -> None:

@@ -23,6 +23,11 @@ class Option:
     is_switch: bool = False
     """May stand without a value (`allow_other`), which means yes."""
 
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """All values there are; empty if there is no end of them."""
+        return self.parse.words if isinstance(self.parse, OneOf) else ()
+
 
 def parse_size(text: str) -> int:
     """Bytes from `256M`; K, M and G are binary.
@@ -77,15 +82,26 @@ def number(kind: Callable[[str], float | int], low: float, high: float) -> Calla
     return parse
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    """A parser that takes one of `words`."""
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A parser that takes one of some words."""
 
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ConfigError(f"{text!r} is none of {', '.join(words)}")
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """The word itself.
+
+        Raises:
+            ConfigError: it is none of them.
+        """
+        if text not in self.words:
+            raise ConfigError(f"{text!r} is none of {', '.join(self.words)}")
         return text
 
-    return parse
+
+def one_of(*words: str) -> OneOf:
+    """A parser that takes one of `words`."""
+    return OneOf(words)
 
 
 def parse_mode(text: str) -> int:

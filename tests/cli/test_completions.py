@@ -4,12 +4,13 @@ import argparse
 import shlex
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import SECONDS
+from tests.cli.terminal import Terminal
 from twfs.cli.completions import bash_completion, fish_completion, zsh_completion
 from twfs.cli.grammar import Command, commands_of
 from twfs.cli.main import COMMANDS
@@ -81,6 +82,50 @@ def test_bash_options_of_a_list(bash: Callable[..., list[str]]) -> None:
     assert bash("get", "-o", "cache_s") == []
 
 
+@pytest.fixture
+def typed(tmp_path: Path, commands: Sequence[Command]) -> Iterator[Callable[[str], str]]:
+    """What a line has become after Tab, in a bash that somebody uses."""
+    script = tmp_path / "twfs.bash"
+    script.write_text(f"{bash_completion(commands)}PS1=; bind 'set enable-bracketed-paste off'; echo rea''dy\n")
+    (tmp_path / "file").touch()
+    terminal = Terminal("env", "-C", tmp_path, "INPUTRC=/dev/null", "bash", "--norc", "--noprofile", "-i")
+
+    def typed(line: str) -> str:
+        # What stands on the line is printed, for the screen shows how it came to be.
+        terminal.press(f"{line}\t\x01printf '<%s>\\n' '\x05'\r")
+        terminal.shown = b""
+        terminal.wait_for(b">\r\n")
+        return terminal.shown.rpartition(b"<")[2].partition(b">")[0].decode()
+
+    try:
+        terminal.press(f"source {script}\r")
+        terminal.wait_for(b"ready\r\n")
+        yield typed
+    finally:
+        terminal.close()
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("twfs mou", "twfs mount "),
+        ("twfs mount -o cache_size=1G,refr", "twfs mount -o cache_size=1G,refresh="),
+        ("twfs mount -o kind=comp", "twfs mount -o kind=compositions "),
+        ("twfs mount -o timeout=9,kind=comp", "twfs mount -o timeout=9,kind=compositions "),
+        ("twfs mount -o timeout=9,config=fi", "twfs mount -o timeout=9,config=file "),
+        ("twfs ls --kind comp", "twfs ls --kind compositions "),
+        ("twfs ls --kind=comp", "twfs ls --kind=compositions "),
+        ("twfs ls --config fi", "twfs ls --config file "),
+        ("twfs ls --config=fi", "twfs ls --config=file "),
+        ("twfs ls twilio:x --lim", "twfs ls twilio:x --lim"),
+        ("twfs umount fi", "twfs umount file "),
+        ("twfs ls --json --prob", "twfs ls --json --probe "),
+    ],
+)
+def test_bash_as_somebody_uses_it(typed: Callable[[str], str], line: str, completed: str) -> None:
+    assert typed(line) == completed
+
+
 @needs_fish
 def test_fish(tmp_path: Path, commands: Sequence[Command]) -> None:
     script = tmp_path / "twfs.fish"
@@ -96,6 +141,7 @@ def test_fish(tmp_path: Path, commands: Sequence[Command]) -> None:
     assert offered("twfs mount --cache-s") == ["--cache-size"]
     assert offered("twfs public-key create --na") == ["--name"]
     assert offered("twfs public-key list --na") == []
+    assert set(offered("twfs ls --kind ")) == {"all", "recordings", "compositions"}
     assert "allow_other,cache_size=" in offered("twfs mount twilio: /mnt -o allow_other,cache_s")
 
 
@@ -120,6 +166,8 @@ zpty -d twfs
         ("twfs mount --cache-s", "--cache-size"),
         ("twfs public-key cr", "public-key create"),
         ("twfs mount -o allow_other,cache_s", "allow_other,cache_size="),
+        ("twfs mount -o timeout=9,kind=comp", "kind=compositions"),
+        ("twfs ls --kind comp", "--kind compositions"),
     ],
 )
 def test_zsh(tmp_path: Path, commands: Sequence[Command], line: str, expected: str) -> None:

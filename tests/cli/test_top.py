@@ -1,20 +1,16 @@
 """What `twfs top` shows of a real mount, once and live on a terminal."""
 
 import os
-import pty
 import pwd
-import select
 import signal
-import subprocess
 import sys
-import termios
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from tests.cli.terminal import Terminal
 from tests.mount.harness import PATIENCE, Mounted, customer, mounted, needs_fuse, new_key, run_twfs
 from twfs.mount.system import unmount
 from twfs.simulator.account import SimulatedAccount
@@ -60,40 +56,6 @@ def test_without_readers_it_says_so(mount: Mounted) -> None:
     shown = run_twfs("top", str(mount.path), "--once", "--interval", "0.1", environ={"COLUMNS": "160"})
     assert "no medium is open" in shown.stdout
     assert "- hits" in shown.stdout
-
-
-class Terminal:
-    """A program on a terminal of its own."""
-
-    def __init__(self, *command: str) -> None:
-        self.shown = b""
-        self._master, self._slave = pty.openpty()
-        environ = os.environ | {"COLUMNS": "160", "LINES": "30", "TERM": "xterm"}
-        self.process = subprocess.Popen(
-            command, stdin=self._slave, stdout=self._slave, stderr=self._slave, env=environ, start_new_session=True
-        )
-
-    def wait_for(self, words: bytes) -> None:
-        end = time.monotonic() + PATIENCE
-        while words not in self.shown:
-            assert time.monotonic() < end, self.shown
-            if select.select([self._master], [], [], 0.1)[0]:
-                self.shown += os.read(self._master, 65536)
-
-    def press(self, key: str) -> None:
-        os.write(self._master, key.encode())
-
-    def is_as_before(self) -> bool:
-        """Whether keys are shown again, and the screen is the one from before."""
-        self.wait_for(b"\x1b[?1049l")
-        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._master)
-        os.close(self._slave)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Sequence
 
 from twfs.cli.grammar import Command, Flag
-from twfs.config.table import TABLE
+from twfs.config.table import OPTIONS, TABLE
 
 _OPTION_NAMES = tuple(option.name if option.is_switch else f"{option.name}=" for option in TABLE)
 """As they stand behind `-o`."""
@@ -14,9 +14,31 @@ def bash_completion(commands: Sequence[Command]) -> str:
     """For bash; files are offered wherever nothing else is."""
     patterns = [line for command in commands for line in _bash_patterns(command)]
     return f"""\
+_twfs_values() {{
+    case ${{1//-/_}} in
+{chr(10).join(f"    {option.name}) echo {_words(option.choices)} ;;" for option in TABLE if option.choices)}
+    esac
+}}
 _twfs() {{
-    local word=$2 previous=$3 words= options=
-    [[ ${{COMP_WORDS[COMP_CWORD]}} == : || $previous == : ]] && return
+    local word=$2 previous=$3 value_of= words= options= at=$COMP_CWORD
+    [[ ${{COMP_WORDS[at]}} == : || $previous == : ]] && return
+    # Bash breaks words at =, so what stands there may be the value of --NAME=, or of the last one of -o A=B,NAME=.
+    if [[ ${{COMP_WORDS[at]}} == = ]]; then
+        value_of=${{previous##*,}} word=
+    elif [[ $previous == = && $word != *,* ]]; then
+        value_of=${{COMP_WORDS[at - 2]##*,}}
+    elif [[ $previous == --* ]]; then
+        value_of=$previous
+    fi
+    words=$(_twfs_values "${{value_of#--}}")
+    if [[ $words || ($value_of && $value_of != --*) ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+        return
+    fi
+    while ((at > 1)) && [[ ${{COMP_WORDS[at]}} == = || ${{COMP_WORDS[at - 1]}} == = ]]; do
+        ((at--))
+    done
+    previous=${{COMP_WORDS[at - 1]}}
     if ((COMP_CWORD == 1)); then
         words={_words(command.name for command in commands)}
     else
@@ -109,7 +131,10 @@ def _zsh_action(flag: Flag) -> str:
 
 
 def _zsh_value(name: str) -> str:
-    return f"{name[:-1]}:value:_files" if name.endswith("=") else name
+    if not name.endswith("="):
+        return name
+    choices = " ".join(OPTIONS[name[:-1]].choices)
+    return f"{name[:-1]}:value:" + (f"({choices})" if choices else "_files")
 
 
 def _zsh_described(commands: Iterable[Command]) -> str:

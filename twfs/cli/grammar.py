@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from twfs.cli.flags import flag_of
 from twfs.config.table import TABLE
 
-_TABLE_FLAGS = frozenset(flag_of(option.name) for option in TABLE)
+_TABLE_FLAGS = {flag_of(option.name): option for option in TABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Flag:
     @property
     def is_of_table(self) -> bool:
         """Whether it is an option of the table, which every command that reads the configuration has."""
-        return bool(_TABLE_FLAGS.intersection(self.names))
+        return not _TABLE_FLAGS.keys().isdisjoint(self.names)
 
     @property
     def takes_mount_options(self) -> bool:
@@ -96,8 +96,9 @@ def _flag(action: argparse.Action) -> Flag:
     takes_value = action.nargs != 0
     metavar = (action.metavar or action.dest.upper()) if takes_value else None
     text = (action.help or "").replace("%%", "%")
-    choices = tuple(str(choice) for choice in action.choices or ())
-    return Flag(tuple(action.option_strings), metavar if isinstance(metavar, str) else None, text, choices)
+    names = tuple(action.option_strings)
+    choices = next((_TABLE_FLAGS[name].choices for name in names if name in _TABLE_FLAGS), ())
+    return Flag(names, metavar if isinstance(metavar, str) else None, text, choices)
 
 
 def _operand(action: argparse.Action) -> str:
