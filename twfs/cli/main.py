@@ -23,6 +23,7 @@ from twfs.cli import (
     umount,
     verify,
 )
+from twfs.cli.intermixed import CommandParser
 from twfs.cli.outcome import ExitCodes, Parser, UsageError, run_reported
 from twfs.config.names import nearest
 
@@ -61,9 +62,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> argparse.ArgumentParser:
     """All commands and their flags."""
-    parser = Parser(prog="twfs", description="A Twilio account's Video Recordings and Compositions as files.")
-    parser.add_argument("--version", action="version", version=f"twfs {version('twfs')}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
+    parser = Parser(
+        prog="twfs",
+        description="A Twilio account's Video Recordings and Compositions as files.",
+        epilog="twfs COMMAND --help says more. twfs demo needs no account; twfs mount SOURCE DIR mounts yours.",
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"twfs {version('twfs')}")
+    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=CommandParser)
     for command in COMMANDS:
         command.add_parser(commands)
     return parser

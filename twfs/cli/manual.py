@@ -70,6 +70,9 @@ def manual_page(commands: Sequence[Command], version: str) -> str:
     """The source of twfs(1)."""
     lines = [
         f'.TH TWFS 1 "" "twfs {version}" "User Commands"',
+        # Neither hyphens nor stretched spaces: names of options and files are to be copied.
+        ".nh",
+        ".ad l",
         ".SH NAME",
         r"twfs \- Twilio video recordings and compositions as files",
         ".SH SYNOPSIS",
