@@ -1,0 +1,31 @@
+"""Flags between operands: `twfs get SOURCE --json SID` means `twfs get SOURCE SID --json`.
+
+By itself argparse fills all operands from the first ones that stand together, and takes the rest for too many.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from twfs.cli.outcome import Parser
+
+
+class CommandParser(Parser):
+    """Takes a command's flags and operands in any order."""
+
+    def __init__(self, **settings: object) -> None:
+        """As argparse's."""
+        super().__init__(**settings)
+        self._is_under_way = False
+
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads concern namespaces of other classes
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """As argparse's, which asks it twice for flags and operands apart; a command with actions has no operands."""
+        if self._is_under_way or self._subparsers is not None:
+            return super().parse_known_args(args, namespace)
+        self._is_under_way = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_under_way = False
