@@ -24,7 +24,6 @@ from twfs.cli import (
     verify,
 )
 from twfs.cli.intermixed import CommandParser
-from twfs.cli.intermixed import CommandParser
 from twfs.cli.outcome import ExitCodes, Parser, UsageError, run_reported
 from twfs.config.names import nearest
 
