@@ -216,8 +216,11 @@ def test_a_clock_that_cannot_be_compared_is_no_good_clock() -> None:
 def test_nothing_configured_is_a_warning_and_with_a_source_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
     _, lines = report(capsys)
     assert about(lines, "no credentials") == WARNING
+    warnings = sum(line.startswith(WARNING) for line in lines)
+    assert lines[-1] == f"{warnings} warning{'s' if warnings > 1 else ''}"
     code, lines = report(capsys, "twilio:")
     assert (code, about(lines, "no credentials")) == (1, PROBLEM)
+    assert lines[-1].startswith("1 problem")
 
 
 def test_file_open_to_others_is_a_problem_with_its_mend(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

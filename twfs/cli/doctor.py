@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
 
@@ -38,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Report; 1 if there is a problem."""
     findings = _all_findings(arguments.source, overrides_of(arguments))
     report = _report_json if arguments.json else _report_lines
-    return 1 if PROBLEM in report(findings) else 0
+    return 1 if report(findings)[PROBLEM] else 0
 
 
 def _all_findings(source: str | None, overrides: dict[str, str]) -> Iterator[Finding]:
@@ -67,18 +68,20 @@ def _configured(source: str | None, overrides: dict[str, str]) -> tuple[Config |
     return config, Finding(OK, "configuration", f"configuration: account {config.account_sid}, credentials of {user}")
 
 
-def _report_lines(findings: Iterable[Finding]) -> set[str]:
-    """Each at once, for some take seconds; the levels there are."""
-    levels = set()
+def _report_lines(findings: Iterable[Finding]) -> Counter[str]:
+    """Each at once, for some take seconds; how many there are of each level."""
+    levels: Counter[str] = Counter()
     for finding in findings:
         say(one_line(finding.line))
-        levels.add(finding.level)
+        levels[finding.level] += 1
+    counts = [f"{levels[level]} {level}{'s' * (levels[level] > 1)}" for level in (PROBLEM, WARNING) if levels[level]]
+    say(", ".join(counts) or "all is well")
     return levels
 
 
-def _report_json(findings: Iterable[Finding]) -> set[str]:
+def _report_json(findings: Iterable[Finding]) -> Counter[str]:
     found = list(findings)
-    levels = [finding.level for finding in found]
-    counts = {"problems": levels.count(PROBLEM), "warnings": levels.count(WARNING)}
+    levels = Counter(finding.level for finding in found)
+    counts = {"problems": levels[PROBLEM], "warnings": levels[WARNING]}
     say(json.dumps({**counts, "findings": [finding.as_json() for finding in found]}, indent=2))
-    return set(levels)
+    return levels
