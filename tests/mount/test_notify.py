@@ -149,3 +149,4 @@ def test_status_line(refresh_error: str | None, probe_error: str | None, line: s
         "probe_error": probe_error,
     }
     assert status_line(Path("/srv"), state) == line
+    assert "not mounted at /srv any more" in status_line(Path("/srv"), state, stands=False)

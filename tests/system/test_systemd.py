@@ -75,6 +75,21 @@ def test_unit_that_hangs_is_ended_and_back(unit: Machine) -> None:
     assert "watchdog" in unit.run(f"journalctl --unit={UNIT}")
 
 
+def test_unmounted_while_a_container_has_a_copy(unit: Machine) -> None:
+    """The unit goes on, and says what for; a restart mounts."""
+    unit.write(f"/etc/systemd/system/{UNIT}.service.d/soon.conf", "[Service]\nWatchdogSec=6\n")
+    unit.run(f"systemctl daemon-reload && systemctl restart {UNIT}")
+    unit.run("systemd-run --unit=container unshare --mount --propagation private sleep 1000")
+    unit.wait_for("test $(cat /proc/$(systemctl show --value --property=MainPID container)/comm) = sleep")
+    said = unit.run(f"twfs umount {DIR}")
+    assert f"{DIR}: unmounted here" in said
+    # Not systemd's own services, whose namespaces follow.
+    assert said.count("(") == said.count("(sleep)") == 1
+    unit.wait_for(f"systemctl show --value --property=StatusText {UNIT} | grep 'not mounted at'", 20)
+    unit.run(f"systemctl restart {UNIT} && systemctl stop container")
+    assert unit.succeeds(reads(DIR))
+
+
 def test_reload_looks_for_new_media(unit: Machine) -> None:
     unit.run(f"systemctl reload {UNIT}")
     unit.wait_for(f"journalctl --boot --unit={UNIT} | grep 'looking for new media'", BACK_SECONDS)

@@ -61,7 +61,11 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             # What the kernel answers from its pages, the access log would not see.
             keeps_pages=config.audit is None,
         )
-        supervised = supervision(place, os.environ, lambda: status_line(place, session.catalog.status()))
+
+        def describe() -> str:
+            return status_line(place, session.catalog.status(), stands=is_mounted(place))
+
+        supervised = supervision(place, os.environ, describe)
 
         def begin() -> None:
             seen.begin()

@@ -117,8 +117,10 @@ def answers(place: Path, seconds: float) -> bool:
     return asked.returncode == 0
 
 
-def status_line(place: Path, catalog: Mapping[str, Any]) -> str:
-    """What `systemctl status` shows of a mount whose catalogue says that of itself."""
+def status_line(place: Path, catalog: Mapping[str, Any], *, stands: bool = True) -> str:
+    """What `systemctl status` shows of a mount whose catalogue says that of itself, and that `stands` at `place`."""
+    if not stands:
+        return f"not mounted at {place} any more; what is served is a copy in another mount namespace"
     count = sum(catalog["media"].values())
     trouble = catalog["refresh_error"] or catalog["probe_error"]
     return f"{count} media at {place}" + (f"; {trouble}" if trouble else "")
