@@ -46,6 +46,22 @@ def test_six_failures_are_the_end() -> None:
     assert len(attempts.moments) == 6
 
 
+@given(timeout=st.floats(1, 60), seconds=st.floats(0, 0.05))
+def test_a_short_timeout_has_as_many_attempts_as_a_long_one(timeout: float, seconds: float) -> None:
+    clock = HandClock()
+    moments = []
+
+    def attempt() -> str:
+        moments.append(clock.seconds)
+        clock.seconds += seconds
+        raise Unreachable("no")
+
+    with pytest.raises(Unreachable, match="no"):
+        retrying(attempt, Deadline(clock, timeout))
+    assert len(moments) == 6
+    assert clock.seconds < timeout
+
+
 @pytest.mark.parametrize("failure", [RemoteError("400"), DeadlineExceeded("late"), ValueError("bug")])
 def test_what_another_attempt_cannot_mend_is_not_tried_again(failure: Exception) -> None:
     clock = HandClock()

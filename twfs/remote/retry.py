@@ -43,12 +43,15 @@ def retrying(attempt: Callable[[], T], deadline: Deadline) -> T:
 def pause_before_retry(number: int, error: Unreachable, deadline: Deadline) -> None:
     """Wait before attempt `number + 1`: as long as the server asked, else doubling with jitter.
 
+    Never so long that the time left would not do for all attempts: with a short `timeout` there are as many as ever.
+
     Raises:
         Unreachable: `error`, if the deadline would pass meanwhile; it says more than that time is up.
     """
     pause = _FIRST_PAUSE * 2**number * random.uniform(0.5, 1.5)  # noqa: S311  (no secret)
     asked = error.after if isinstance(error, Transient) else None
     try:
+        pause = min(pause, deadline.remaining() / (_ATTEMPTS - number))
         deadline.sleep(pause if asked is None else max(asked, pause))
     except DeadlineExceeded:
         raise error from None
