@@ -51,6 +51,10 @@ def test_an_object_without_envelope_is_not_encrypted() -> None:
     assert parse_envelope({"room": "RM1", "x-amz-matdesc": "{}"}) is None
 
 
+def test_an_object_that_only_tells_its_plain_length_has_lost_its_envelope() -> None:
+    assert "x-amz-iv" in refusal({"x-amz-unencrypted-content-length": "746518"})
+
+
 def test_version_2_is_read_where_it_means_the_same() -> None:
     assert parse_envelope(V2) == Envelope(WRAPPED, IV, None)
 

@@ -99,6 +99,16 @@ def complaints(log: str, about: str) -> list[str]:
     return [line for line in log.splitlines() if _COMPLAINT.match(line) and about in line]
 
 
+def spells(log: str, about: str) -> list[list[str]]:
+    """The same, begun anew wherever the log says that `about` can be read again: then it may complain once more."""
+    found: list[list[str]] = [[]]
+    for line in log.splitlines():
+        if about in line and line.endswith("can be read again"):
+            found.append([])
+        found[-1] += complaints(line, about)
+    return found
+
+
 def gist(complaint: str) -> str:
     """A complaint without what differs each time."""
     return _EACH_TIME.sub("", complaint)

@@ -16,7 +16,8 @@ from twfs.errors import MediaDamaged
 
 _CONTENT_CIPHER = "AES/CBC/PKCS5Padding"
 _KEY_WRAPPING = "RSA/ECB/PKCS1Padding"
-_SIGNS = ("x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-cek-alg", "x-amz-wrap-alg", "x-amz-tag-len")
+_LENGTH_NAME = "x-amz-unencrypted-content-length"
+_SIGNS = ("x-amz-key", "x-amz-key-v2", "x-amz-iv", "x-amz-cek-alg", "x-amz-wrap-alg", "x-amz-tag-len", _LENGTH_NAME)
 # The short names of version 3 of the AWS clients' format: content key, cipher and wrapping.
 _VERSION_3 = ("x-amz-3", "x-amz-c", "x-amz-w")
 _LENGTH = re.compile(r"[0-9]{1,19}")
@@ -73,9 +74,9 @@ def _base64(metadata: Mapping[str, str], name: str) -> bytes:
 
 
 def _plain_size(metadata: Mapping[str, str]) -> int | None:
-    text = metadata.get("x-amz-unencrypted-content-length")
+    text = metadata.get(_LENGTH_NAME)
     if text is None:
         return None
     if not _LENGTH.fullmatch(text):
-        raise MediaDamaged("the envelope's x-amz-unencrypted-content-length is no length")
+        raise MediaDamaged(f"the envelope's {_LENGTH_NAME} is no length")
     return int(text)

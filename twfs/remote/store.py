@@ -1,9 +1,12 @@
 """The stored media of an account, by SID: Twilio's /Media and S3 put together. What catalog and media are given."""
 
 import threading
+from contextlib import closing
 from functools import lru_cache
 
 from twfs.clock import Clock, Deadline
+from twfs.errors import CredentialsRefused, DeadlineExceeded, MediaDamaged, RemoteError
+from twfs.log import log
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.remote.hosts import check_media_url
@@ -11,10 +14,19 @@ from twfs.remote.http import HttpPool
 from twfs.remote.lease import UrlLease
 from twfs.remote.s3 import RangeStream, S3Object
 from twfs.remote.twilio import TwilioApi
+from twfs.remote.unsealed import (
+    HEAD_SIZE,
+    begins_like_media,
+    has_known_container,
+    may_be_ciphertext,
+    record_says_encrypted,
+)
 from twfs.resources import Kind, Medium
 
 _LEASES = 4096
 """Media whose pre-signed URL is kept for the next read: about 2 KiB each."""
+_SETTINGS_SECONDS = 600.0
+"""How long the account's word on encryption is good for: settings are seldom changed."""
 
 
 class MediaStore:
@@ -26,21 +38,56 @@ class MediaStore:
         self._http = http
         self._hosts = hosts
         self._clock = clock
+        self._encrypts: dict[Kind, tuple[float, bool]] = {}
         self._lock = threading.Lock()
         self._objects = lru_cache(maxsize=_LEASES)(self._new_object)
 
     def inspect(self, medium: Medium, deadline: Deadline) -> ObjectFacts:
         """What one probe of the object tells: one API request, if there is no URL yet, and one of the last 32 bytes.
 
+        An object that has no envelope, and could be ciphertext, costs up to one more of each.
+
         Raises:
             MediaAbsent: Twilio has no media for it.
-            RemoteError, CredentialsRefused, MediaDamaged: no usable answer.
+            MediaDamaged: its envelope is missing; or no usable answer.
+            ObjectChanged, RemoteError, CredentialsRefused: no usable answer.
         """
-        return self._object(medium.kind, medium.sid).inspect(deadline)
+        stored_object = self._object(medium.kind, medium.sid)
+        facts = stored_object.inspect(deadline)
+        if (
+            may_be_ciphertext(facts)
+            and self._should_be_encrypted(medium, facts, deadline)
+            and not begins_like_media(_head(stored_object, facts, deadline))
+        ):
+            raise MediaDamaged(
+                f"{medium.sid}: should be encrypted, and came without its envelope (x-amz-meta headers);"
+                " is there a proxy that drops them?"
+            )
+        return facts
 
     def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> RangeStream:
         """A stream of bytes `stored_range` of the object that `facts` describe; no request before its first read."""
         return self._object(medium.kind, medium.sid).open(stored_range, facts)
+
+    def _should_be_encrypted(self, medium: Medium, facts: ObjectFacts, deadline: Deadline) -> bool:
+        if record_says_encrypted(medium, facts):
+            return True
+        return has_known_container(medium) and self._account_encrypts(medium.kind, deadline)
+
+    def _account_encrypts(self, kind: Kind, deadline: Deadline) -> bool:
+        """Whether the account's settings say so; credentials that may not ask for them know nothing."""
+        until, answer = self._encrypts.get(kind, (0.0, False))
+        if self._clock.monotonic() < until:
+            return answer
+        try:
+            answer = self._api.encrypts(kind, deadline)
+        except DeadlineExceeded:
+            raise
+        except (RemoteError, CredentialsRefused) as error:
+            log.debug("whether %s are encrypted cannot be found out: %s", kind, error)
+            answer = False
+        self._encrypts[kind] = (self._clock.monotonic() + _SETTINGS_SECONDS, answer)
+        return answer
 
     def _object(self, kind: Kind, sid: str) -> S3Object:
         # Without the lock two first readers would make two objects, with a lease each.
@@ -54,3 +101,11 @@ class MediaStore:
             return url
 
         return S3Object(sid, self._http, UrlLease(obtain, self._clock), self._hosts)
+
+
+def _head(stored_object: S3Object, facts: ObjectFacts, deadline: Deadline) -> bytes:
+    """The first bytes of the object that `facts` describe; it has `HEAD_SIZE`, for it could be ciphertext."""
+    head = bytearray(HEAD_SIZE)
+    with closing(stored_object.open(ByteRange(0, HEAD_SIZE), facts)) as stream:
+        stream.readinto(memoryview(head), deadline)
+    return bytes(head)

@@ -16,6 +16,7 @@ from twfs.remote.retry import retrying
 from twfs.resources import Kind, ListFilter
 
 _PATHS = {Kind.RECORDING: "Recordings", Kind.COMPOSITION: "Compositions"}
+_SETTINGS = {Kind.RECORDING: "RecordingSettings", Kind.COMPOSITION: "CompositionSettings"}
 _PAGE_SIZE = 100
 """The largest that the API takes."""
 
@@ -74,6 +75,16 @@ class TwilioApi(RestApi):
             return retrying(lambda: self._media_url_once(url, params, deadline), deadline)
         except NotFound as error:
             raise MediaAbsent(f"{sid}: Twilio has no media for it") from error
+
+    def encrypts(self, kind: Kind, deadline: Deadline) -> bool:
+        """Whether the account's settings have new media of that kind encrypted.
+
+        Raises:
+            RemoteError: no usable answer.
+            CredentialsRefused: 401 or 403, which credentials that may read media may get nevertheless.
+        """
+        settings = self._json(f"{self._base_url}/v1/{_SETTINGS[kind]}/Default", None, deadline)
+        return isinstance(settings, Mapping) and settings.get("encryption_enabled") is True
 
     def _media_url_once(self, url: str, params: Mapping[str, str], deadline: Deadline) -> str:
         with self._ask(url, params, deadline, expected=(200, *_REDIRECTS)) as answer:
