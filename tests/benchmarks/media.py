@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC
 from tests.media.fakes import MIB, House, Sealed, plain_object, random_bytes, sealed_object
 from twfs.clock import Deadline, SystemClock
 from twfs.media.block_cache import BLOCK_SIZE, BlockCache
-from twfs.media.prefetch import Prefetcher
+from twfs.media.prefetch import Prefetcher, Share
 from twfs.media.reader import MediumReader
 from twfs.ranges import ByteRange
 
@@ -54,7 +54,7 @@ def planning(size: int) -> float:
     prefetcher = Prefetcher(size)
     begun = time.perf_counter()
     for start in range(0, size, BLOCK_SIZE):
-        prefetcher.plan(ByteRange(start, start + BLOCK_SIZE), 64 * MIB, missed=False, late=True)
+        prefetcher.plan(ByteRange(start, start + BLOCK_SIZE), Share(64 * MIB, 16), missed=False, late=True)
     return time.perf_counter() - begun
 
 

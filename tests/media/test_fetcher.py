@@ -58,7 +58,7 @@ def wait_for(built: House, block: Block) -> Workers:
     return workers
 
 
-@pytest.mark.parametrize(("connections", "ahead"), [(1, 1), (2, 1), (8, 7), (16, 14)])
+@pytest.mark.parametrize(("connections", "ahead"), [(1, 1), (2, 1), (8, 7), (16, 15), (32, 30)])
 def test_prefetching_leaves_connections_to_readers(connections: int, ahead: int) -> None:
     with small_house(connections=connections, cache_size=32 * MIB) as built:
         built.stored.block()

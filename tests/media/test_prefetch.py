@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.media.fakes import MIB
-from twfs.media.prefetch import FIRST_WINDOW, Plan, Prefetcher
+from twfs.media.prefetch import FIRST_WINDOW, Plan, Prefetcher, Share
 from twfs.ranges import ByteRange
 
 KIB = 2**10
@@ -29,6 +29,7 @@ class Handle:
     def __init__(self, size: int = SIZE, bound: int = BOUND) -> None:
         self.prefetcher = Prefetcher(size)
         self.bound = bound
+        self.lanes = 16
         self.ahead: list[ByteRange] = []
         self.jumps = 0
         self.fetched: list[ByteRange] = []
@@ -37,7 +38,8 @@ class Handle:
         """`late` as for a reader that is faster than the network."""
         missing = self._missing(wanted)
         self.fetched += missing
-        plan = self.prefetcher.plan(wanted, self.bound, missed=bool(missing) if missed is None else missed, late=late)
+        missed = bool(missing) if missed is None else missed
+        plan = self.prefetcher.plan(wanted, Share(self.bound, self.lanes), missed=missed, late=late)
         self.jumps += plan.jumped
         if plan.ahead.size:
             self.ahead.append(plan.ahead)
@@ -74,7 +76,8 @@ def test_what_is_asked_for_ahead_never_exceeds_the_bound(
     for start, size in asked:
         bound = chance.choice(bounds)
         largest = max(largest, bound)
-        plan = prefetcher.plan(at(start, size), bound, missed=chance.random() < 0.3, late=chance.random() < 0.8)
+        share, missed, late = Share(bound, chance.randint(2, 16)), chance.random() < 0.3, chance.random() < 0.8
+        plan = prefetcher.plan(at(start, size), share, missed=missed, late=late)
         outstanding = [stream.frontier - stream.position for stream in prefetcher.streams]
         assert min(outstanding) >= 0
         assert sum(outstanding) <= largest
@@ -111,7 +114,8 @@ def test_reading_in_order_asks_for_each_byte_once_and_for_all_of_them(
         wanted = ByteRange(start, start + step).clipped(size)
         missing = ByteRange(max(fetched, wanted.start), max(fetched, wanted.end))
         fetched = missing.end
-        plan = prefetcher.plan(wanted, bound, missed=bool(missing.size), late=chance.random() < 0.5)
+        late = chance.random() < 0.5
+        plan = prefetcher.plan(wanted, Share(bound, 16), missed=bool(missing.size), late=late)
         if plan.ahead.size:
             assert plan.ahead.start == fetched
             fetched = plan.ahead.end
@@ -285,3 +289,14 @@ def test_a_window_is_cut_into_ranges_worth_a_round_trip(window: int, parts: int)
     while not plan.ahead.size:
         plan = handle.read(at(handle.prefetcher.streams[0].position, 128 * KIB))
     assert -(-window // plan.part_size) == parts
+
+
+def test_where_fewer_ranges_are_worth_their_while_they_are_larger() -> None:
+    handle = Handle(bound=64 * MIB)
+    handle.sequentially(0, 100 * MIB, MIB)
+    handle.lanes = 4
+    sizes = []
+    for position in range(100 * MIB, 200 * MIB, MIB):
+        plan = handle.read(at(position, MIB))
+        sizes += [plan.part_size] if plan.ahead.size else []
+    assert set(sizes) == {8 * MIB}

@@ -384,24 +384,25 @@ def test_a_closed_reader_is_forgotten() -> None:
 
 def test_readers_share_the_windows_and_idle_ones_give_their_part_back() -> None:
     clock = ManualClock()
-    built = House({"RT": medium_of(1, None)}, clock=clock, cache_size=64 * MIB, readahead=1000 * MIB)
+    built = House({"RT": medium_of(1, None)}, clock=clock, cache_size=64 * MIB, readahead=1000 * MIB, connections=16)
     readers = [built.open("RT") for _ in range(4)]
-    whole = built.library.most_ahead(readers[0])
-    assert whole == int(built.cache.capacity * 0.375)
+    whole = int(built.cache.capacity * 0.375)
+    share = built.library.share
+    assert share(readers[0]) == (whole, 16)
     clock.now += 6
-    assert [built.library.most_ahead(reader) for reader in readers[1:]] == [whole // 2, whole // 3, whole // 4]
+    assert [share(reader) for reader in readers[1:]] == [(whole // 2, 8), (whole // 3, 5), (whole // 4, 4)]
     clock.now += 6
-    assert built.library.most_ahead(readers[1]) == whole // 3
+    assert share(readers[1]) == (whole // 3, 5)
     readers[2].close()
-    assert built.library.most_ahead(readers[1]) == whole // 2
+    assert share(readers[1]) == (whole // 2, 8)
     clock.now += 100
-    assert built.library.most_ahead(readers[3]) == whole
+    assert share(readers[3]) == (whole, 16)
     assert list(built.library._read_at) == [readers[3]]
 
 
 def test_a_window_is_never_larger_than_the_option() -> None:
     built = House({"RT": medium_of(1, None)}, readahead=MIB)
-    assert built.library.most_ahead(built.open("RT")) == MIB
+    assert built.library.share(built.open("RT")).bytes_ahead == MIB
 
 
 def test_several_readers_at_once_each_get_their_share_of_what_is_fetched() -> None:

@@ -11,7 +11,7 @@ from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.ranges import ByteRange
 
-_KEPT_FOR_READERS = 8
+_KEPT_FOR_READERS = 16
 """One thread in so many (at least one of two) is for what readers wait for, not for prefetching."""
 
 _STOP_SECONDS = 2.0
@@ -55,7 +55,7 @@ class Fetcher:
         self._cache = cache
         self._clock = clock
         self._timeout = timeout
-        self._connections = connections
+        self.connections = connections
         self._most_ahead = max(1, connections - max(1, connections // _KEPT_FOR_READERS))
         self._queue: list[Fetch] = []
         self._running = 0
@@ -69,7 +69,7 @@ class Fetcher:
 
     def start(self) -> None:
         """Start the threads; after the daemonising fork, never before."""
-        for number in range(self._connections):
+        for number in range(self.connections):
             thread = threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True)
             self._threads.append(thread)
             thread.start()

@@ -8,7 +8,9 @@ which waits no more once its window holds a round trip's worth, never has fetche
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from twfs.media.lanes import FEWEST
 from twfs.ranges import ByteRange
 
 FIRST_WINDOW = 256 * 2**10
@@ -28,10 +30,7 @@ _GAP = 512 * 2**10
 """How far beyond what was asked for a read may be and still belong: reading a gap this short costs less than a jump."""
 
 _MOST_LANES = 16
-"""Into how many ranges a window is cut at most: as many as there are connections by default."""
-
-_FEWEST_LANES = 2
-"""One range arriving while the other is asked for."""
+"""As many as there are connections by default."""
 
 _SURE_WINDOW = 4 * 2**20
 """Who still waits with so much asked for ahead reads in bulk: its window may grow faster."""
@@ -61,8 +60,17 @@ class Stream:
     """Bytes read on since the window last grew."""
     read_on: int = 0
     """Bytes read on since the stream began."""
-    lanes: int = _FEWEST_LANES
+    lanes: int = FEWEST
     """Into how many ranges the window is cut: more for who waits for the network, fewer for who does not."""
+
+
+class Share(NamedTuple):
+    """What one handle may use of what all have."""
+
+    bytes_ahead: int
+    """For the windows of its streams, together."""
+    lanes: int
+    """Into how many ranges a window may be cut; at least `FEWEST`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +98,8 @@ class Prefetcher:
         """Least recently used first."""
         return tuple(self._streams)
 
-    def plan(self, read: ByteRange, most_ahead: int, *, missed: bool, late: bool) -> Plan:
-        """Account for a read of plaintext `read`; windows, together, stay within `most_ahead` bytes.
+    def plan(self, read: ByteRange, share: Share, *, missed: bool, late: bool) -> Plan:
+        """Account for a read of plaintext `read`, within `share`.
 
         `missed` if some of it was not there nor on its way: what was asked for from there on did not stay either.
         `late` if some of it was not there yet, though perhaps on its way: a window grows only for a reader that waits.
@@ -105,8 +113,9 @@ class Prefetcher:
         stream.position = max(stream.position, read.end)
         stream.frontier = max(stream.frontier, stream.position)
         self._grow(stream, progress, late=late)
-        stream.window = min(stream.window, self._share(stream, most_ahead))
-        return Plan(self._ahead(stream), _part_size(stream), jumped=False)
+        stream.window = min(stream.window, self._most_window(stream, share.bytes_ahead))
+        part_size = _part_size(stream.window, min(stream.lanes, share.lanes))
+        return Plan(self._ahead(stream, part_size), part_size, jumped=False)
 
     def _grow(self, stream: Stream, progress: int, *, late: bool) -> None:
         stream.proof += progress
@@ -120,7 +129,7 @@ class Prefetcher:
             stream.proof = 0
         elif stream.window * 2 <= stream.read_on // _UNASKED_SHARE:
             stream.window *= 2
-            stream.lanes = max(stream.lanes // 2, _FEWEST_LANES)
+            stream.lanes = max(stream.lanes // 2, FEWEST)
             stream.proof = 0
 
     def _continued(self, read: ByteRange, behind: int) -> Stream | None:
@@ -140,16 +149,16 @@ class Prefetcher:
         self._streams.append(stream)
         return Plan(ByteRange(read.end, read.end), _SMALLEST_PART, jumped=len(self._streams) > 1)
 
-    def _share(self, stream: Stream, most_ahead: int) -> int:
+    def _most_window(self, stream: Stream, most_ahead: int) -> int:
         """What this stream may have of the handle's bytes ahead: an equal part, less while others hold more."""
         held = [other.frontier - other.position for other in self._streams if other is not stream]
         parts = 1 + sum(ahead > 0 for ahead in held)
         return max(0, min(most_ahead // parts, most_ahead - sum(held)))
 
-    def _ahead(self, stream: Stream) -> ByteRange:
+    def _ahead(self, stream: Stream, part_size: int) -> ByteRange:
         """Up to a full window, but no less than one range or half the window at a time: fewer and larger ranges."""
         target = min(stream.position + stream.window, self._plain_size)
-        least = min(_part_size(stream), stream.window // 2, self._plain_size - stream.frontier)
+        least = min(part_size, stream.window // 2, self._plain_size - stream.frontier)
         if target - stream.frontier < max(least, 1):
             return ByteRange(stream.frontier, stream.frontier)
         ahead = ByteRange(stream.frontier, target)
@@ -157,5 +166,5 @@ class Prefetcher:
         return ahead
 
 
-def _part_size(stream: Stream) -> int:
-    return min(max(stream.window // stream.lanes, _SMALLEST_PART), _LARGEST_PART)
+def _part_size(window: int, lanes: int) -> int:
+    return min(max(window // lanes, _SMALLEST_PART), _LARGEST_PART)

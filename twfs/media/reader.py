@@ -11,8 +11,9 @@ from twfs.errors import MediaDamaged, ObjectChanged
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.media.fetcher import Cancelled, Fetch, Fetcher
+from twfs.media.lanes import FEWEST, Lanes
 from twfs.media.ports import StoredMedia
-from twfs.media.prefetch import Plan, Prefetcher, Stream
+from twfs.media.prefetch import Plan, Prefetcher, Share, Stream
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.ranges import ByteRange, block_indexes, runs
 from twfs.resources import Medium
@@ -60,6 +61,7 @@ class MediaLibrary:
         self._settings = settings
         self._clock = clock
         self.on_changed = on_changed
+        self._lanes = Lanes(fetcher.connections)
         self._read_at: dict[MediumReader, float] = {}
         """Those not idle, by when they were last read: the one longest ago first."""
         self._content_keys: OrderedDict[tuple[str, str], Unlocked | None] = OrderedDict()
@@ -94,8 +96,8 @@ class MediaLibrary:
                 self._content_keys.popitem(last=False)
         return unlocked
 
-    def most_ahead(self, reader: "MediumReader") -> int:
-        """How large the windows of this reader's streams may be: its share of what all that are being read may take."""
+    def share(self, reader: "MediumReader") -> Share:
+        """What this reader, which is being read, may use of the memory and the connections that all have."""
         now = self._clock.monotonic()
         with self._lock:
             self._read_at.pop(reader, None)
@@ -103,7 +105,8 @@ class MediaLibrary:
             while now - self._read_at[longest_idle := next(iter(self._read_at))] > _IDLE_SECONDS:
                 del self._read_at[longest_idle]
             active = len(self._read_at)
-        return min(self._settings.readahead, int(self.cache.capacity * _WINDOWS_SHARE) // active)
+            lanes = max(self._lanes.most(now) // active, FEWEST)
+        return Share(min(self._settings.readahead, int(self.cache.capacity * _WINDOWS_SHARE) // active), lanes)
 
     def windows(self) -> dict[str, int]:
         """Media being read, the streams they are read by, and the bytes to keep asked for ahead of these."""
@@ -211,8 +214,7 @@ class MediumReader:
         with self._planning:
             if self._is_closed:
                 return asked
-            most_ahead = self._library.most_ahead(self)
-            plan = self._prefetcher.plan(wanted, most_ahead, missed=bool(asked), late=not is_there)
+            plan = self._prefetcher.plan(wanted, self._library.share(self), missed=bool(asked), late=not is_there)
             dropped: list[Fetch] = []
             if plan.jumped:
                 dropped, self._ahead = self._ahead, []
