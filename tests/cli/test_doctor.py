@@ -351,6 +351,20 @@ def test_s3_out_of_reach_is_a_problem(
         code, found = findings_of(place, capsys)
     assert (code, found["media of recordings"].level) == (1, PROBLEM)
     assert "cannot be had" in found["media of recordings"].text
+    assert "the clock" in found["media of recordings"].mend
+
+
+def test_media_at_a_host_that_is_not_allowed_are_a_problem_that_names_the_option(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = SimulatedAccount()
+    account.add_recording(StoredObject(b"plain"))
+    with customer(home_of_customer, account, key) as place:
+        place.options["media_hosts"] = "example.com"
+        code, found = findings_of(place, capsys)
+    finding = found["media of recordings"]
+    assert (code, finding.level) == (1, PROBLEM)
+    assert finding.text.endswith("add it to media_hosts")
 
 
 def test_a_state_file_is_looked_at_and_left_as_it_is(

@@ -112,3 +112,4 @@ def test_an_api_that_is_down_and_a_port_that_nobody_serves(machine: Machine) -> 
         machine.run("systemctl start simulator")
     assert found["credentials"].level == PROBLEM
     assert "http://127.0.0.1:8080" in found["credentials"].text
+    assert "127.0.0.1:8080 cannot be connected to (Connection refused)" in found["credentials"].mend

@@ -8,11 +8,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 from twfs.catalog.options import CatalogSettings, store_path
+from twfs.cli.doctor_network import api_mend
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.clock import Deadline
 from twfs.config.config import Config
 from twfs.crypto.unlock import Unlocker
-from twfs.errors import BadResource, MediaAbsent, MediaDamaged, NoKey, TwfsError
+from twfs.errors import BadResource, DeadlineExceeded, MediaAbsent, MediaDamaged, NoKey, TwfsError, Unreachable
 from twfs.mount.session import Session, open_session
 from twfs.resources import Kind, ListFilter, Medium, parse_medium
 
@@ -80,7 +81,7 @@ def _answers(session: Session) -> Iterator[Finding]:
         for kind in Kind:
             pages[kind] = _newest(session, kind)
     except TwfsError as error:
-        yield Finding(PROBLEM, "credentials", f"{url}: {error}")
+        yield Finding(PROBLEM, "credentials", f"Twilio does not answer as it should: {error}", api_mend(error, url))
         return
     counts = " and ".join(f"{len(media)} {kind}" for kind, media in pages.items())
     text = f"{url} answers and takes the credentials ({counts} on the first pages)"
@@ -123,7 +124,9 @@ def _check_media(session: Session, kind: Kind, media: list[Medium]) -> Finding:
         except MediaAbsent:
             continue
         except TwfsError as error:
-            return Finding(PROBLEM, check, f"{kind}: the media cannot be had: {error}")
+            has_no_answer = isinstance(error, Unreachable | DeadlineExceeded)
+            mend = "look at the clock, and at https://status.twilio.com" if has_no_answer else ""
+            return Finding(PROBLEM, check, f"{kind}: the media cannot be had: {error}", mend)
         looked_at += 1
         try:
             unlocked = unlocker.unlock(facts)
