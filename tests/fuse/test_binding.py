@@ -103,10 +103,10 @@ class Recorder:
         """Ends by itself."""
 
 
-def options_of(version: str, name: str = "mfusepy", *, read_only: bool = True) -> dict[str, object]:
+def options_of(version: str, name: str = "mfusepy", **switches: bool) -> dict[str, object]:
     recorder = Recorder()
     binding = Binding(name, version, recorder)
-    binding.run(object(), "/mnt", fsname="twilio:AC1", attr_timeout=60, read_only=read_only)  # type: ignore[arg-type]
+    binding.run(object(), "/mnt", fsname="twilio:AC1", attr_timeout=60, **switches)  # type: ignore[arg-type]
     return recorder.options
 
 
@@ -124,6 +124,7 @@ def test_options_for_all(version: str) -> None:
         "attr_timeout": 60,
         "entry_timeout": 60,
         "negative_timeout": 0,
+        "noforget": False,
         "allow_other": False,
     }
     assert {name: options[name] for name in expected} == expected
@@ -135,6 +136,10 @@ def test_where_files_can_be_deleted_libfuse_renames_none_that_is_open(version: s
     assert (options["ro"], options["hard_remove"]) == (False, True)
     assert options_of(version)["hard_remove"] is False
     assert {name for name, value in options.items() if value != options_of(version)[name]} == {"ro", "hard_remove"}
+
+
+def test_names_are_remembered_where_that_is_wanted() -> None:
+    assert options_of("3.16", noforget=True)["noforget"] is True
 
 
 def test_options_that_only_some_versions_know() -> None:

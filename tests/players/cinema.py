@@ -90,12 +90,12 @@ class Cinema:
 
 
 @contextmanager
-def opened(folder: Path, shown: Programme) -> Iterator[Cinema]:
+def opened(folder: Path, shown: Programme, **options: str) -> Iterator[Cinema]:
     """Fresh while the block runs: nothing is cached, and the kernel knows no page."""
     account, sids = shown.account()
     readers = str(grp.getgrnam(READERS).gr_gid)
     with (
         customer(folder, account, shown.key) as place,
-        mounted(place, allow_other="yes", gid=readers) as mount,
+        mounted(place, allow_other="yes", gid=readers, **options) as mount,
     ):
         yield Cinema(mount, place.simulator, shown.films, sids)

@@ -32,12 +32,12 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Programme:
 
 
 @pytest.fixture
-def cinema(shown: Programme) -> Iterator[Cinema]:
-    """All films, in a fresh mount."""
+def cinema(shown: Programme, request: pytest.FixtureRequest) -> Iterator[Cinema]:
+    """All films, in a fresh mount; its parameter is options of the mount."""
     folder = Path(tempfile.mkdtemp(prefix="twfs-cinema-"))
     try:
         folder.chmod(0o755)  # Other users shall reach the mount; the secrets beside it are 0600.
-        with opened(folder, shown) as place:
+        with opened(folder, shown, **getattr(request, "param", {})) as place:
             yield place
     finally:
         shutil.rmtree(folder)

@@ -60,3 +60,4 @@ class Config:
 
     fuse: str
     attr_timeout: float
+    noforget: bool

@@ -78,6 +78,7 @@ class Binding:
         *,
         fsname: str,
         attr_timeout: float,
+        noforget: bool = False,
         allow_other: bool = False,
         allow_root: bool = False,
         read_only: bool = True,
@@ -92,6 +93,8 @@ class Binding:
             mountpoint: an existing directory.
             fsname: what mount(8) and findmnt show as the source.
             attr_timeout: seconds the kernel may keep names and attributes.
+            noforget: remember every name that was looked up until the end: an NFS server's file handles outlive the
+                kernel's interest in their files.
             allow_other: let all users in, as the permission bits say.
             allow_root: let root in.
             read_only: let the kernel refuse every change, without asking.
@@ -105,6 +108,7 @@ class Binding:
         options = self._options(
             fsname, attr_timeout, allow_other=allow_other, allow_root=allow_root, read_only=read_only
         )
+        options["noforget"] = noforget
         try:
             self._fuse_class()(session, mountpoint, raw_fi=True, foreground=True, **options)
         except RuntimeError as failure:

@@ -1,6 +1,6 @@
 """The options of the kernel's side of the mount."""
 
-from twfs.option import Option, number, one_of
+from twfs.option import Option, number, one_of, parse_switch
 
 FUSE_CHOICES = ("auto", "3", "2")
 
@@ -12,5 +12,12 @@ OPTIONS: tuple[Option, ...] = (
         60.0,
         "seconds the kernel may keep names and attributes without asking again",
         "SECONDS",
+    ),
+    Option(
+        "noforget",
+        parse_switch,
+        default=False,
+        help="remember every name that was looked up, as an NFS server needs it",
+        is_switch=True,
     ),
 )

@@ -81,6 +81,7 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             str(place),
             fsname=source,
             attr_timeout=config.attr_timeout,
+            noforget=config.noforget,
             allow_other=config.allow_other,
             allow_root=config.allow_root,
             read_only=not config.allow_delete,
