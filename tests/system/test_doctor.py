@@ -60,6 +60,11 @@ def test_a_user_is_told_what_root_must_do_first(spoilt: Machine) -> None:
     assert (found["fusermount"].level, found["allow_other"].level) == (OK, OK)
 
 
+def test_a_user_who_may_not_look_into_a_mount_is_told_that_it_stands(unit: Machine) -> None:
+    finding = findings(unit, options="", uid=USER)["mount"]
+    assert (finding.level, finding.text) == (OK, f"twilio:demo is mounted at {DIR}")
+
+
 def test_updatedb_is_mended(spoilt: Machine) -> None:
     spoilt.run("sed -i 's/ fuse.twfs//' /etc/updatedb.conf")
     finding = findings(spoilt)["updatedb"]
