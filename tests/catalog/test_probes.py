@@ -14,7 +14,6 @@ from twfs.catalog.probes import (
     FIRST_DELAY,
     IDLE_SECONDS,
     LONGEST_PAUSE,
-    PROBE_SECONDS,
     WORKERS,
     YOUNG_SECONDS,
     Prober,
@@ -28,11 +27,14 @@ from twfs.errors import (
     MediaDamaged,
     NoSuchName,
     NotFound,
+    RemoteError,
     TwfsError,
     Unreachable,
 )
-from twfs.probe import MediaInfo, MediaState
+from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium, parse_medium
+
+TIMEOUT = 20.0
 
 
 class Bench:
@@ -53,15 +55,17 @@ class Bench:
         self.book = ProbeBook(self.store, self.interpreter, self.trust, self.clock)
         self.book.load()
         doubted = self.doubtful.append
-        self.prober = Prober(self.twilio, self.interpreter, self.book, self.trust, self.clock, on_doubtful=doubted)
+        self.prober = Prober(
+            self.twilio, self.interpreter, self.book, self.trust, self.clock, timeout=TIMEOUT, on_doubtful=doubted
+        )
         self.update()
 
     def medium(self, sid: str) -> Medium | None:
         record = self.twilio.records.get(sid)
-        return None if record is None else parse_medium(Kind.RECORDING, record)
+        return None if record is None else parse_medium(kind_of(sid), record)
 
     def update(self) -> None:
-        self.prober.update({sid: parse_medium(Kind.RECORDING, self.twilio.records[sid]) for sid in self.sids})
+        self.prober.update({sid: parse_medium(kind_of(sid), self.twilio.records[sid]) for sid in self.sids})
 
     def info(self, sid: str) -> MediaInfo:
         return self.prober.info(sid, Deadline(self.clock, 30))
@@ -82,6 +86,10 @@ class Bench:
     def close(self) -> None:
         self.prober.stop()
         self.store.close()
+
+
+def kind_of(sid: str) -> Kind:
+    return next(kind for kind in Kind if sid.startswith(kind.sid_prefix))
 
 
 @pytest.fixture
@@ -114,7 +122,7 @@ def test_what_is_asked_for_comes_first_and_only_once(bench: Bench) -> None:
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
-    deadline = Deadline(SystemClock(), PROBE_SECONDS)
+    deadline = Deadline(SystemClock(), TIMEOUT)
     while not holds():
         deadline.remaining()
         threading.Event().wait(0.002)
@@ -357,8 +365,81 @@ def test_workers_that_fail_together_lengthen_the_pause_once(bench: Bench) -> Non
     began = bench.clock.monotonic()
     bench.clock.advance(1)
     for _ in range(WORKERS):
-        bench.prober._pause_all(began + 0.5, Unreachable("down"))
-    assert bench.prober._pause_end - bench.clock.monotonic() == 2.0
+        bench.prober._pause(None, began + 0.5, Unreachable("down"))
+    assert bench.prober._pauses[None].end - bench.clock.monotonic() == 2.0
+
+
+NOT_ALLOWED = RemoteError("media at host 'media.example.com' is not allowed")
+
+
+def with_compositions_elsewhere(count: int) -> tuple[Bench, list[str], list[str]]:
+    """As many recordings as compositions, whose host is not allowed."""
+    bench = Bench()
+    compositions = [bench.twilio.add(Kind.COMPOSITION, number) for number in range(count)]
+    recordings = [bench.twilio.add(Kind.RECORDING, number) for number in range(count)]
+    bench.twilio.fail_probe = dict.fromkeys(compositions, NOT_ALLOWED)
+    bench.sids = [sid for pair in zip(compositions, recordings, strict=True) for sid in pair]
+    bench.update()
+    return bench, compositions, recordings
+
+
+def test_a_host_that_is_not_allowed_delays_that_kind_of_media_only(caplog: pytest.LogCaptureFixture) -> None:
+    bench, compositions, recordings = with_compositions_elsewhere(300)
+    bench.run(10)
+    assert all(bench.book.is_believed(sid) for sid in recordings)
+    assert bench.prober.last_error == str(NOT_ALLOWED)
+    bench.run(3600)
+    # Not one request per medium, and one line.
+    assert bench.probes - len(recordings) <= 3600 / LONGEST_PAUSE + 12
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        f"examining compositions in the background is paused: {NOT_ALLOWED}"
+    ]
+    bench.twilio.fail_probe.clear()
+    bench.run(2 * 3600)
+    assert all(bench.book.is_believed(sid) for sid in compositions)
+    assert bench.prober.last_error is None
+    bench.close()
+
+
+def test_an_outage_is_over_when_a_host_is_reached_that_is_not_allowed() -> None:
+    bench, compositions, recordings = with_compositions_elsewhere(3)
+    bench.twilio.probe_down = Unreachable("down")
+    assert bench.prober.step() == 0
+    assert bench.prober.step() > 0
+    bench.twilio.probe_down = None
+    with pytest.raises(RemoteError):
+        bench.info(compositions[2])
+    bench.run(1)
+    assert all(bench.book.is_believed(sid) for sid in recordings)
+    bench.close()
+
+
+def test_a_medium_of_a_kind_that_is_paused_is_not_looked_at_ahead_of_a_reader() -> None:
+    bench, compositions, _recordings = with_compositions_elsewhere(AHEAD)
+    for sid in compositions[:2]:
+        with pytest.raises(RemoteError):
+            bench.info(sid)
+    bench.run(1)
+    assert sum(sid in compositions for sid in bench.twilio.inspected) == 2
+    bench.close()
+
+
+def test_a_look_in_the_background_ends_with_the_timeout(bench: Bench) -> None:
+    lasting: list[float] = []
+
+    class Slow(FakeTwilio):
+        def inspect(self, medium: Medium, deadline: Deadline) -> ObjectFacts:
+            lasting.append(deadline.remaining())
+            return super().inspect(medium, deadline)
+
+    slow = Slow()
+    slow.records, slow.objects = bench.twilio.records, bench.twilio.objects
+    bench.twilio = slow
+    bench.remount()
+    bench.run(1)
+    bench.prober.doubt(bench.sids[0])
+    bench.run(1)
+    assert lasting == [TIMEOUT] * 6
 
 
 def test_a_success_on_demand_ends_the_pause(bench: Bench) -> None:
@@ -488,7 +569,7 @@ def test_doubt_of_what_was_never_probed_is_nothing(bench: Bench) -> None:
 def test_workers_probe_all_and_end(bench: Bench) -> None:
     before = set(threading.enumerate())
     bench.prober.start()
-    deadline = Deadline(SystemClock(), PROBE_SECONDS)
+    deadline = Deadline(SystemClock(), TIMEOUT)
     while bench.book.states(bench.sids)["readable"] < 5:
         deadline.remaining()
         threading.Event().wait(0.002)

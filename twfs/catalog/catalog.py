@@ -40,7 +40,15 @@ class Catalog:
         self._truth = Truth(settings.includes)
         self._trust = SizeTrust(self._truth.get, store)
         self._book = ProbeBook(store, interpreter, self._trust, clock)
-        self._prober = Prober(inspector, interpreter, self._book, self._trust, clock, on_doubtful=self.suspect)
+        self._prober = Prober(
+            inspector,
+            interpreter,
+            self._book,
+            self._trust,
+            clock,
+            timeout=settings.timeout,
+            on_doubtful=self.suspect,
+        )
         self._refresher = Refresher(
             listing, self._truth, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
         )

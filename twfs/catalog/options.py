@@ -24,6 +24,8 @@ class CatalogSettings:
     room: str | None = None
     since: int | None = None
     until: int | None = None
+    timeout: float = 30.0
+    """Seconds that looking at one medium in the background may take; no part of the selection."""
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -5,7 +5,8 @@ Readers come first: while one waits, nothing is probed but what it asked for and
 neighbours in the list, by more workers than otherwise.
 
 One medium's trouble delays only that medium. Trouble of the network or the account pauses all background probing,
-longer each time, so that an outage costs a few requests and not one per medium.
+longer each time, so that an outage costs a few requests and not one per medium. An answer that cannot be followed, such
+as one that names a media host that is not allowed, pauses one kind of media: each has its own bucket.
 """
 
 import heapq
@@ -14,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.loop import Loop
@@ -30,6 +32,7 @@ from twfs.errors import (
     NotFound,
     RemoteError,
     TwfsError,
+    Unreachable,
 )
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Kind, Medium
@@ -43,8 +46,6 @@ of the default `connections`, so that the other half is left to those who read."
 AHEAD = 64
 """Media that are probed ahead of a reader: more than the workers do while one reader's request is under way, and few
 enough that after a lone `stat` the background is itself again in two seconds."""
-PROBE_SECONDS = 30.0
-"""Deadline of a background probe: that of any operation (default of the option `timeout`)."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 """Seconds that background probing pauses after trouble of network or account; doubled as long as it lasts."""
 FIRST_DELAY, LONGEST_DELAY = 30.0, 3600.0
@@ -58,6 +59,15 @@ IDLE_SECONDS = 3600.0
 _SIZE_LIMIT = 2**63
 
 
+@dataclass(slots=True)
+class _Pause:
+    """Of background probing, on the monotonic clock; begun and over."""
+
+    seconds: float = 0.0
+    begin: float = 0.0
+    end: float = 0.0
+
+
 class Prober:
     """Gives a `MediaInfo` for each medium. Thread-safe; no thread before `start`."""
 
@@ -69,14 +79,16 @@ class Prober:
         trust: SizeTrust,
         clock: Clock,
         *,
+        timeout: float,
         on_doubtful: Callable[[str], None],
     ) -> None:
-        """`on_doubtful(sid)` is called when a probe hints that the resource itself may be gone."""
+        """`timeout` (s) bounds a background probe; `on_doubtful(sid)` hears that a resource itself may be gone."""
         self._inspector = inspector
         self._interpreter = interpreter
         self._book = book
         self._trust = trust
         self._clock = clock
+        self._timeout = timeout
         self._on_doubtful = on_doubtful
         self._troubles = Troubles()
         self._loop = Loop("probe", self.step, WORKERS)
@@ -93,8 +105,8 @@ class Prober:
         self._doubted: dict[str, None] = {}
         self._later: list[tuple[float, str]] = []
         self._failures: dict[str, int] = {}
-        self._pause = 0.0
-        self._pause_begin = self._pause_end = clock.monotonic()
+        now = clock.monotonic()
+        self._pauses: dict[Kind | None, _Pause] = {kind: _Pause(0.0, now, now) for kind in (None, *Kind)}
         self.contradictions = 0
         """How often a medium was found to be another object than before."""
 
@@ -197,8 +209,8 @@ class Prober:
             return 0.0
         with self._lock:
             now = self._clock.monotonic()
-            if now < self._pause_end:
-                return self._pause_end - now
+            if now < self._pauses[None].end:
+                return self._pauses[None].end - now
             doubted = self._doubted.popitem()[0] if self._doubted else None
             ahead = self._next_ahead() if doubted is None else None
         if doubted is not None:
@@ -270,7 +282,7 @@ class Prober:
         while self._ahead:
             sid = self._ahead.popleft()
             is_new = sid not in self._flights and sid not in self._failures and self._book.is_unheard_of(sid)
-            if is_new and sid in self._media and self.known_size(sid) is None:
+            if is_new and sid in self._media and self.known_size(sid) is None and not self._paused_until(sid):
                 return sid
         return None
 
@@ -297,9 +309,18 @@ class Prober:
             self._queue.appendleft(heapq.heappop(self._later)[1])
         while self._queue:
             sid = self._queue.popleft()
-            if sid in self._media and not self._book.is_believed(sid):
+            if sid not in self._media or self._book.is_believed(sid):
+                continue
+            paused_until = self._paused_until(sid)
+            if not paused_until:
                 return sid
+            heapq.heappush(self._later, (paused_until, sid))
         return None
+
+    def _paused_until(self, sid: str) -> float:
+        """The end of the pause of this kind of media, 0 if there is none. Must be called with the lock held."""
+        end = self._pauses[self._media[sid].kind].end
+        return end if self._clock.monotonic() < end else 0.0
 
     def _attempt(self, sid: str) -> None:
         """Probe `sid`; what brings no facts is tried again later: media may follow its resource by some seconds."""
@@ -308,11 +329,11 @@ class Prober:
             self._delay(sid)
             return
         try:
-            if self._fly(sid, flight, Deadline(self._clock, PROBE_SECONDS)).state is MediaState.ABSENT:
+            if self._fly(sid, flight, Deadline(self._clock, self._timeout)).state is MediaState.ABSENT:
                 self._delay(sid)
         except TwfsError as error:
             self._delay(sid)
-            if not _is_outage(error):
+            if not _is_shared(error):
                 self._troubles.arose(sid, error, f"{sid} could not be examined, it is tried again later")
 
     def _board(self, sid: str) -> tuple[Future[MediaInfo], bool]:
@@ -369,11 +390,14 @@ class Prober:
             facts = self._inspector.inspect(medium, deadline)
         except (RemoteError, CredentialsRefused) as error:
             if _is_outage(error):
-                self._pause_all(began, error)
+                self._pause(None, began, error)
             else:
-                self._resume()
+                self._resume(None)
+                if _is_shared(error):
+                    self._pause(medium.kind, began, error)
             raise
-        self._resume()
+        self._resume(None)
+        self._resume(medium.kind)
         if not 0 <= facts.stored_size < _SIZE_LIMIT:
             raise MediaDamaged(f"{sid}: S3 claims a size of {facts.stored_size} bytes")
         return self._interpreter.interpret(facts)
@@ -382,7 +406,7 @@ class Prober:
         """A second look at a known medium; a failure leaves what is known."""
         before = self._book.known(sid)
         try:
-            info = self._look(sid, Deadline(self._clock, PROBE_SECONDS))
+            info = self._look(sid, Deadline(self._clock, self._timeout))
         except TwfsError as error:
             self._troubles.arose(sid, error, f"{sid} could not be examined again, what is known of it is kept")
             return
@@ -395,20 +419,21 @@ class Prober:
             with self._lock:
                 self.contradictions += 1
 
-    def _pause_all(self, began: float, error: Exception) -> None:
+    def _pause(self, kind: Kind | None, began: float, error: Exception) -> None:
         """Pause longer than last time, once per wave of failures: those under way when the pause began are no news."""
         with self._lock:
-            if began >= self._pause_begin:
-                self._pause = min(max(FIRST_PAUSE, 2 * self._pause), LONGEST_PAUSE)
-                self._pause_begin = self._clock.monotonic()
-                self._pause_end = self._pause_begin + self._pause
-        self._troubles.arose("probing", error, "examining media in the background is paused")
+            pause = self._pauses[kind]
+            if began >= pause.begin:
+                pause.seconds = min(max(FIRST_PAUSE, 2 * pause.seconds), LONGEST_PAUSE)
+                pause.begin = self._clock.monotonic()
+                pause.end = pause.begin + pause.seconds
+        self._troubles.arose(("probing", kind), error, f"examining {kind or 'media'} in the background is paused")
 
-    def _resume(self) -> None:
+    def _resume(self, kind: Kind | None) -> None:
         with self._lock:
-            self._pause = 0.0
-            self._pause_end = self._clock.monotonic()
-        self._troubles.ended("probing", "examining media in the background goes on")
+            pause = self._pauses[kind]
+            pause.seconds, pause.end = 0.0, self._clock.monotonic()
+        self._troubles.ended(("probing", kind), f"examining {kind or 'media'} in the background goes on")
 
     def _delay(self, sid: str) -> None:
         with self._lock:
@@ -419,5 +444,14 @@ class Prober:
 
 
 def _is_outage(error: Exception) -> bool:
-    """Whether it is about network or account, and would meet the next medium too."""
+    """Whether it is about network or account, and would meet every other medium too."""
+    return isinstance(error, Unreachable | DeadlineExceeded | CredentialsRefused)
+
+
+def _is_shared(error: Exception) -> bool:
+    """Whether it would, or may, meet other media of its kind too: what is not about one medium alone.
+
+    A `RemoteError` that is nothing more particular is an answer that cannot be followed: one that leads to a host that
+    is not allowed, or refuses the request as such.
+    """
     return isinstance(error, RemoteError | CredentialsRefused) and not isinstance(error, NotFound)

@@ -89,7 +89,9 @@ def open_rest(config: Config) -> Iterator[RestApi]:
 
 
 def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, traffic: Traffic) -> Session:
-    settings = CatalogSettings(config.refresh, config.kind, config.room, config.since, config.until)
+    settings = CatalogSettings(
+        config.refresh, config.kind, config.room, config.since, config.until, timeout=config.timeout
+    )
     store = Store(store_path(config.state_dir, config.account_sid, config.api_url, settings))
     unlocker = Unlocker(config.keyring)
     catalog = Catalog(api, stored, unlocker, store, settings, clock)

@@ -18,6 +18,7 @@ import urllib3.exceptions
 
 from twfs.clock import Deadline
 from twfs.errors import Unreachable
+from twfs.remote.resolver import bound_lookups
 
 _CONNECT_SECONDS = 4.0
 """For a TCP handshake with one address: a lost SYN is sent again after 1 and 3 s. Names of S3 have up to eight
@@ -131,6 +132,7 @@ class HttpPool:
 
     def __init__(self, connections: int, authorization: Authorization) -> None:
         """`connections` is how many ranged requests run at once; all are kept open."""
+        bound_lookups()
         self._session = requests.Session()
         self._authorization = authorization
         self._headers = {**self._session.headers, "User-Agent": "twfs"}
