@@ -131,7 +131,7 @@ def wait_until(holds: Callable[[], bool]) -> None:
 def test_while_a_reader_waits_only_its_neighbours_are_probed() -> None:
     bench = Bench(count=5 * AHEAD)
     gate = bench.twilio.gate = threading.Event()
-    asked = 2 * AHEAD
+    asked = AHEAD - 1
     with ThreadPoolExecutor(2) as pool:
         reader = pool.submit(bench.info, bench.sids[asked])
         wait_until(lambda: bench.probes == 1)
@@ -160,6 +160,18 @@ def test_the_next_in_the_list_are_probed_ahead_of_a_reader(bench: Bench) -> None
     assert bench.probes == 5
 
 
+def test_nothing_is_probed_ahead_of_who_asks_for_one_medium_here_and_one_there() -> None:
+    bench = Bench(count=5 * AHEAD)
+    bench.info(bench.sids[2 * AHEAD])
+    bench.info(bench.sids[4 * AHEAD])
+    bench.prober.step()
+    assert bench.twilio.inspected[2:] == bench.sids[:1], "the background goes on by itself"
+    bench.info(bench.sids[4 * AHEAD + 1])
+    bench.prober.step()
+    assert bench.twilio.inspected[4:] == [bench.sids[4 * AHEAD + 2]]
+    bench.close()
+
+
 def test_what_failed_or_is_absent_is_not_probed_ahead_again(bench: Bench) -> None:
     bench.twilio.fail_probe[bench.sids[1]] = MediaDamaged("nonsense")
     del bench.twilio.objects[bench.sids[2]]
@@ -178,12 +190,12 @@ def test_all_workers_for_readers_and_a_few_for_the_background() -> None:
     bench.prober.start()
     with ThreadPoolExecutor(1) as pool:
         wait_until(lambda: bench.probes == BACKGROUND_WORKERS)
-        reader = pool.submit(bench.info, bench.sids[200])
+        reader = pool.submit(bench.info, bench.sids[AHEAD - 1])
         wait_until(lambda: bench.probes == WORKERS + 1)
         inspected = set(bench.twilio.inspected)
         gate.set()
         reader.result()
-    neighbours = bench.sids[200 : 201 + WORKERS - BACKGROUND_WORKERS]
+    neighbours = bench.sids[AHEAD - 1 : AHEAD + WORKERS - BACKGROUND_WORKERS]
     assert inspected == {*sample_of(bench, BACKGROUND_WORKERS), *neighbours}
     wait_until(lambda: bench.book.states(bench.sids)["readable"] == len(bench.sids))
     assert bench.probes == len(bench.sids)

@@ -45,7 +45,7 @@ WORKERS = 8
 of the default `connections`, so that the other half is left to those who read."""
 AHEAD = 64
 """Media that are probed ahead of a reader: more than the workers do while one reader's request is under way, and few
-enough that after a lone `stat` the background is itself again in two seconds."""
+enough that after the last `stat` the background is itself again in two seconds."""
 FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 """Seconds that background probing pauses after trouble of network or account; doubled as long as it lasts."""
 FIRST_DELAY, LONGEST_DELAY = 30.0, 3600.0
@@ -264,14 +264,19 @@ class Prober:
             self._loop.wake()
 
     def _look_ahead(self, sid: str) -> None:
-        """Expect the next in the list, in the direction in which readers go. Must be called with the lock held."""
+        """Expect a reader that goes on in the list to ask for the next, in its direction. With the lock held.
+
+        One that asks for any other medium is a player, say: it would only be held up by what it never asks for.
+        """
         if self._places is None:
             self._order = list(self._media)
             self._places = {each: place for place, each in enumerate(self._order)}
         place = self._places.get(sid)
         if place is None:
             return
-        if place >= self._last_place:
+        if abs(place - self._last_place) > AHEAD:
+            self._ahead = deque()
+        elif place >= self._last_place:
             self._ahead = deque(self._order[place + 1 : place + 1 + AHEAD])
         else:
             self._ahead = deque(reversed(self._order[max(place - AHEAD, 0) : place]))
