@@ -93,6 +93,8 @@ class FakeTwilio:
         self.records: dict[str, dict[str, Any]] = {}
         self.extra: dict[Kind, list[object]] = {kind: [] for kind in Kind}
         """Records of any shape at the end of a list."""
+        self.hidden: set[str] = set()
+        """There, but in no list."""
         self.objects: dict[str, ObjectFacts] = {}
         self.requests: Counter[str] = Counter()
         """`recordings`, `compositions` (pages), `fetch`, `probe`."""
@@ -130,7 +132,8 @@ class FakeTwilio:
 
     def pages(self, kind: Kind, wanted: ListFilter) -> Iterator[list[object]]:
         self.filters.append((kind, wanted))
-        listed: list[object] = [record for record in self.records.values() if self._is_wanted(kind, record, wanted)]
+        records = [record for sid, record in self.records.items() if sid not in self.hidden]
+        listed: list[object] = [record for record in records if self._is_wanted(kind, record, wanted)]
         listed += self.extra[kind]
         for number, first in enumerate(range(0, max(len(listed), 1), self.page_size)):
             with self._lock:
@@ -140,7 +143,8 @@ class FakeTwilio:
             yield [dict(r) if isinstance(r, dict) else r for r in listed[first : first + self.page_size]]
 
     def fetch(self, kind: Kind, sid: str) -> object:
-        self.requests["fetch"] += 1
+        with self._lock:
+            self.requests["fetch"] += 1
         if self.fail_fetch is not None:
             raise self.fail_fetch
         if sid not in self.records:

@@ -15,6 +15,7 @@ from twfs.catalog.refresh import (
     FETCH_LIMIT,
     FULL_PASS_SECONDS,
     FULL_RETRY_SECONDS,
+    LOOKS_AT_ONCE,
     OVERLAP,
     Refresher,
 )
@@ -145,6 +146,50 @@ def test_deletions_are_found_by_the_full_pass(house: House) -> None:
     assert len(house.catalog.media()) == 7
     assert gone in kept, "what a reader holds does not change"
     assert house.catalog.known_info(gone) is None
+
+
+def remounted(house: House) -> Catalog:
+    """What another process makes of the same state file and account."""
+    house.catalog.stop()
+    house.twilio.requests.clear()
+    catalog = house.remount()
+    assert catalog.load()
+    return catalog
+
+
+def test_what_was_deleted_elsewhere_is_not_listed_again_by_who_lists_anew(tmp_path: Path) -> None:
+    house = House(tmp_path / "state.sqlite3")
+    sids = [house.twilio.add(Kind.RECORDING, number) for number in range(3 * FETCH_LIMIT)]
+    hidden = house.twilio.add(Kind.COMPOSITION, 1)
+    house.catalog.first_listing()
+    deleted = sids[: FETCH_LIMIT + 20]
+    for number, sid in enumerate(deleted):
+        (house.twilio.delete if number % 2 else house.twilio.forget)(sid)
+    house.twilio.hidden = {hidden}
+
+    catalog = remounted(house)
+    assert set(deleted) < set(catalog.media())
+    catalog.first_listing()
+    # What no list names and Twilio has nevertheless stays.
+    assert set(catalog.media()) == house.twilio.completed() == {hidden, *sids[len(deleted) :]}
+    assert house.twilio.requests["fetch"] == len(deleted) + 1
+    assert set(remounted(house).media()) == house.twilio.completed()
+    house.catalog.stop()
+
+
+def test_who_lists_anew_while_single_looks_fail_is_shown_what_was_known(tmp_path: Path) -> None:
+    house = House(tmp_path / "state.sqlite3")
+    sids = [house.twilio.add(Kind.RECORDING, number) for number in range(3 * FETCH_LIMIT)]
+    house.catalog.first_listing()
+    for sid in sids[:-1]:
+        house.twilio.delete(sid)
+    catalog = remounted(house)
+    house.twilio.fail_fetch = Unreachable("down")
+    catalog.first_listing()
+    assert set(catalog.media()) == set(sids)
+    assert 1 <= house.twilio.requests["fetch"] <= LOOKS_AT_ONCE
+    assert catalog.status()["refresh_error"] == "down"
+    catalog.stop()
 
 
 def test_a_list_that_shifts_while_it_is_paged_makes_nothing_vanish(house: House) -> None:

@@ -31,6 +31,8 @@ FETCH_LIMIT = 100
 """Single looks per round: 100 in 60 s are 2% of the account's quota of 80 requests/s."""
 BACKLOG_SECONDS = 5.0
 """Between bursts of single looks while media in doubt are left over: 20 requests/s, half of the default `api_rate`."""
+LOOKS_AT_ONCE = 8
+"""Single looks at once where somebody waits for them: at 100 ms each 80/s, so that `api_rate` is the limit."""
 DOUBT_SECONDS = 10.0
 """A medium is looked at again for a reader's complaint no more often than this."""
 
@@ -105,7 +107,9 @@ class Refresher:
         self.last_success = listed_at
 
     def first_listing(self) -> None:
-        """List all, or raise; nothing is applied unless all came.
+        """List all, or raise; nothing is applied unless all came. Known media that are not listed are looked at singly.
+
+        Where such a look fails, they stay, and that is logged.
 
         Raises:
             RemoteError, CredentialsRefused: why a list did not come.
@@ -117,6 +121,10 @@ class Refresher:
                     raise outcome
             self._apply_listings(outcomes, full=True)
             self._schedule(complete=True, full=True)
+            left = len(self._suspects) + 1
+            while 0 < len(self._suspects) < left:
+                left = len(self._suspects)
+                self._look_singly(skip=(), suspects_only=True, at_once=LOOKS_AT_ONCE)
 
     def round(self, *, full: bool) -> None:
         """One look at Twilio: the lists (all, or what is new), then single looks. Failures are recorded, not raised."""
@@ -273,14 +281,14 @@ class Refresher:
         if full:
             self._next_full = now + (FULL_PASS_SECONDS if complete else FULL_RETRY_SECONDS)
 
-    def _look_singly(self, skip: Collection[str], *, suspects_only: bool = False) -> None:
+    def _look_singly(self, skip: Collection[str], *, suspects_only: bool = False, at_once: int = 1) -> None:
         """Ask for suspects, then for unsettled media in turn, at most `FETCH_LIMIT` in all."""
         with self._suspects_lock:
             suspects = dict(list(self._suspects.items())[:FETCH_LIMIT])
         asked = [medium for sid in suspects if (medium := self._truth.get(sid)) is not None]
         if not suspects_only:
             asked += self._unsettled_in_turn({*skip, *suspects})[: FETCH_LIMIT - len(asked)]
-        looks = self._fetch_all(asked)
+        looks = self._fetch_all(asked, at_once)
         self._apply(looks.changed, looks.gone, None)
         pause = BACKLOG_SECONDS if looks.came_through else self._settings.refresh
         self._next_single = self._clock.monotonic() + pause
@@ -302,26 +310,31 @@ class Refresher:
         self._turns = {medium.sid: self._turns.get(medium.sid, 0) for medium in waiting}
         return sorted(waiting, key=lambda medium: self._turns[medium.sid])
 
-    def _fetch_all(self, asked: list[Medium]) -> _Looks:
+    def _fetch_all(self, asked: list[Medium], at_once: int) -> _Looks:
         """Ask for each; an outage ends it early."""
         looks = _Looks()
-        for medium in asked:
-            if self._loop.is_stopping:
-                return looks
-            self._turns[medium.sid] = self._turns.get(medium.sid, 0) + 1
-            try:
-                record = self._listing.fetch(medium.kind, medium.sid)
-            except NotFound:
-                looks.gone.add(medium.sid)
-            except (RemoteError, CredentialsRefused) as error:
-                self._troubles.arose("single", error, "media in doubt could not be looked at; they stay as they are")
-                looks.came_through = False
-                return looks
-            else:
-                self._take_record(medium, record, looks)
-        if asked:
+        with ThreadPoolExecutor(at_once, thread_name_prefix="twfs-look") as pool:
+            # Taken out one by one, for what one of them raises must not be lost.
+            for _ in pool.map(lambda medium: self._look(medium, looks), asked):
+                pass
+        if asked and looks.came_through:
             self._troubles.ended("single", "media in doubt could be looked at again")
         return looks
+
+    def _look(self, medium: Medium, looks: _Looks) -> None:
+        """Ask for one, unless it is known by now that none can be asked for."""
+        if self._loop.is_stopping or not looks.came_through:
+            return
+        self._turns[medium.sid] = self._turns.get(medium.sid, 0) + 1
+        try:
+            record = self._listing.fetch(medium.kind, medium.sid)
+        except NotFound:
+            looks.gone.add(medium.sid)
+        except (RemoteError, CredentialsRefused) as error:
+            looks.came_through = False
+            self._troubles.arose("single", error, "media in doubt could not be looked at; they stay as they are")
+        else:
+            self._take_record(medium, record, looks)
 
     def _take_record(self, medium: Medium, record: object, looks: _Looks) -> None:
         now_it_is = self._parse(medium.kind, record)
