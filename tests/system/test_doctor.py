@@ -50,6 +50,12 @@ def test_all_is_well_on_a_machine_as_it_comes(unit: Machine) -> None:
     assert "private_key.pem opens CJ" in found["media of compositions"].text
 
 
+def test_what_only_the_unit_is_given_can_be_looked_at(unit: Machine) -> None:
+    finding = findings(unit, "twilio:demo", options="")["configuration"]
+    assert finding.level == PROBLEM
+    assert "ok       configuration: account AC" in unit.run(finding.mend.rpartition("run: ")[2])
+
+
 def test_a_user_is_told_what_root_must_do_first(spoilt: Machine) -> None:
     spoilt.run("chmod u-s /bin/fusermount3; sed -i '/user_allow_other/d' /etc/fuse.conf")
     found = findings(spoilt, options="", uid=USER)

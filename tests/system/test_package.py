@@ -1,4 +1,4 @@
-"""What the package does to a file of others, updatedb.conf(5): once, only where it is, and undone by a purge."""
+"""What the package brings, and what it does to a file of others, updatedb.conf(5): once, and undone by a purge."""
 
 from collections.abc import Iterator
 
@@ -27,6 +27,10 @@ def install(machine: Machine) -> None:
 
 def content(machine: Machine) -> str:
     return (machine.root / FILE.lstrip("/")).read_text()
+
+
+def test_top_has_its_library(unit: Machine) -> None:
+    assert f"twilio:demo at {DIR}" in unit.run(f"twfs top --once --interval 0.1 {DIR}")
 
 
 def test_updatedb_passes_the_mount_over(unit: Machine) -> None:

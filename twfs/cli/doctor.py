@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
@@ -12,12 +13,15 @@ from twfs.cli.doctor_machine import Machine, Wanted, machine_findings
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.output import one_line, say
+from twfs.cli.pieces import KEY_FOLDER
 from twfs.config.accounts import NoCredentials
 from twfs.config.config import Config
 from twfs.config.load import load_config
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
 from twfs.fuse.binding import Choice
+
+_CREDENTIALS_OF_SERVICE = "/etc/twfs/credentials"
 
 
 def add_parser(commands: Any) -> None:
@@ -61,11 +65,20 @@ def _configured(source: str | None, overrides: dict[str, str]) -> tuple[Config |
     try:
         config = load_config(source or "twilio:", overrides, os.environ)
     except NoCredentials as error:
-        return None, Finding(PROBLEM if source else WARNING, "configuration", f"configuration: {error}")
+        level = PROBLEM if source else WARNING
+        return None, Finding(level, "configuration", f"configuration: {error}", _as_the_service(source))
     except ConfigError as error:
         return None, Finding(PROBLEM, "configuration", f"configuration: {error}")
     user = config.credentials.user
     return config, Finding(OK, "configuration", f"configuration: account {config.account_sid}, credentials of {user}")
+
+
+def _as_the_service(source: str | None) -> str:
+    """How to look at an account whose credentials and keys only the unit names, by `LoadCredential=`."""
+    if source is None or not os.access(_CREDENTIALS_OF_SERVICE, os.R_OK):
+        return ""
+    files = f"credentials={_CREDENTIALS_OF_SERVICE},private_key=/{KEY_FOLDER}"
+    return f"as twfs@.service has it, run: twfs doctor {shlex.quote(source)} -o {files}"
 
 
 def _report_lines(findings: Iterable[Finding]) -> Counter[str]:
