@@ -154,3 +154,20 @@ print(called(Seen(), *NOTHING), called(fails, *NOTHING) == -errno.EIO)
 def test_where_memory_may_not_be_written_and_executed_ctypes_serves() -> None:
     done = subprocess.run([sys.executable, "-c", DENIED], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.split() == ["7", "True"]
+
+
+WITHOUT_CFFI = """
+import errno, sys
+sys.modules["cffi"] = None
+from tests.fuse.test_answers import NOTHING, Seen, called
+
+def fails(*_):
+    raise MemoryError
+
+print(called(Seen(), *NOTHING), called(fails, *NOTHING) == -errno.EIO)
+"""
+
+
+def test_where_there_is_no_cffi_ctypes_serves() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_CFFI], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["7", "True"]

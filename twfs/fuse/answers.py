@@ -33,18 +33,19 @@ def answering(operations: Any) -> Any:
 
 def _answering(kind: Any, kept: list[object]) -> Any:
     """The ctypes function type `kind`, made of a Python function by cffi; what that makes lives on in `kept`."""
-    ffi = importlib.import_module("cffi").FFI()
     arguments = kind._argtypes_
     signature = f"int({', '.join(_c_name(argument) for argument in arguments)})"
 
     def made(cls: Any, function: Callable[..., int]) -> Any:
         answer = _converting(function, [_convert(argument) for argument in arguments])
         try:
+            ffi = importlib.import_module("cffi").FFI()
             callback = ffi.callback(signature, answer, error=-errno.EIO, onerror=_complain)
-        except MemoryError:
-            # No page may be written and executed (MemoryDenyWriteExecute of systemd), which ctypes' newer libffi does
-            # not need. There a limit of memory is a cgroup's, too: it ends twfs before an allocation fails.
-            log.debug("callbacks are made by ctypes, for cffi may not")
+        except (ImportError, MemoryError) as failure:
+            # It is not there, should `cryptography` do without one day; or no page may be written and executed
+            # (MemoryDenyWriteExecute of systemd), which ctypes' newer libffi does not need. There a limit of memory is
+            # a cgroup's, too: it ends twfs before an allocation fails.
+            log.debug("callbacks are made by ctypes, for cffi may not (%s)", type(failure).__name__)
             return kind.__new__(cls, _guarded(function))
         kept.append(callback)
         return kind.__new__(cls, int(ffi.cast("uintptr_t", callback)))
