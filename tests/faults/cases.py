@@ -640,6 +640,8 @@ MACHINE = {
     "no file descriptor is left": "`EIO` or `ETIMEDOUT` until there are some again",
     "all cores are busy": "the data",
     "a clock is a day wrong, or jumps by a day": "the data",
+    "a cgroup limits memory, to somewhat more than `cache_size`": "the data",
+    "a cgroup limits memory to less than twfs needs": "`ENOTCONN` or `ECONNABORTED`, as the kernel ends twfs",
     "no memory is left": "`EIO` or `ENOMEM` until there is some again; never an empty folder or a short file",
 }
 """Faults of the machine, and what a reader sees then."""

@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.faults.cases import MACHINE
+from tests.faults.limits import cgroup_of, local_clock, needs_cgroups, needs_compiler
 from tests.faults.machine import daemon, is_alive, readers, wait_for
 from tests.faults.scene import assert_discreet, complaints
 from tests.mount.harness import (
@@ -32,7 +33,7 @@ from tests.mount.harness import (
     run,
     run_twfs,
 )
-from twfs.mount.system import is_mounted, is_stale
+from twfs.mount.system import is_mounted, is_stale, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.sealing import seal
@@ -307,6 +308,43 @@ def answer(question: Callable[[], object]) -> object:
         return failure.errno
 
 
+CACHE = 16 * 2**20
+ROOM = 48 * 2**20
+"""Bytes beside the cache for what a process that is mounted already still needs."""
+
+
+@needs_cgroups
+@acts("a cgroup limits memory, to somewhat more than `cache_size`")
+def test_a_cgroup_that_leaves_room_for_the_cache_is_enough(place: Customer) -> None:
+    with ExitStack() as stack:
+        pid = stack.enter_context(daemon(place, cache_size=str(CACHE)))
+        cgroup = stack.enter_context(cgroup_of(pid))
+        # It goes before its cgroup does.
+        stack.callback(unmount, place.mountpoint)
+        cgroup.limit(CACHE + ROOM)
+        for _ in range(3):
+            with readers(files(place)) as reading:
+                wait_for(lambda: reading.right > 300 or bool(reading.errors))
+            assert (reading.wrong, reading.errors) == ([], [])
+            drop_pages(place.mountpoint)
+        assert_all_is_right(place)
+        assert CACHE // 2 < cgroup.peak <= CACHE + ROOM
+
+
+@needs_cgroups
+@acts("a cgroup limits memory to less than twfs needs")
+def test_a_cgroup_that_is_too_small_ends_twfs_and_nothing_is_short(place: Customer) -> None:
+    with daemon(place, cache_size=str(CACHE)) as pid, cgroup_of(pid) as cgroup:
+        cgroup.limit(CACHE // 4)
+        with readers(files(place)) as reading:
+            wait_for(lambda: len(reading.errors) == MEDIA)
+        assert reading.wrong == []
+        assert set(reading.errors) <= LOST
+        wait_for(lambda: not is_alive(pid))
+        with daemon(place):
+            assert_all_is_right(place)
+
+
 @contextmanager
 def busy_cores() -> Iterator[None]:
     """Twice as many processes that only compute as there are cores."""
@@ -361,6 +399,52 @@ def test_a_wrong_clock_changes_nothing(
             assert os.pread(file.fileno(), 5000, 2**21) == media[0][2**21 : 2**21 + 5000]
         assert all(mount.file(sid).read_bytes() == data for sid, data in zip(sids, media, strict=True))
     assert complaints(mount.log, "") == []
+
+
+@needs_compiler
+@acts("a clock is a day wrong, or jumps by a day")
+@pytest.mark.parametrize("ahead", [-86_400, 86_400])
+def test_this_machines_clock_may_be_wrong_too(
+    place: Customer, private_key: RSAPrivateKey, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    clock = local_clock(place.folder, ahead)
+    for name, value in clock.environ.items():
+        monkeypatch.setenv(name, value)
+    with mounted(place, refresh="1", attr_timeout="0") as mount:
+        assert abs(status_time(mount) - time.time() - ahead) < 60
+        assert_all_is_right(place)
+        listed = count_of(mount)
+        for jump in (-ahead, ahead, 0):
+            clock.set_ahead(jump)
+            assert abs(status_time(mount) - time.time() - jump) < 60
+            assert_new_media_appear(mount, place.account, private_key)
+            place.simulator.expire_urls()
+            drop_pages(mount.path)
+            for path in (mount.path / "recordings").iterdir():
+                assert path.read_bytes() == place.account.plain(path.name.split(".")[0])
+        assert count_of(mount) == listed + 3
+    # A mount that finds a catalogue from the future, or from long ago, knows all of it.
+    clock.set_ahead(-ahead)
+    with mounted(place) as mount:
+        assert count_of(mount) == listed + 3
+    assert complaints(mount.log, "") == []
+
+
+def count_of(mount: Mounted) -> int:
+    """How many recordings are listed."""
+    return sum(1 for _ in (mount.path / "recordings").iterdir())
+
+
+def status_time(mount: Mounted) -> float:
+    """The wall clock of the mounting process: twfs' own files are of this moment."""
+    return (mount.path / ".twfs" / "status").stat().st_mtime
+
+
+def drop_pages(root: Path) -> None:
+    """Have the kernel forget what it has read."""
+    for path in (root / "recordings").iterdir():
+        with path.open("rb", buffering=0) as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def assert_new_media_appear(mount: Mounted, account: SimulatedAccount, key: RSAPrivateKey) -> None:
