@@ -115,7 +115,7 @@ def plain_of(case: Case) -> bytes:
 
 
 def lanes(key: RSAPrivateKey) -> list[Lane]:
-    """What may stall a lookup has few companions: before libfuse 3.14 the kernel looks up one name of a folder at a time."""
+    """What may stall a lookup has few companions: libfuse before 3.14 looks up one name of a folder at a time."""
     assert len({case.title for case in ALL}) == len(ALL)
     quick = [case for case in CASES if case.when == "open" or case in OBJECTS]
     slow = [case for case in CASES if case not in quick]
