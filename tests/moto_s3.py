@@ -80,9 +80,12 @@ class MotoBucket:
         put = self._put_in_parts if in_parts else self.put
         put(key, stored["Body"].read(), metadata)
 
-    def put(self, key: str, data: bytes, metadata: dict[str, str] | None = None) -> None:
-        """Put an object as it is."""
-        self._client.put_object(Bucket=self.name, Key=key, Body=data, Metadata=metadata or {})
+    def put(
+        self, key: str, data: bytes, metadata: dict[str, str] | None = None, *, encryption: str | None = None
+    ) -> None:
+        """Put an object as it is; `encryption` (`AES256`, `aws:kms`) is what the bucket does with it at rest."""
+        how = {} if encryption is None else {"ServerSideEncryption": encryption}
+        self._client.put_object(Bucket=self.name, Key=key, Body=data, Metadata=metadata or {}, **how)
 
     def presign(self, key: str, seconds: int = 3600) -> str:
         """A URL that gives access to GET for so long; moto checks neither signature nor expiry."""

@@ -11,6 +11,9 @@ from enum import StrEnum
 TAIL_SIZE = 32
 """Two AES blocks: the last one, and the one that is its IV."""
 
+STORE_ENCRYPTION = ("x-amz-server-side-encryption", "x-amz-server-side-encryption-customer-algorithm")
+"""Response headers that tell how the bucket encrypts at rest, and that it does so with a customer's own key."""
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectFacts:
@@ -21,9 +24,19 @@ class ObjectFacts:
     etag: str
     """As sent, quotes included; empty if S3 sent none."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """`x-amz-meta-*` headers, names in lower case without that prefix."""
+    """`x-amz-meta-*` headers, names in lower case without that prefix; and those of `STORE_ENCRYPTION`, whole."""
     tail: bytes = b""
     """The last `min(32, stored_size)` bytes."""
+
+    @property
+    def is_under_store_key(self) -> bool:
+        """Whether the bucket encrypts it with a key of KMS or of a customer (SSE-KMS, DSSE-KMS, SSE-C).
+
+        The ETag of such an object looks like an MD5 and is none; with S3's own keys (AES256) it is one (AWS, S3 API
+        reference, Common Response Headers).
+        """
+        how, customers = STORE_ENCRYPTION
+        return customers in self.metadata or self.metadata.get(how, "AES256") != "AES256"
 
 
 class MediaState(StrEnum):

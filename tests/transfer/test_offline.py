@@ -51,6 +51,8 @@ def test_everything_that_headers_can_prove(tmp_path: Path) -> None:
     good = SavedHeaders(sealed.metadata, len(sealed.ciphertext), etag_of(sealed))
     assert decrypted(tmp_path, sealed.ciphertext, good)[1].md5 is Md5.OK
     assert decrypted(tmp_path, sealed.ciphertext, good, with_md5=False)[1].md5 is Md5.UNASKED
+    kms = SavedHeaders(sealed.metadata | {"x-amz-server-side-encryption": "aws:kms"}, etag=f'"{"0" * 32}"')
+    assert decrypted(tmp_path, sealed.ciphertext, kms)[1].md5 is Md5.KMS
     multipart = SavedHeaders(sealed.metadata, etag=f'"{"0" * 32}-3"')
     assert decrypted(tmp_path, sealed.ciphertext, multipart)[1].md5 is Md5.MULTIPART
 

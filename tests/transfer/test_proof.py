@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 
@@ -16,12 +17,14 @@ from twfs.transfer.proof import Md5, Proof
 KEYS = keyring(0)
 
 
-def stored_as(plain: bytes, *, encrypted: bool, etag: str | None = None) -> tuple[MediaInfo, bytes]:
+def stored_as(
+    plain: bytes, *, encrypted: bool, etag: str | None = None, headers: Mapping[str, str] | None = None
+) -> tuple[MediaInfo, bytes]:
     """What is known of an object, and its bytes."""
     sealed = seal(plain)
     stored, metadata = (sealed.ciphertext, sealed.metadata) if encrypted else (plain, {})
     md5 = f'"{hashlib.md5(stored).hexdigest()}"'
-    facts = ObjectFacts(len(stored), md5 if etag is None else etag, metadata, stored[-32:])
+    facts = ObjectFacts(len(stored), md5 if etag is None else etag, {**metadata, **(headers or {})}, stored[-32:])
     return Unlocker(KEYS).interpret(facts), stored
 
 
@@ -68,8 +71,17 @@ def test_what_an_etag_cannot_prove(etag: str, md5: Md5) -> None:
     assert concluded(*stored_as(bytes(100), encrypted=True, etag=etag)) is md5
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
+def test_etag_under_kms_is_no_wrong_md5(encrypted: bool) -> None:
+    kms = {"x-amz-server-side-encryption": "aws:kms"}
+    assert concluded(*stored_as(b"x", encrypted=encrypted, etag='"' + "0" * 32 + '"', headers=kms)) is Md5.KMS
+    assert concluded(*stored_as(b"x", encrypted=encrypted, headers=kms), with_md5=False) is Md5.UNASKED
+    in_parts = stored_as(b"x", encrypted=encrypted, etag='"' + "0" * 32 + '-1"', headers=kms)
+    assert concluded(*in_parts) is Md5.MULTIPART
+
+
 def test_wrong_md5_says_what_may_be_the_cause() -> None:
-    with pytest.raises(MediaDamaged, match="KMS"):
+    with pytest.raises(MediaDamaged, match="--no-md5"):
         concluded(*stored_as(b"x", encrypted=True, etag="0" * 32))
 
 

@@ -51,6 +51,12 @@ def test_as_curl_prints_them_after_a_redirect_and_before_the_body(tmp_path: Path
     assert read_saved_headers(path) == SavedHeaders(ENVELOPE, 746528)
 
 
+def test_how_the_bucket_encrypts_is_kept() -> None:
+    found = parse_saved_headers(WGET.replace("  Accept-Ranges: bytes", "  x-amz-server-side-encryption: aws:kms"))
+    assert found is not None
+    assert found.metadata["x-amz-server-side-encryption"] == "aws:kms"
+
+
 def test_the_last_response_with_an_envelope_counts() -> None:
     one = "HTTP/1.1 200 OK\nx-amz-meta-x-amz-key: b25l\n\n"
     two = "HTTP/1.1 200 OK\nx-amz-meta-x-amz-key: dHdv\n\n"

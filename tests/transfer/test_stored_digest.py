@@ -11,7 +11,7 @@ from tests.crypto.sealed import IV, encrypt, seal
 from twfs.errors import MediaDamaged, NoKey
 from twfs.probe import ObjectFacts
 from twfs.transfer.range_pool import PIECE_SIZE
-from twfs.transfer.stored_digest import Seal, StoredDigest, is_multipart, md5_in, seal_of
+from twfs.transfer.stored_digest import Seal, StoredDigest, is_multipart, md5_of, seal_of
 
 
 def digest_of(sealed: Seal | None, plain: bytes, stored: bytes, replayed: int, cuts: list[int]) -> str:
@@ -86,5 +86,19 @@ def test_no_seal_without_the_key() -> None:
     ],
 )
 def test_forms_of_etags(etag: str, md5: str | None, *, multipart: bool) -> None:
-    assert md5_in(etag) == md5
+    assert md5_of(ObjectFacts(0, etag)) == md5
     assert is_multipart(etag) == multipart
+
+
+@pytest.mark.parametrize(
+    ("headers", "is_md5"),
+    [
+        ({}, True),
+        ({"x-amz-server-side-encryption": "AES256"}, True),
+        ({"x-amz-server-side-encryption": "aws:kms"}, False),
+        ({"x-amz-server-side-encryption": "aws:kms:dsse"}, False),
+        ({"x-amz-server-side-encryption-customer-algorithm": "AES256"}, False),
+    ],
+)
+def test_etag_of_an_object_under_a_key_of_kms_or_of_a_customer_is_no_md5(headers: dict[str, str], is_md5: bool) -> None:
+    assert (md5_of(ObjectFacts(0, f'"{"0" * 32}"', headers)) is not None) == is_md5

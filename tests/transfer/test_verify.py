@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from tests.moto_s3 import MotoBucket
 from tests.mount.harness import new_key
 from tests.transfer.generated import generated
 from tests.transfer.rig import Corrupted, Counted, Rig, pool_of, rig
@@ -66,6 +67,34 @@ def test_what_is_known_of_a_replaced_object_is_asked_anew(tmp_path: Path, privat
             account.replace(sid, seal(PLAIN, throwaway_public_key()))
         with pool_of(here.place, {}) as later:
             assert Rig(here.place, later).verify(sid).ending is Ending.LOCKED
+
+
+@pytest.mark.parametrize("header", ["x-amz-server-side-encryption", "X-Amz-Server-Side-Encryption"])
+def test_etag_of_a_bucket_under_kms_is_no_failure(tmp_path: Path, private_key: RSAPrivateKey, header: str) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(Corrupted(seal(PLAIN, private_key.public_key()), 12_345))
+    with rig(tmp_path, account, private_key) as here:
+        # Its ETag is not its MD5: only what the bucket says of its encryption tells this from damage.
+        here.simulator.inject(Fault("s3.get", headers={header: "aws:kms"}, times=None))
+        assert (here.verify(sid).ending, here.verify(sid).md5) == (Ending.VERIFIED, Md5.KMS)
+        with pool_of(here.place, {}) as later:
+            # Remembered, like all that the first look told.
+            assert Rig(here.place, later).verify(sid).md5 is Md5.KMS
+            assert here.simulator.count("s3.get") == 4
+
+
+@pytest.mark.parametrize(("how", "md5"), [("aws:kms", Md5.KMS), ("AES256", Md5.OK), (None, Md5.OK)])
+def test_how_a_bucket_made_by_others_encrypts(
+    tmp_path: Path, private_key: RSAPrivateKey, how: str | None, md5: Md5
+) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(None)
+    with MotoBucket() as bucket, rig(tmp_path, account, private_key) as here:
+        bucket.put(sid, PLAIN, encryption=how)
+        location = {"Location": bucket.presign(sid)}
+        here.simulator.inject(Fault("api.media", status=302, headers=location, times=None))
+        outcome = here.verify(sid)
+    assert (outcome.ending, outcome.md5, outcome.plain_size) == (Ending.VERIFIED, md5, len(PLAIN))
 
 
 def test_deleted_object_is_no_good(tmp_path: Path, private_key: RSAPrivateKey) -> None:

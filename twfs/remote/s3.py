@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from twfs.clock import Deadline
 from twfs.errors import MediaAbsent, MediaDamaged, NotFound, ObjectChanged, RemoteError, Unreachable
-from twfs.probe import TAIL_SIZE, ObjectFacts
+from twfs.probe import STORE_ENCRYPTION, TAIL_SIZE, ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.remote.hosts import check_media_url, joined
 from twfs.remote.http import Answer, HttpPool, NotSent
@@ -242,7 +242,7 @@ def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
         name.lower()[len(_METADATA_PREFIX) :]: value
         for name, value in headers.items()
         if name.lower().startswith(_METADATA_PREFIX)
-    }
+    } | {name: headers[name] for name in STORE_ENCRYPTION if name in headers}
     if sum(len(name) + len(value) for name, value in found.items()) > _LARGEST_METADATA:
         raise MediaDamaged("the object's metadata are larger than S3 allows")
     return found

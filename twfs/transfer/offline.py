@@ -17,7 +17,7 @@ from twfs.transfer.aside import Aside
 from twfs.transfer.part_file import refuse_irregular
 from twfs.transfer.proof import Md5, unproven
 from twfs.transfer.saved_headers import SavedHeaders
-from twfs.transfer.stored_digest import Seal, md5_in, seal_of
+from twfs.transfer.stored_digest import Seal, md5_of, seal_of
 
 _CHUNK_SIZE = 2**20
 """Bytes decrypted at once: whole AES blocks."""
@@ -47,13 +47,13 @@ class EncryptedFile:
         if not stat.S_ISREG(status.st_mode):
             raise ConfigError("the encrypted input must be a file: its end is looked at first")
         self._file = file
-        self._expected = md5_in(headers.etag) if with_md5 else None
-        self._unproven = unproven(headers.etag) if with_md5 else Md5.UNASKED
         self._stored_size = status.st_size
         if headers.stored_size not in (None, self._stored_size):
             raise MediaDamaged(f"the file has {self._stored_size} bytes, its headers say {headers.stored_size}")
         file.seek(max(0, self._stored_size - TAIL_SIZE))
         facts = ObjectFacts(self._stored_size, headers.etag, headers.metadata, file.read(TAIL_SIZE))
+        self._expected = md5_of(facts) if with_md5 else None
+        self._unproven = unproven(facts) if with_md5 else Md5.UNASKED
         seal = seal_of(facts, keyring)
         if seal is None:
             raise ConfigError("the headers hold no envelope (x-amz-key and x-amz-iv); the file is not encrypted")

@@ -6,7 +6,7 @@ from enum import StrEnum
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import MediaDamaged
 from twfs.probe import TAIL_SIZE, MediaInfo, ObjectFacts
-from twfs.transfer.stored_digest import Seal, StoredDigest, is_multipart, md5_in, seal_of
+from twfs.transfer.stored_digest import Seal, StoredDigest, is_multipart, md5_of, seal_of
 
 
 class Md5(StrEnum):
@@ -15,6 +15,8 @@ class Md5(StrEnum):
     OK = "ok"
     MULTIPART = "multipart"
     """Not checkable: uploaded in parts, whose ETag is no MD5."""
+    KMS = "kms"
+    """Not checkable: the bucket encrypts with a key of KMS or of a customer, and the ETag is no MD5."""
     NONE = "none"
     """Not checkable: S3 sent no ETag, or one of another form."""
     UNASKED = "unasked"
@@ -42,9 +44,9 @@ class Proof:
         self.plain_size = self.seal.plain_size if self.seal else info.facts.stored_size
         if self.plain_size != info.plain_size:
             raise MediaDamaged(f"its size is {self.plain_size}, not {info.plain_size} as was known")
-        self._expected = md5_in(info.etag) if with_md5 else None
+        self._expected = md5_of(info.facts) if with_md5 else None
         self._digest = StoredDigest(self.seal) if self._expected else None
-        self._unproven = unproven(info.etag) if with_md5 else Md5.UNASKED
+        self._unproven = unproven(info.facts) if with_md5 else Md5.UNASKED
         self._seen = 0
         self._last = b""
 
@@ -96,8 +98,8 @@ class Proof:
             return self._unproven
         if self._digest.finish() != self._expected:
             raise MediaDamaged(
-                "its MD5 is not the ETag: bytes were changed on the way, or the bucket encrypts with KMS, "
-                "whose ETags are no MD5 (then use --no-md5)"
+                "its MD5 is not the ETag: bytes were changed on the way or in the bucket; "
+                "or this is no S3, and its ETags are no MD5s (then use --no-md5)"
             )
         return Md5.OK
 
@@ -107,6 +109,8 @@ class Proof:
             self._digest.close()
 
 
-def unproven(etag: str) -> Md5:
+def unproven(facts: ObjectFacts) -> Md5:
     """What an ETag that is no MD5 is reported as."""
-    return Md5.MULTIPART if is_multipart(etag) else Md5.NONE
+    if is_multipart(facts.etag):
+        return Md5.MULTIPART
+    return Md5.KMS if facts.is_under_store_key else Md5.NONE

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from twfs.errors import ConfigError
+from twfs.probe import STORE_ENCRYPTION
 
 _LONGEST_FILE = 32 * 2**20
 """Bytes looked at: wget's log of a download of hours has its headers within the first few, a body never ends there."""
@@ -30,7 +31,7 @@ class SavedHeaders:
     """What one response said of the object."""
 
     metadata: dict[str, str] = field(default_factory=dict)
-    """Names in lower case without `x-amz-meta-`, as in `ObjectFacts`."""
+    """As in `ObjectFacts`."""
     stored_size: int | None = None
     etag: str = ""
 
@@ -78,7 +79,7 @@ def _saved(fields: dict[str, str]) -> SavedHeaders:
         name.removeprefix(_METADATA_PREFIX): value
         for name, value in fields.items()
         if name.startswith(_METADATA_PREFIX)
-    }
+    } | {name: fields[name] for name in STORE_ENCRYPTION if name in fields}
     part = _TOTAL.fullmatch(fields.get("content-range", ""))
     length = part[1] if part else fields.get("content-length", "")
     return SavedHeaders(metadata, int(length) if _LENGTH.fullmatch(length) else None, fields.get("etag", ""))

@@ -51,9 +51,9 @@ def seal_of(facts: ObjectFacts, keyring: Keyring) -> Seal | None:
     raise AssertionError(f"{unlocked.key_name} opened it and is not in the keyring")
 
 
-def md5_in(etag: str) -> str | None:
-    """The MD5, in hex, that an ETag may be; None if it is none for certain."""
-    match = _MD5_ETAG.fullmatch(etag)
+def md5_of(facts: ObjectFacts) -> str | None:
+    """The object's MD5, in hex, by its ETag; None if that is none."""
+    match = None if facts.is_under_store_key else _MD5_ETAG.fullmatch(facts.etag)
     return match[1] if match else None
 
 
