@@ -46,6 +46,23 @@ def test_one_medium_under_its_own_name(
     assert line.split() == [sid, "written", "742.4K", "md5", "ok", f"{sid}.mkv"]
 
 
+@pytest.mark.parametrize(
+    ("track", "encryption", "words"),
+    [
+        ("dave-screen", "AES256", "no MD5 to compare (uploaded in parts)"),
+        ("erin-screen", "aws:kms", "no MD5 to compare (the bucket's own key)"),
+        ("erin-screen", "AES256", "md5 ok"),
+    ],
+)
+def test_what_the_etag_proves_is_said(
+    account: Account, capsys: pytest.CaptureFixture[str], track: str, encryption: str, words: str
+) -> None:
+    headers = {"x-amz-server-side-encryption": encryption}
+    account.simulated.simulator.inject(Fault("s3.get", headers=headers, times=None))
+    assert main(["get", account.source, of_track(account, track), "-o", f"{Path.home()}/", *account.flags]) == 0
+    assert f"  {words}  " in capsys.readouterr().out
+
+
 def test_one_medium_under_another_name(account: Account, tmp_path: Path) -> None:
     sid = of_track(account, "erin-voice")
     assert main(["get", account.source, sid, "-o", str(tmp_path / "voice.mka"), *account.flags]) == 0

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from twfs.cli.flags import add_md5_flag
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
+from twfs.cli.transfers import in_words
 from twfs.config.layers import home_folder
 from twfs.config.secrets import is_folder, read_passphrase, read_private_keys
 from twfs.config.table import parse_path, parse_paths
@@ -41,7 +43,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--iv-file", metavar="FILE", type=Path, help="the same, decoded (iv.bin)")
     parser.add_argument("--private-key", metavar="PATH", action="append", help="PEM files [~/.config/twfs/keys/]")
     parser.add_argument("--private-key-passphrase-file", metavar="FILE", help="opens encrypted private keys")
-    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    add_md5_flag(parser)
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)
 
@@ -123,4 +125,4 @@ def _whole_writes(write: Callable[[memoryview], int | None]) -> Callable[[memory
 
 def _line(path: Path, done: Decrypted) -> str:
     key = done.private_key
-    return f"{escaped(str(path))}  {done.plain_size} bytes  md5 {done.md5.value}  key {escaped(key.name)}"
+    return f"{escaped(str(path))}  {done.plain_size} bytes  {in_words(done.md5)}  key {escaped(key.name)}"

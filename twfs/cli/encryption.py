@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.confirm import confirm
-from twfs.cli.outcome import Parser, UsageError
+from twfs.cli.outcome import UsageError
 from twfs.cli.output import complain, escaped, say
-from twfs.cli.public_key import add_account_flags, config_of, key_sid, outcome_shown_by, read_public_key
+from twfs.cli.public_key import add_account_flags, add_actions, config_of, key_sid, outcome_shown_by, read_public_key
 from twfs.config.config import Config
 from twfs.crypto.keypair import PublicKey, answering_key
 from twfs.errors import ConfigError
@@ -24,12 +24,12 @@ _NONE = "none"
 
 def add_parser(commands: Any) -> None:
     """The command, its actions and their flags."""
-    parser = commands.add_parser(
+    actions = add_actions(
+        commands,
         "encryption",
-        help="whether Twilio encrypts new media",
-        description="Show and change whether Twilio encrypts new recordings and compositions, and for which key.",
+        "whether Twilio encrypts new media",
+        "Show and change whether Twilio encrypts new recordings and compositions, and for which key.",
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     show = actions.add_parser("show", help="how new media are stored", description="Show how new media are stored.")
     show.add_argument("--json", action="store_true", help="a JSON object by kind")
     show.set_defaults(run=run_show)

@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from twfs.cli.figures import human_size
-from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.flags import add_common_flags, add_md5_flag, overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say, without_queries
-from twfs.cli.selection import selection_of
+from twfs.cli.selection import add_source, selection_of
 from twfs.errors import ConfigError
 from twfs.export.outcome import Ending, Outcome, Report
 from twfs.mount.session import Session, open_session
@@ -29,13 +29,12 @@ def add_parser(commands: Any) -> None:
         description="Copy decrypted media to DEST as YYYY/MM/DD/NAME. What is there and equal is skipped. "
         "Exit 1 if any medium could not be exported.",
     )
-    parser.add_argument("source", metavar="SOURCE", nargs="?", default="twilio:", help="as for mount [twilio:]")
+    add_source(parser)
     parser.add_argument("destination", metavar="DEST", help="a folder, s3://BUCKET/PREFIX, or another URL of fsspec's")
     parser.add_argument("--dask", metavar="SCHEDULER", help="spread the work over this Dask cluster (tcp://HOST:PORT)")
-    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    add_md5_flag(parser)
     parser.add_argument("--json", action="store_true", help="a report of all media as JSON instead of lines")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
-    add_option_flags(parser)
+    add_common_flags(parser)
     parser.set_defaults(run=run)
 
 

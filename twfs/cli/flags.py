@@ -28,6 +28,17 @@ def add_option_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(flag_of(name), dest=_PREFIX + name, help=argparse.SUPPRESS)
 
 
+def add_common_flags(parser: argparse.ArgumentParser) -> None:
+    """What every command has that reads the configuration: `-v`, and all options."""
+    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
+    add_option_flags(parser)
+
+
+def add_md5_flag(parser: argparse.ArgumentParser) -> None:
+    """Of the commands that prove media."""
+    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag, which takes a processor")
+
+
 def overrides_of(arguments: argparse.Namespace, *, sloppy: bool = False) -> dict[str, str]:
     """Texts by option name, from `-o` and flags; flags go first.
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.figures import human_size
-from twfs.cli.flags import add_option_flags, overrides_of
-from twfs.cli.mount import configured
+from twfs.cli.flags import add_common_flags, add_md5_flag
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Progress
-from twfs.cli.selection import Wanted, add_media_arguments, wanted_of
-from twfs.cli.transfers import expected_bytes, tally
+from twfs.cli.selection import Wanted, add_media_arguments, asked_for
+from twfs.cli.transfers import expected_bytes, in_words, tally
 from twfs.errors import ConfigError
 from twfs.mount.session import open_session
 from twfs.resources import Medium
@@ -32,10 +31,9 @@ def add_parser(commands: Any) -> None:
         conflict_handler="resolve",
     )
     add_media_arguments(parser)
-    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    add_md5_flag(parser)
     parser.add_argument("--json", action="store_true", help="a report in JSON at the end, and nothing else")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
-    add_option_flags(parser)
+    add_common_flags(parser)
     # As in curl and wget -O; it takes the place of -o OPT here, options have their flags.
     parser.add_argument("-o", "--output", metavar="FILE|DIR", default=".", help="where to [.]")
     parser.set_defaults(run=run, mount_options=[])
@@ -43,9 +41,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Download; 0 if all that was asked for is there."""
-    overrides = overrides_of(arguments)
-    wanted = wanted_of(arguments, overrides)
-    config = configured(wanted.source, overrides, verbose=arguments.verbose)
+    wanted, config = asked_for(arguments)
     with open_session(config) as session:
         media = wanted.media(session)
         goal_of = _goals(arguments.output, wanted)
@@ -106,6 +102,6 @@ def _tell(outcome: Outcome, *, quiet: bool) -> None:
     if not outcome.ending.is_good:
         complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}")
     elif not quiet:
-        md5 = f"  md5 {outcome.md5.value}" if outcome.md5 else ""
+        md5 = f"  {in_words(outcome.md5)}" if outcome.md5 else ""
         size = human_size(outcome.plain_size or 0)
         say(f"{outcome.medium.sid}  {outcome.ending.value}  {size}{md5}  {escaped(str(outcome.path))}")

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from twfs.cli.figures import aligned, human_duration, human_size, moment
-from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.flags import add_common_flags, overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
-from twfs.cli.selection import selection_of
+from twfs.cli.selection import add_source, selection_of
 from twfs.cli.summary import chart_of, groups_of, plain_groups
 from twfs.clock import Deadline
 from twfs.errors import CredentialsRefused, RemoteError, TwfsError
@@ -35,14 +35,13 @@ def add_parser(commands: Any) -> None:
         description="List an account's completed media. Sizes and key status are shown as far as an earlier mount, "
         "get or verify has learnt them: without --probe a list makes no request per medium.",
     )
-    parser.add_argument("source", metavar="SOURCE", nargs="?", default="twilio:", help="as for mount [twilio:]")
+    add_source(parser)
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON instead of a table")
     form.add_argument("--plain", action="store_true", help="exact numbers, separated by tabs, for scripts")
     parser.add_argument("--probe", action="store_true", help="look at what is not known yet: two requests per medium")
     parser.add_argument("--summary", action="store_true", help="count, hours and bytes by month and kind")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
-    add_option_flags(parser)
+    add_common_flags(parser)
     parser.set_defaults(run=run)
 
 

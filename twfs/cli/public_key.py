@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.confirm import confirm
-from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.flags import add_common_flags, overrides_of
+from twfs.cli.intermixed import CommandParser
 from twfs.cli.mount import configured
-from twfs.cli.outcome import Parser
 from twfs.cli.output import escaped, say
 from twfs.config.config import Config
 from twfs.crypto.keypair import PublicKey, parse_public_key
@@ -28,12 +28,12 @@ _UNKNOWN = "-"
 
 def add_parser(commands: Any) -> None:
     """The command, its actions and their flags."""
-    parser = commands.add_parser(
+    actions = add_actions(
+        commands,
         "public-key",
-        help="the public keys that Twilio may encrypt for",
-        description="Store, list and delete the public keys that Twilio may encrypt an account's media for.",
+        "the public keys that Twilio may encrypt for",
+        "Store, list and delete the public keys that Twilio may encrypt an account's media for.",
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
     create = actions.add_parser("create", help="store one", description="Store a public key; prints its SID.")
     create.add_argument("pem", metavar="PEM", type=Path, help="file of the public key")
     create.add_argument("--name", required=True, help=f"for people, at most {LONGEST_NAME} characters")
@@ -49,11 +49,16 @@ def add_parser(commands: Any) -> None:
         add_account_flags(action)
 
 
+def add_actions(commands: Any, name: str, summary: str, description: str) -> Any:
+    """A command that has actions: where to add these."""
+    parser = commands.add_parser(name, help=summary, description=description)
+    return parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=CommandParser)
+
+
 def add_account_flags(parser: argparse.ArgumentParser) -> None:
     """Which account is meant, and all options."""
     parser.add_argument("--source", metavar="SOURCE", default="twilio:", help="the account, as for mount [twilio:]")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
-    add_option_flags(parser)
+    add_common_flags(parser)
 
 
 def config_of(arguments: argparse.Namespace) -> Config:

@@ -6,11 +6,10 @@ from typing import Any
 
 from twfs.catalog.removal import Remover
 from twfs.cli.confirm import confirm
-from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.flags import add_common_flags
 from twfs.cli.ls import table_of
-from twfs.cli.mount import configured
 from twfs.cli.output import complain, say
-from twfs.cli.selection import wanted_of
+from twfs.cli.selection import add_sids, asked_for
 from twfs.clock import Deadline
 from twfs.errors import CredentialsRefused, TwfsError
 from twfs.mount.session import Session, open_session
@@ -24,26 +23,18 @@ def add_parser(commands: Any) -> None:
         help="delete media at Twilio",
         description="Delete media at Twilio, for good: what twfs verify has proven, or anything with --unverified.",
     )
-    parser.add_argument(
-        "words",
-        metavar="[SOURCE] SID",
-        nargs="+",
-        help="RT... or CJ...; a SOURCE as for mount may stand before them [twilio:]",
-    )
+    add_sids(parser, "+")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
         "--unverified", action="store_true", help="also what was not verified, and what no private key here opens"
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
-    add_option_flags(parser)
+    add_common_flags(parser)
     parser.set_defaults(run=run, all=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show, ask, and delete; 0 if all are gone."""
-    overrides = overrides_of(arguments)
-    wanted = wanted_of(arguments, overrides)
-    config = configured(wanted.source, overrides, verbose=arguments.verbose)
+    wanted, config = asked_for(arguments)
     with open_session(config) as session:
         media = wanted.media(session)
         if not arguments.yes:

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from twfs.catalog.options import CatalogSettings
+from twfs.cli.flags import overrides_of
+from twfs.cli.mount import configured
 from twfs.cli.outcome import UsageError
+from twfs.config.config import Config
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
 from twfs.mount.session import Session
@@ -34,15 +37,36 @@ class Wanted:
         return by_sid(session, self.sids) if self.sids else everything(session, self.selection)
 
 
-def add_media_arguments(parser: Any) -> None:
-    """SOURCE, SIDs and `--all`."""
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """SOURCE, which may be left out."""
+    parser.add_argument("source", metavar="SOURCE", nargs="?", default="twilio:", help="as for mount [twilio:]")
+
+
+def add_sids(parser: argparse.ArgumentParser, nargs: str) -> None:
+    """SIDs, and a SOURCE that may be left out; `nargs` as argparse's."""
     parser.add_argument(
         "words",
         metavar="[SOURCE] SID",
-        nargs="*",
+        nargs=nargs,
         help="RT... or CJ...; a SOURCE as for mount may stand before them [twilio:]",
     )
+
+
+def add_media_arguments(parser: argparse.ArgumentParser) -> None:
+    """SOURCE, SIDs and `--all`."""
+    add_sids(parser, "*")
     parser.add_argument("--all", action="store_true", help="all media; --kind, --room, --since, --until select")
+
+
+def asked_for(arguments: argparse.Namespace) -> tuple[Wanted, Config]:
+    """The media, and the configuration of their account.
+
+    Raises:
+        UsageError, ConfigError: as `wanted_of` and `configured`.
+    """
+    overrides = overrides_of(arguments)
+    wanted = wanted_of(arguments, overrides)
+    return wanted, configured(wanted.source, overrides, verbose=arguments.verbose)
 
 
 def wanted_of(arguments: argparse.Namespace, overrides: dict[str, str]) -> Wanted:

@@ -6,11 +6,10 @@ import threading
 from typing import Any
 
 from twfs.cli.figures import aligned, human_size
-from twfs.cli.flags import add_option_flags, overrides_of
-from twfs.cli.mount import configured
+from twfs.cli.flags import add_common_flags, add_md5_flag
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Progress
-from twfs.cli.selection import add_media_arguments, wanted_of
+from twfs.cli.selection import add_media_arguments, asked_for
 from twfs.cli.transfers import expected_bytes, tally
 from twfs.mount.session import open_session
 from twfs.resources import Medium
@@ -35,18 +34,15 @@ def add_parser(commands: Any) -> None:
         "Exit code 1 if anything is bad.",
     )
     add_media_arguments(parser)
-    parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag (buckets under KMS)")
+    add_md5_flag(parser)
     parser.add_argument("--json", action="store_true", help="a report in JSON instead of a table")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
-    add_option_flags(parser)
+    add_common_flags(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Verify; 0 if all media are good, those that Twilio has no media for left aside."""
-    overrides = overrides_of(arguments)
-    wanted = wanted_of(arguments, overrides)
-    config = configured(wanted.source, overrides, verbose=arguments.verbose)
+    wanted, config = asked_for(arguments)
     with open_session(config) as session:
         media = wanted.media(session)
         progress = Progress(expected_bytes(session, media), session.clock)
