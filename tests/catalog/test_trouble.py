@@ -1,4 +1,6 @@
+import gc
 import logging
+import weakref
 
 import pytest
 
@@ -19,6 +21,27 @@ def test_trouble_is_said_at_its_beginning_at_a_change_of_kind_and_at_its_end(cap
     assert troubles.last_text() is None
     said = [record.getMessage() for record in caplog.records]
     assert said == ["the list is old: no answer, request RQ0", "the list is old: 401", "the list comes again"]
+
+
+class Weighty(Unreachable):
+    """An error that can be seen to be gone."""
+
+
+def test_no_error_is_held(caplog: pytest.LogCaptureFixture) -> None:
+    troubles = Troubles()
+
+    def fail() -> "weakref.ref[Exception]":
+        try:
+            raise Weighty("down")
+        except Weighty as error:
+            troubles.arose("list", error, "the list is old")
+            return weakref.ref(error)
+
+    held = fail()
+    gc.collect()
+    assert held() is None
+    assert troubles.last_text() == "down"
+    assert caplog.messages == ["the list is old: down"]
 
 
 def test_subjects_are_apart(caplog: pytest.LogCaptureFixture) -> None:

@@ -54,7 +54,7 @@ class Account:
             except (RemoteError, CredentialsRefused) as error:
                 if now:
                     raise
-                self._troubles.arose("listing", error.with_traceback(None), "the list of media may be old")
+                self._troubles.arose("listing", error, "the list of media may be old")
             else:
                 self._troubles.ended("listing", "the list of media is new again")
             self._listed_at = clock.monotonic()

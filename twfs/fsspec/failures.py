@@ -22,8 +22,6 @@ def os_errors(path: str) -> Iterator[None]:
     try:
         yield
     except TwfsError as failure:
-        # A catalogue remembers its last failure; by the frames of this one it would hold whom it failed for ever.
-        failure.__traceback__ = None
         number = next(ERRNO[base] for base in type(failure).__mro__ if base in ERRNO)
         # Python itself makes the subclass that belongs to the number.
         raise OSError(number, f"{os.strerror(number)}: {failure}", path) from None

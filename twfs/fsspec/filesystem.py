@@ -119,9 +119,7 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
                 return [joined(path, entry.name) for entry in shown]
             if not sizes:
                 return [brief_info(path, entry) for entry in shown]
-            # Not `account`: failures that a catalogue remembers must not hold it.
-            vfs = account.vfs
-            infos = at_once(lambda entry: listed_info(vfs, path, entry), shown, account.connections)
+            infos = at_once(lambda entry: listed_info(account.vfs, path, entry), shown, account.connections)
             return [info for info in infos if info is not None]
 
     def info(self, path: str, **_kwargs: Any) -> Info:
