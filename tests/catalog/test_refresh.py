@@ -148,6 +148,39 @@ def test_deletions_are_found_by_the_full_pass(house: House) -> None:
     assert house.catalog.known_info(gone) is None
 
 
+def test_who_lists_again_asks_for_what_is_new_and_what_was_not_finished(house: House) -> None:
+    house.twilio.page_size = 1
+    old = house.twilio.add(Kind.RECORDING, 50, "processing", created=START - 100_000 - 3 * OVERLAP)
+    house.catalog.first_listing()
+    house.twilio.requests.clear()
+    new = house.twilio.add(Kind.RECORDING, 51, created=house.clock.wall())
+    house.twilio.complete(old)
+    house.clock.advance(3600)
+    house.catalog.list_again()
+    assert {old, new} <= set(house.catalog.media())
+    # Of the recordings those of the last quarter of an hour before the newest one known.
+    assert house.twilio.requests == {"recordings": 8, "compositions": 1, "fetch": 1}
+
+
+def test_who_lists_again_finds_deletions_when_a_full_pass_is_due(house: House) -> None:
+    gone = sid_of(Kind.RECORDING, 2)
+    house.twilio.delete(gone)
+    house.clock.advance(FULL_PASS_SECONDS - 1)
+    house.catalog.list_again()
+    assert gone in house.catalog.media()
+    house.clock.advance(1)
+    house.catalog.list_again()
+    assert gone not in house.catalog.media()
+
+
+def test_who_lists_again_in_vain_is_told_and_knows_what_was_known(house: House) -> None:
+    before = house.catalog.media()
+    house.twilio.fail_page[Kind.COMPOSITION] = (0, Unreachable("down"))
+    with pytest.raises(Unreachable):
+        house.catalog.list_again()
+    assert house.catalog.media() is before
+
+
 def remounted(house: House) -> Catalog:
     """What another process makes of the same state file and account."""
     house.catalog.stop()

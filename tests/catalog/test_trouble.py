@@ -28,16 +28,10 @@ class Weighty(Unreachable):
 
 
 def test_no_error_is_held(caplog: pytest.LogCaptureFixture) -> None:
-    troubles = Troubles()
-
-    def fail() -> "weakref.ref[Exception]":
-        try:
-            raise Weighty("down")
-        except Weighty as error:
-            troubles.arose("list", error, "the list is old")
-            return weakref.ref(error)
-
-    held = fail()
+    troubles, error = Troubles(), Weighty("down")
+    held = weakref.ref(error)
+    troubles.arose("list", error, "the list is old")
+    del error
     gc.collect()
     assert held() is None
     assert troubles.last_text() == "down"

@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,25 @@ def test_old_listing_is_renewed_for_a_name_that_is_not_there(simulated: Simulate
     account._listed_at -= 2
     assert fs.exists(f"recordings/{sid}.mkv")
     assert simulated.simulator.count("api.list") == listings  # known names need no new one
+
+
+def test_long_lived_file_system_sees_what_is_new_and_lists_no_more_than_that(simulated: Simulated) -> None:
+    fs = TwilioFileSystem(account="demo", config=str(simulated.config_file))
+    before = fs.find("")
+    simulator = simulated.simulator
+    sid = simulator.account.add_recording(None, date_created=datetime.now(UTC))
+    deleted = before[0].partition("/")[2].partition(".")[0]
+    simulator.account.delete(deleted)
+    simulator.clear_requests()
+    fs._connected()._listed_at -= 100
+    # By itself: what is new, asked for as such.
+    assert set(fs.find("")) == {*before, f"recordings/{sid}.mkv"}
+    queries = [request.query_string for request in simulator.requests if request.kind == "api.list"]
+    assert len(queries) == 2
+    assert all("DateCreatedAfter=" in query for query in queries)
+    # On demand: everything, what is gone included.
+    fs.invalidate_cache()
+    assert set(fs.find("")) == {*before[1:], f"recordings/{sid}.mkv"}
 
 
 def test_outage_keeps_what_is_known_and_says_so_once(simulated: Simulated, caplog: pytest.LogCaptureFixture) -> None:

@@ -72,6 +72,19 @@ class Catalog:
         finally:
             self._store.release()
 
+    def list_again(self) -> None:
+        """See what is new at Twilio, in the caller's thread: for who keeps a catalogue long and does not `start` it.
+
+        One request for each kind, and one for each medium that was not finished; every six hours as `first_listing`.
+
+        Raises:
+            RemoteError, CredentialsRefused: it did not come whole; what was known stays.
+        """
+        try:
+            self._refresher.list_again()
+        finally:
+            self._store.release()
+
     def start(self) -> None:
         """Refresh and probe in the background from now on."""
         self._refresher.start()

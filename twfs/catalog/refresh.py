@@ -115,16 +115,33 @@ class Refresher:
             RemoteError, CredentialsRefused: why a list did not come.
         """
         with self._round:
-            outcomes = self._gather(full=True, give_up=threading.Event())
-            for outcome in outcomes.values():
-                if isinstance(outcome, Exception):
-                    raise outcome
-            self._apply_listings(outcomes, full=True)
-            self._schedule(complete=True, full=True)
+            self._list_or_raise(full=True)
             left = len(self._suspects) + 1
             while 0 < len(self._suspects) < left:
                 left = len(self._suspects)
                 self._look_singly(skip=(), suspects_only=True, at_once=LOOKS_AT_ONCE)
+
+    def list_again(self) -> None:
+        """List what is new, or all where that is due, and look singly at what may have changed; or raise.
+
+        Raises:
+            RemoteError, CredentialsRefused: why a list did not come; all stays as it was known then.
+        """
+        if self._clock.monotonic() >= self._next_full:
+            self.first_listing()
+            return
+        with self._round:
+            self._look_singly(self._list_or_raise(full=False))
+
+    def _list_or_raise(self, *, full: bool) -> set[str]:
+        """Apply the lists if all came; gives the SIDs whose status is fresh now. Must be called with `_round` held."""
+        outcomes = self._gather(full=full, give_up=threading.Event())
+        for outcome in outcomes.values():
+            if isinstance(outcome, Exception):
+                raise outcome
+        fresh = self._apply_listings(outcomes, full=full)
+        self._schedule(complete=True, full=full)
+        return fresh
 
     def round(self, *, full: bool) -> None:
         """One look at Twilio: the lists (all, or what is new), then single looks. Failures are recorded, not raised."""

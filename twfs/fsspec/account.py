@@ -38,19 +38,20 @@ class Account:
         weakref.finalize(self, _close_in, self.pid, resources)
 
     def look_again(self, *, now: bool = False) -> bool:
-        """Have the account listed anew if the last listing is older than the option `refresh`; whether it was.
+        """See what is new if the last look is older than the option `refresh`; whether it was.
 
-        An outage keeps the last known truth, and is logged once.
+        With `now` all is listed anew, whatever the age, and what was deleted is found. Without, an outage keeps the
+        last known truth, and is logged once.
 
         Raises:
-            RemoteError, CredentialsRefused: only with `now`, which asks whatever the age.
+            RemoteError, CredentialsRefused: only with `now`.
         """
-        clock = self._session.clock
+        clock, catalog = self._session.clock, self._session.catalog
         with self._listing:
             if not now and clock.monotonic() - self._listed_at < self._session.config.refresh:
                 return False
             try:
-                self._session.catalog.first_listing()
+                catalog.first_listing() if now else catalog.list_again()
             except (RemoteError, CredentialsRefused) as error:
                 if now:
                     raise

@@ -99,7 +99,8 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
             path: name or URL.
             detail: dictionaries as from `info`; else names.
             sizes: see above.
-            refresh: list the account anew first; otherwise a listing serves for as long as the option `refresh` says.
+            refresh: list the whole account anew first; otherwise a listing serves for as long as the option `refresh`
+                says, and then what is new is added to it.
 
         Raises:
             FileNotFoundError: there is no such name.
@@ -205,7 +206,7 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
         return super().glob(path, maxdepth, **kwargs)
 
     def invalidate_cache(self, path: str | None = None) -> None:
-        """List the account anew.
+        """List the whole account anew: what is new since is seen by itself, what was deleted within six hours.
 
         Raises:
             OSError: Twilio cannot be asked.
