@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from tests.benchmarks.bench import Bench, Contest, Contestant
+from tests.benchmarks.contests.downloading import Download
 from tests.benchmarks.contests.growing import Catalogues, FileSizes, Readers
 from tests.benchmarks.contests.jumping import Ffprobe, FirstByte, Player, RandomReads
 from tests.benchmarks.contests.listing import ListKnown, ListUnseen, MountLarge
@@ -16,6 +17,7 @@ CONTESTS: tuple[type[Contest], ...] = (
     SequentialPlain,
     SequentialS3,
     FourFiles,
+    Download,
     Reread,
     FirstByte,
     RandomReads,
