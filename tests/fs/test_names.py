@@ -13,7 +13,7 @@ any_text = st.text(st.characters(), max_size=128)
 """Any code points, lone surrogates among them: JSON can hold them all."""
 
 FORBIDDEN = set('/\\:*?"<>|')
-INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def test_a_name_tells_time_track_and_sid() -> None:
@@ -51,6 +51,7 @@ def test_names_of_unusual_media(medium: object, expected: str) -> None:
         ("gpj\u202eexe.\u200bmp4", "gpjexe.mp4"),
         ("\ud800half", "_half"),
         ("line\u2028break", "line_break"),
+        ("no\ufffecharacter\U0001ffff", "no_character_"),
         ("wide\u3000blank\u00a0", "wide blank"),
         ("e\u0301", "\u00e9"),
         ("e\u200b\u0301", "\u00e9"),

@@ -17,8 +17,9 @@ UNDATED = "undated"
 
 # What NTFS and exFAT refuse in a name; "/" is refused everywhere.
 _FORBIDDEN = frozenset('/\\:*?"<>|')
-# Control characters, lone surrogates, private use, line and paragraph separators: nothing to see, much to break.
-_REPLACED = frozenset({"Cc", "Cs", "Co", "Zl", "Zp"})
+# Control characters, lone surrogates, private use, line and paragraph separators: nothing to see, much to break. And
+# what is assigned to no character, as far as this Python knows: APFS refuses it in names.
+_REPLACED = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Format characters turn the direction of text, join, or hide: a name must show what it is.
 _DROPPED = "Cf"
 _BLANK = "Zs"
