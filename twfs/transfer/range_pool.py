@@ -126,6 +126,8 @@ class RangePool:
             except Exception as error:  # noqa: BLE001 - whatever it is: somebody waits for the part
                 log.exception("fetching %s failed", part.medium.sid)
                 part.arrivals.put(Unreachable(f"unexpected {type(error).__name__} while fetching"))
+            # Or its buffer would stay for as long as nothing else is to be done.
+            del part
 
     def _fill(self, part: _Part) -> None:
         with closing(self.session.stored.open(part.medium, part.stored_range, part.facts)) as stream:
