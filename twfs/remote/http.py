@@ -7,6 +7,7 @@ it leads and what it may carry along.
 import base64
 import contextlib
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -27,6 +28,9 @@ addresses, which are tried in turn."""
 _STALL_SECONDS = 10.0
 """Silence on an open connection after which it is given up and the rest asked for on a new one."""
 
+
+_URLS_KEPT = 128
+"""More than are read from at once, and not much memory: a signed URL has 1 to 2 KB."""
 
 _PIECE = 16 * 1024
 _BESIDES = 16
@@ -137,6 +141,8 @@ class HttpPool:
         self._authorization = authorization
         self._headers = {**self._session.headers, "User-Agent": "twfs"}
         self._settings_of: dict[str, dict[str, object]] = {}
+        # Each signed URL is asked for many ranges, and takes most of a millisecond to check, letter by letter.
+        self._prepared_get = lru_cache(_URLS_KEPT)(self._prepare)
         adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=connections + _BESIDES)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -175,13 +181,22 @@ class HttpPool:
         with named_errors(where, deadline):
             # Not Session.request: it takes a third of the time of a request of 1 MiB to merge settings that are always
             # the same, reads the whole body of a redirect, followed or not, and keeps cookies.
-            request = requests.PreparedRequest()
-            request.prepare(
-                method, url, {**self._headers, **headers}, data=form, params=params, auth=self._authorization
-            )
+            request = self._prepared(method, url, params).copy()
+            request.headers.update(headers)
+            if form is not None:
+                request.prepare_body(form, None)
             send = self._session.get_adapter(url).send
             response = send(request, timeout=patience, **self._settings(where))  # type: ignore[arg-type]  # stubs
         return Answer(response, where)
+
+    def _prepared(self, method: str, url: str, params: Mapping[str, str] | None) -> requests.PreparedRequest:
+        """A request without body; the same one for the same URL, so not to be changed."""
+        return self._prepared_get(method, url) if params is None else self._prepare(method, url, params)
+
+    def _prepare(self, method: str, url: str, params: Mapping[str, str] | None = None) -> requests.PreparedRequest:
+        request = requests.PreparedRequest()
+        request.prepare(method, url, self._headers, params=params, auth=self._authorization)
+        return request
 
     def _settings(self, where: str) -> dict[str, object]:
         """Proxies and certificates as the environment names them for a host; looked up once."""
