@@ -58,22 +58,63 @@ def wait_for(built: House, block: Block) -> Workers:
     return workers
 
 
-@pytest.mark.parametrize(("connections", "ahead"), [(1, 1), (2, 1), (8, 7), (16, 15), (32, 30)])
-def test_prefetching_leaves_connections_to_readers(connections: int, ahead: int) -> None:
+@pytest.mark.parametrize("connections", [1, 2, 8, 16])
+def test_prefetching_takes_all_connections(connections: int) -> None:
     with small_house(connections=connections, cache_size=32 * MIB) as built:
         built.stored.block()
         for index in range(connections + 3):
             submitted(built, index)
-        reached_the_gate(built, ahead)
-        assert len(built.fetcher._running_ahead) == ahead
-        for index in range(connections - ahead):
-            submitted(built, 100 + index, urgent=True)
-        reached_the_gate(built, connections - ahead)
-        assert built.stored.most_open_streams == connections
+        reached_the_gate(built, connections)
+        assert len(built.fetcher._running_ahead) == connections
         built.stored.unblock()
         built.settle()
         eventually(lambda: not built.fetcher._running_ahead)
-        assert len(built.requests()) == connections + 3 + connections - ahead
+        assert built.stored.most_open_streams == connections
+        assert len(built.requests()) == connections + 3
+
+
+def test_what_was_begun_last_gives_way_to_what_a_reader_waits_for_and_goes_on_after() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        first = submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        last = submitted(built, 10, 4)
+        reached_the_gate(built, 1)
+        urgent = submitted(built, 30, urgent=True)
+        built.stored.unblock()
+        built.settle()
+        ranges = [(part.start // BLOCK_SIZE, part.end // BLOCK_SIZE) for part in built.requests()]
+        assert sorted(ranges[:2]) == [(0, 4), (10, 14)]
+        assert ranges[2:] == [(30, 31), (11, 14)]
+        assert all(fetch.is_over for fetch in (first, last, urgent))
+        assert all(block.is_ready for fetch in (first, last, urgent) for block in fetch.blocks)
+        assert built.fetcher.bytes_fetched == 9 * BLOCK_SIZE
+
+
+def test_what_a_reader_waits_for_does_not_give_way() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        running = submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        workers = wait_for(built, running.blocks[3])
+        submitted(built, 30, urgent=True)
+        built.stored.unblock()
+        built.settle()
+        assert [part.start // BLOCK_SIZE for part in built.requests()] == [0, 30]
+        assert len(workers.join().results) == 1
+
+
+def test_what_gave_way_and_is_cancelled_is_not_begun_again() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        running = submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        submitted(built, 30, urgent=True)
+        built.fetcher.cancel([running])
+        built.stored.unblock()
+        built.settle()
+        assert order_of_ranges(built) == [0, 30]
+        assert [type(block.error) for block in running.blocks[1:]] == [Cancelled] * 3
 
 
 def test_what_a_reader_waits_for_overtakes_prefetching() -> None:
@@ -89,18 +130,20 @@ def test_what_a_reader_waits_for_overtakes_prefetching() -> None:
         assert order_of_ranges(built) == [0, 30, 10, 20]
 
 
-def test_a_reader_that_begins_to_wait_for_queued_prefetching_gets_an_idle_connection_at_once() -> None:
+def test_a_reader_that_begins_to_wait_for_queued_prefetching_is_made_way_for() -> None:
     with small_house(connections=2) as built:
         built.stored.block()
         submitted(built, 0)
         reached_the_gate(built, 1)
-        submitted(built, 10)
-        wanted = submitted(built, 20, 2)
-        eventually(lambda: len(built.fetcher._changed._waiters) == 1)
-        workers = wait_for(built, wanted.blocks[1])
+        submitted(built, 10, 4)
         reached_the_gate(built, 1)
-        assert order_of_ranges(built) == [0, 20]
+        submitted(built, 40)
+        wanted = submitted(built, 20, 2)
+        workers = wait_for(built, wanted.blocks[1])
         built.stored.unblock()
+        built.settle()
+        assert order_of_ranges(built)[2] == 20
+        assert sorted(order_of_ranges(built)[3:]) == [11, 40]
         expected = random_bytes(SIZE)[21 * BLOCK_SIZE : 21 * BLOCK_SIZE + 8]
         assert workers.join().results == [expected]
 
@@ -212,7 +255,7 @@ def test_no_failure_costs_a_thread_or_leaves_a_block_unfinished(
         submitted(built, 10)
         built.settle()
         eventually(lambda: built.fetcher.fetches == 2)
-        assert built.fetcher._running_ahead == set()
+        assert built.fetcher._running_ahead == {}
         assert order_of_ranges(built)[-1] == 10
 
 
@@ -300,6 +343,6 @@ def test_what_is_under_way_and_what_waits_are_told_apart() -> None:
         built.stored.block()
         for first in range(0, 50, 10):
             submitted(built, first)
-        reached_the_gate(built, 1)
+        reached_the_gate(built, 2)
         usage = built.fetcher.usage()
-        assert (usage["running"], usage["queued"]) == (1, 4)  # one connection of two is kept for readers
+        assert (usage["running"], usage["queued"]) == (2, 3)

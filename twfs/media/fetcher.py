@@ -11,9 +11,6 @@ from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.ranges import ByteRange
 
-_KEPT_FOR_READERS = 16
-"""One thread in so many (at least one of two) is for what readers wait for, not for prefetching."""
-
 _STOP_SECONDS = 2.0
 """How long `stop` waits for all threads together: enough to finish a block on any connection that is alive."""
 
@@ -31,6 +28,8 @@ class Fetch:
         self.blocks = blocks
         self.urgent = urgent
         self.cancelled = False
+        self.gives_way = False
+        """It runs, and is to end at its next block for one that a reader waits for; the rest is queued again."""
 
     @property
     def is_over(self) -> bool:
@@ -47,6 +46,7 @@ class Fetch:
 class Fetcher:
     """Runs fetches: what readers wait for first, otherwise in the order they were asked for.
 
+    Prefetching may take all connections: what was begun last gives way at its next block when a reader needs one.
     Its lock may be taken while the cache is locked (`BlockCache.on_wait`), so never the other way round.
     """
 
@@ -56,10 +56,10 @@ class Fetcher:
         self._clock = clock
         self._timeout = timeout
         self.connections = connections
-        self._most_ahead = max(1, connections - max(1, connections // _KEPT_FOR_READERS))
         self._queue: list[Fetch] = []
         self._running = 0
-        self._running_ahead: set[Fetch] = set()
+        self._running_ahead: dict[Fetch, None] = {}
+        """Those that no reader waited for when they began, the latest last."""
         self._changed = threading.Condition(threading.Lock())
         self._stopping = False
         self._threads: list[threading.Thread] = []
@@ -105,6 +105,7 @@ class Fetcher:
                 # A reader may have found the reserved blocks, and begun to wait, before they were handed in.
                 fetch.urgent = fetch.urgent or self._cache.is_awaited(fetch.blocks)
                 self._queue.append(fetch)
+                self._make_way(fetch)
                 self._changed.notify()
         if not accepted:
             self._cache.fail(fetch.blocks, _going_down())
@@ -127,21 +128,42 @@ class Fetcher:
             fetch = next((fetch for fetch in self._queue if not fetch.urgent and block in fetch.blocks), None)
             if fetch is not None:
                 fetch.urgent = True
+                self._make_way(fetch)
                 self._changed.notify()
 
+    def _make_way(self, fetch: Fetch) -> None:
+        """Have what was begun last ahead of readers give its thread to an urgent fetch, if all have something to do."""
+        if fetch.urgent and self._running >= self.connections:
+            last = next((running for running in reversed(self._running_ahead) if not running.gives_way), None)
+            if last is not None:
+                last.gives_way = True
+
     def _goes_on(self, fetch: Fetch, filled: int) -> bool:
-        """Whether the blocks from number `filled` on are still to be fetched."""
-        return not self._stopping and (not fetch.cancelled or self._cache.is_awaited(fetch.blocks[filled:]))
+        """Whether the blocks from number `filled` on are still to be fetched, by this thread."""
+        if self._stopping or not (fetch.cancelled or fetch.gives_way):
+            return not self._stopping
+        return self._cache.is_awaited(fetch.blocks[filled:])
 
     def _work(self) -> None:
         while (fetch := self._next()) is not None:
-            fetched = self._run(fetch)
-            with self._changed:
-                self._running -= 1
-                self._running_ahead.discard(fetch)
-                self.fetches += 1
-                self.bytes_fetched += fetched
-                self._changed.notify()
+            filled = self._run(fetch)
+            if not self._end(fetch, filled):
+                self._cache.fail(fetch.blocks[filled:], _going_down() if self._stopping else _cancelled())
+
+    def _end(self, fetch: Fetch, filled: int) -> bool:
+        """Whether nothing is left of it that nobody will fetch."""
+        with self._changed:
+            self._running -= 1
+            self._running_ahead.pop(fetch, None)
+            self.fetches += 1
+            self.bytes_fetched += sum(block.size for block in fetch.blocks[:filled])
+            goes_on = fetch.gives_way and not (fetch.is_over or fetch.cancelled or self._stopping)
+            if goes_on:
+                fetch.blocks, fetch.gives_way = fetch.blocks[filled:], False
+                fetch.urgent = self._cache.is_awaited(fetch.blocks)
+                self._queue.insert(0, fetch)
+            self._changed.notify()
+        return goes_on or fetch.is_over
 
     def _next(self) -> Fetch | None:
         with self._changed:
@@ -151,20 +173,18 @@ class Fetcher:
                     self._queue.remove(fetch)
                     self._running += 1
                     if not fetch.urgent:
-                        self._running_ahead.add(fetch)
+                        self._running_ahead[fetch] = None
                     return fetch
                 self._changed.wait()
         return None
 
     def _most_wanted(self) -> Fetch | None:
-        """The first that a reader waits for; else, if prefetching may have another thread, the first."""
+        """The first that a reader waits for; else the first."""
         urgent = next((fetch for fetch in self._queue if fetch.urgent), None)
-        if urgent is not None:
-            return urgent
-        return self._queue[0] if self._queue and len(self._running_ahead) < self._most_ahead else None
+        return urgent or next(iter(self._queue), None)
 
     def _run(self, fetch: Fetch) -> int:
-        """Bytes of plaintext fetched; every block is published or failed after."""
+        """How many blocks were published; where fetching failed, so did the others."""
         filled = 0
         blocks = fetch.blocks
         try:
@@ -174,13 +194,12 @@ class Fetcher:
                     stream.readinto(block.view, block.size, Deadline(self._clock, self._timeout))
                     filled += 1
                     self._cache.publish(block)
-            self._cache.fail(blocks[filled:], _going_down() if self._stopping else _cancelled())
         except TwfsError as error:
             self._cache.fail(blocks[filled:], error)
         except Exception as error:  # noqa: BLE001  (whatever it is: somebody waits for the blocks)
             log.exception("fetching %s failed", fetch.plain_object.medium.sid)
             self._cache.fail(blocks[filled:], Unreachable(f"unexpected {type(error).__name__} while fetching"))
-        return sum(block.size for block in blocks[:filled])
+        return filled
 
 
 def _cancelled() -> Cancelled:
