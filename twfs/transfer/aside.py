@@ -3,8 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 _MOST_WAITING = 8
 """Calls that may be due: enough that the thread beside never waits for the next one to be handed over."""
@@ -29,12 +28,6 @@ class Aside:
         while self._due:
             self._due.popleft().result()
 
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         """End the thread, after the calls that are due."""
         self._pool.shutdown()

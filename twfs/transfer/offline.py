@@ -1,10 +1,9 @@
 """A stored object in a file at hand, decrypted without any network."""
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -13,11 +12,10 @@ from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import ConfigError, MediaDamaged
 from twfs.probe import TAIL_SIZE, ObjectFacts
-from twfs.transfer.aside import Aside
 from twfs.transfer.part_file import refuse_irregular
 from twfs.transfer.proof import Md5, unproven
 from twfs.transfer.saved_headers import SavedHeaders
-from twfs.transfer.stored_digest import Seal, md5_of, seal_of
+from twfs.transfer.stored_digest import Seal, StoredDigest, md5_of, seal_of
 
 _CHUNK_SIZE = 2**20
 """Bytes decrypted at once: whole AES blocks."""
@@ -66,17 +64,15 @@ class EncryptedFile:
         Raises:
             MediaDamaged: the file's MD5 is not the headers' ETag, or it changed meanwhile; the plaintext is worthless.
         """
-        md5 = hashlib.md5(usedforsecurity=False)
         plain_size = 0
-        with Aside() as hashing:
+        with closing(StoredDigest(None)) as md5:
             for ciphertext, plain in self._pieces():
                 if self._expected is not None:
-                    hashing.run(md5.update, ciphertext)
+                    md5.update(memoryview(ciphertext))
                 write(plain)
                 plain_size += len(plain)
-            hashing.wait()
-        if self._expected not in (None, md5.hexdigest()):
-            raise MediaDamaged("the file's MD5 is not the ETag of its headers: it is not what S3 stores")
+            if self._expected not in (None, md5.finish()):
+                raise MediaDamaged("the file's MD5 is not the ETag of its headers: it is not what S3 stores")
         return Decrypted(plain_size, self._seal.private_key, self._unproven if self._expected is None else Md5.OK)
 
     def _pieces(self) -> Iterator[tuple[bytes, memoryview]]:

@@ -90,4 +90,4 @@ class StoredDigest:
 
     def close(self) -> None:
         """Done with it, finished or not."""
-        self._hashing.__exit__(None, None, None)
+        self._hashing.close()
