@@ -614,17 +614,22 @@ LISTS = (
     ),
 )
 
+
+def _once(**fault: object) -> Callable[[str, str], Fault]:
+    """At a first mount, not at one that stands: of a list that has something in it, that only asks for what is new."""
+    return lambda _api, _elsewhere: Fault(
+        "api.list",
+        match=lambda request: "Recordings" in request.path and "DateCreatedAfter" not in request.query_string,
+        **fault,  # type: ignore[arg-type]
+    )
+
+
 HARMLESS_LISTS = (
-    ListCase(
-        "429 with `Retry-After: 1`, once",
-        "",
-        _listed(status=429, headers={"Retry-After": "1"}, times=1),
-        is_harmless=True,
-    ),
-    ListCase("429 without `Retry-After`, once", "", _listed(status=429, times=1), is_harmless=True),
+    ListCase("429 with `Retry-After: 1`, once", "", _once(status=429, headers={"Retry-After": "1"}), is_harmless=True),
+    ListCase("429 without `Retry-After`, once", "", _once(status=429), is_harmless=True),
     ListCase("500 and 503 to one page in ten", "", _listed(status=503, chance=0.1), is_harmless=True),
-    ListCase("HTML or half a page, once", "", _listed(status=200, body=HTML, times=1), is_harmless=True),
-    ListCase("connection reset, once", "", _listed(reset_after=0, times=1), is_harmless=True),
+    ListCase("HTML or half a page, once", "", _once(status=200, body=HTML), is_harmless=True),
+    ListCase("connection reset, once", "", _once(reset_after=0), is_harmless=True),
 )
 
 
