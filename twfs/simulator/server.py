@@ -23,6 +23,9 @@ _FAREWELL = 0.2
 """Seconds that answers under way may take when the server stops."""
 _FOR_EVER = 86_400.0
 """Seconds that a stalled answer waits; the server's end cancels it."""
+_LAST_TURNS = 5
+"""Of the loop, more than it takes from accepting a connection to the server's knowing it."""
+
 _NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with time 0: close() resets the connection."""
 
@@ -131,11 +134,13 @@ class Simulator:
         try:
             await runner.setup()
             self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-            await web.TCPSite(runner, "127.0.0.1", self._port).start()
-            self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+            listening = socket.create_server(("127.0.0.1", self._port))
+            await web.SockSite(runner, listening).start()
+            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             self._service.listen_at(self.url)
             ready.set()
             await self._stopping.wait()
+            await _stop_accepting(listening)
         except (OSError, OverflowError) as failure:
             self._failure = failure
         finally:
@@ -193,6 +198,16 @@ class Simulator:
             await response.write(chunk)
             # Without a pause one fast reader would keep the loop from everyone else.
             await asyncio.sleep(0 if rate is None else len(chunk) / rate)
+
+
+async def _stop_accepting(listening: socket.socket) -> None:
+    """Let connections that the kernel has taken become known to the server, which then closes them.
+
+    asyncio of Python 3.11 leaves those open that it is about to take over when its server is closed.
+    """
+    asyncio.get_running_loop().remove_reader(listening)
+    for _ in range(_LAST_TURNS):
+        await asyncio.sleep(0)
 
 
 async def _request(incoming: web.BaseRequest) -> Request:
