@@ -23,6 +23,8 @@ _FAREWELL = 0.2
 """Seconds that answers under way may take when the server stops."""
 _FOR_EVER = 86_400.0
 """Seconds that a stalled answer waits; the server's end cancels it."""
+_LARGEST_PORT = 2**16 - 1
+
 _LAST_TURNS = 5
 """Of the loop, more than it takes from accepting a connection to the server's knowing it."""
 
@@ -134,7 +136,7 @@ class Simulator:
         try:
             await runner.setup()
             self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-            listening = socket.create_server(("127.0.0.1", self._port))
+            listening = _listening(self._port)
             await web.SockSite(runner, listening).start()
             self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
             self._service.listen_at(self.url)
@@ -198,6 +200,13 @@ class Simulator:
             await response.write(chunk)
             # Without a pause one fast reader would keep the loop from everyone else.
             await asyncio.sleep(0 if rate is None else len(chunk) / rate)
+
+
+def _listening(port: int) -> socket.socket:
+    if not 0 <= port <= _LARGEST_PORT:
+        # What create_server would raise, too, but leave its socket open.
+        raise OverflowError(f"{port} is no port")
+    return socket.create_server(("127.0.0.1", port))
 
 
 async def _stop_accepting(listening: socket.socket) -> None:
