@@ -27,8 +27,9 @@ Choice = Literal["auto", "3", "2"]
 MAX_BACKGROUND = 64
 """Read-ahead requests that the kernel may have under way; its default of 12 starves parallel ranged requests."""
 
-CONGESTION_THRESHOLD = MAX_BACKGROUND * 3 // 4
-"""From here on the kernel holds read-ahead back: three quarters, as the kernel's own default is."""
+MAX_BACKGROUND_OF_LIBFUSE3 = 24
+"""The same where each may be of 1 MiB, for which libfuse holds memory from its beginning to its end: 64 files read at
+once took 128 MiB more than `cache_size` with 64, and 94 MiB with 24."""
 
 MAX_THREADS = 64
 """Requests served at once; libfuse 3.12 and later stop at 10, so that ten stalled reads would stall `ls` too."""
@@ -172,11 +173,16 @@ class Binding:
         return type("Fuse2", (_CallsByName, _Shortcuts, self.module.FUSE), {})
 
 
+def _congestion_threshold(max_background: int) -> int:
+    """From here on the kernel holds read-ahead back: three quarters, as the kernel's own default is."""
+    return max_background * 3 // 4
+
+
 _LIBFUSE2_OPTIONS = {
     # libfuse3 mounts over a folder that is not empty, as mount(8) does everywhere else.
     "nonempty": True,
     "max_background": MAX_BACKGROUND,
-    "congestion_threshold": CONGESTION_THRESHOLD,
+    "congestion_threshold": _congestion_threshold(MAX_BACKGROUND),
 }
 
 
@@ -272,8 +278,8 @@ class _Session:
         """As mfusepy calls it; `config` is there with libfuse3 only, which has no mount options for these limits."""
         if config is not None:
             connection.max_readahead = READ_AHEAD
-            connection.max_background = MAX_BACKGROUND
-            connection.congestion_threshold = CONGESTION_THRESHOLD
+            connection.max_background = MAX_BACKGROUND_OF_LIBFUSE3
+            connection.congestion_threshold = _congestion_threshold(MAX_BACKGROUND_OF_LIBFUSE3)
         if self._parallel_lookups is not None:
             self._parallel_lookups.ask(connection)
         self.init("/")

@@ -70,7 +70,7 @@ class Share(NamedTuple):
     bytes_ahead: int
     """For the windows of its streams, together."""
     lanes: int
-    """Into how many ranges a window may be cut; at least `FEWEST`."""
+    """Into how many ranges a window may be cut; at least 1."""
 
 
 @dataclass(frozen=True, slots=True)

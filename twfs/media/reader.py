@@ -11,7 +11,7 @@ from twfs.errors import MediaDamaged, ObjectChanged
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.media.fetcher import Cancelled, Fetch, Fetcher
-from twfs.media.lanes import FEWEST, Lanes
+from twfs.media.lanes import Lanes
 from twfs.media.ports import StoredMedia
 from twfs.media.prefetch import Plan, Prefetcher, Share, Stream
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
@@ -105,7 +105,7 @@ class MediaLibrary:
             while now - self._read_at[longest_idle := next(iter(self._read_at))] > _IDLE_SECONDS:
                 del self._read_at[longest_idle]
             active = len(self._read_at)
-            lanes = max(self._lanes.most(now) // active, FEWEST)
+            lanes = max(self._lanes.most(now) // active, 1)
         return Share(min(self._settings.readahead, int(self.cache.capacity * _WINDOWS_SHARE) // active), lanes)
 
     def windows(self) -> dict[str, int]:
