@@ -228,9 +228,14 @@ def test_ctrl_c_leaves_the_beginning_only_and_is_gone_on_from(account: Account, 
     simulator = account.simulated.simulator
     slow = Fault("s3.get", rate=100_000, times=None, match=lambda request: "bytes=-" not in request.headers["range"])
     simulator.inject(slow)
-    command = [sys.executable, "-m", "twfs", "get", account.source, sid, "-o", str(tmp_path / "a"), *account.flags]
+    # Whoever runs the tests in the background has SIGINT ignored, and so would this command.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "twfs", "get", account.source, sid]
     process = subprocess.Popen(
-        [*command, "--cache-size", "8M"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        [*command, "-o", str(tmp_path / "a"), *account.flags, "--cache-size", "8M"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ,
     )
     end = time.monotonic() + PATIENCE
     while simulator.count("s3.get") < 2 and time.monotonic() < end:
