@@ -1,17 +1,20 @@
 """The README says what the program does: every option with its default, every command, every errno."""
 
 import errno
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from tests.benchmarks.figures import with_unit
 from twfs.cli.main import COMMANDS
 from twfs.config.table import TABLE
 from twfs.fuse.operations import ERRNO
 from twfs.option import Option
 
 README = Path(__file__).parent.parent / "README.md"
+KEPT = Path(__file__).parent / "benchmarks" / "kept"
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -47,3 +50,14 @@ def test_every_command_stands_there() -> None:
 def test_every_documented_errno_is_one_that_readers_get() -> None:
     given = {errno.errorcode[number] for number in ERRNO.values()}
     assert {row[1] for row in rows("What a reader sees when something is wrong")} <= given
+
+
+def test_the_benchmarks_are_those_of_the_run_that_is_kept() -> None:
+    section = README.read_text().split("\n## Benchmarks\n", 1)[1].split("\n## ", 1)[0]
+    kept = json.loads((KEPT / "run.json").read_text())
+    for row in kept["rows"]:
+        work, against = (row[name].replace("|", r"\|") for name in ("work", "against"))
+        assert f"| {work} | {against} | {with_unit(row['median'], row['unit'])} |" in section
+    assert f"{kept['summary']}." in section
+    assert f"]({KEPT.relative_to(README.parent)}/run.png)" in section
+    assert (KEPT / "run.png").read_bytes().startswith(b"\x89PNG")
