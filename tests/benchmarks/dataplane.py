@@ -108,21 +108,33 @@ def data_plane(folder: Path) -> Iterator[DataPlane]:
     Raises:
         Failed: it is not installed, or does not start.
     """
-    if shutil.which("nginx") is None:
-        raise Failed("nginx is missing; run: python -m tests.benchmarks --setup")
-    ports = {shape: _free_port() for shape in (PLAIN, S3_LIKE)}
+    ports = {shape: free_port() for shape in (PLAIN, S3_LIKE)}
     plane = DataPlane(folder, ports)
     plane.sealed.mkdir()
     plane.plain.mkdir()
-    (folder / "nginx.conf").write_text(_configuration(folder, ports))
-    log = folder / "nginx.log"
-    command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(log), "-g", "daemon off;"]
-    with running(command, log) as nginx:
-        wait_for(lambda: all(_answers(port) for port in ports.values()), nginx, log, "nginx")
+    with nginx(folder, _configuration(folder, ports), *ports.values()):
         yield plane
 
 
-def _free_port() -> int:
+@contextmanager
+def nginx(folder: Path, configuration: str, *ports: int) -> Iterator[None]:
+    """nginx so configured, while the block runs; it keeps its files in `folder` and answers at `ports`.
+
+    Raises:
+        Failed: it is not installed, or does not start.
+    """
+    if shutil.which("nginx") is None:
+        raise Failed("nginx is missing; run: python -m tests.benchmarks --setup")
+    (folder / "nginx.conf").write_text(configuration)
+    log = folder / "nginx.log"
+    command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(log), "-g", "daemon off;"]
+    with running(command, log) as process:
+        wait_for(lambda: all(_answers(port) for port in ports), process, log, "nginx")
+        yield
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listens at just now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

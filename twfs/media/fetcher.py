@@ -140,9 +140,8 @@ class Fetcher:
 
     def _goes_on(self, fetch: Fetch, filled: int) -> bool:
         """Whether the blocks from number `filled` on are still to be fetched, by this thread."""
-        if self._stopping or not (fetch.cancelled or fetch.gives_way):
-            return not self._stopping
-        return self._cache.is_awaited(fetch.blocks[filled:])
+        may_end = fetch.cancelled or fetch.gives_way
+        return not self._stopping and (not may_end or self._cache.is_awaited(fetch.blocks[filled:]))
 
     def _work(self) -> None:
         while (fetch := self._next()) is not None:

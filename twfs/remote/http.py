@@ -142,7 +142,7 @@ class HttpPool:
         self._headers = {**self._session.headers, "User-Agent": "twfs"}
         self._settings_of: dict[str, dict[str, object]] = {}
         # Each signed URL is asked for many ranges, and takes most of a millisecond to check, letter by letter.
-        self._prepared_get = lru_cache(_URLS_KEPT)(self._prepare)
+        self._prepare_once = lru_cache(_URLS_KEPT)(self._prepare)
         adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=connections + _BESIDES)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -191,7 +191,7 @@ class HttpPool:
 
     def _prepared(self, method: str, url: str, params: Mapping[str, str] | None) -> requests.PreparedRequest:
         """A request without body; the same one for the same URL, so not to be changed."""
-        return self._prepared_get(method, url) if params is None else self._prepare(method, url, params)
+        return self._prepare_once(method, url) if params is None else self._prepare(method, url, params)
 
     def _prepare(self, method: str, url: str, params: Mapping[str, str] | None = None) -> requests.PreparedRequest:
         request = requests.PreparedRequest()

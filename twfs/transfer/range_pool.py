@@ -211,10 +211,9 @@ class StoredReader:
 
     def _buffer(self) -> memoryview | None:
         """One to fill; None if there is none without waiting, and something else to wait for."""
-        try:
-            return self._free.get_nowait()
-        except queue.Empty:
-            pass
+        if not self._free.empty():
+            # Nobody else takes from it.
+            return self._free.get()
         if self._buffers < self._most_buffers():
             self._buffers += 1
             return memoryview(bytearray(min(_PART_SIZE, self._rest.size)))

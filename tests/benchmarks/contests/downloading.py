@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -17,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from tests.benchmarks.bench import Bench, Contest, Contestant, Scale
 from tests.benchmarks.customer import Customer, Customers, recording
-from tests.benchmarks.dataplane import PLAIN, DataPlane, Shape
+from tests.benchmarks.dataplane import PLAIN, DataPlane, Shape, free_port, nginx
 from tests.benchmarks.figures import GIB, MIB, Figures, Row, at_least, ratio, value_of
 from tests.benchmarks.objects import SealedFile, chunks_of, digest, seal_file, write_noise
-from tests.benchmarks.processes import Failed, clean_environment, running, wait_for
+from tests.benchmarks.processes import Failed, clean_environment
 from tests.benchmarks.readers import children_cpu_seconds
 from tests.benchmarks.service import numbered_sid
 
@@ -133,24 +132,13 @@ class _Bucket(DataPlane):
 
 @contextmanager
 def _bucket(folder: Path, sealed: SealedFile) -> Iterator[_Bucket]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     headers = {f"x-amz-meta-{name}": value for name, value in sealed.metadata.items()}
     headers["ETag"] = f'"{_md5(sealed.path)}"'
     lines = "\n".join(f"add_header {name} '{value}';" for name, value in headers.items())
     configuration = _NGINX.replace("FOLDER", str(folder)).replace("PORT", str(port)).replace("HEADERS", lines)
-    (folder / "nginx.conf").write_text(configuration)
-    log = folder / "nginx.log"
-    command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(log), "-g", "daemon off;"]
-    with running(command, log) as nginx:
-        wait_for(lambda: _answers(port), nginx, log, "nginx")
+    with nginx(folder, configuration, port):
         yield _Bucket(folder, port)
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _md5(path: Path) -> str:
