@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+from collections import deque
 from collections.abc import Hashable
 
 log = logging.getLogger("twfs")
@@ -10,22 +11,27 @@ log = logging.getLogger("twfs")
 _REQUEST_ID = re.compile(r"request RQ\w+")
 """Differs with every answer of Twilio's, so it is no news."""
 
+_REMEMBERED = 8
+"""Things said of one subject. One server's failures take turns: HTTP 500, then no answer in time, then HTTP 500."""
 
-class OnceUntilChanged:
-    """Says a thing once, not per operation: again only when it differs from what was last said of that subject."""
+
+class OncePerTrouble:
+    """Says a thing of a subject once, until the trouble with that subject is over: not per operation, nor by turns."""
 
     def __init__(self) -> None:
         """Nothing said so far."""
-        self._said: dict[Hashable, str] = {}
+        self._said: dict[Hashable, deque[str]] = {}
         self._lock = threading.Lock()
 
     def warn(self, subject: Hashable, message: str) -> None:
-        """Log `message` as a warning unless, but for Twilio's request id, it is the last thing said of `subject`."""
+        """Log `message` as a warning unless, but for Twilio's request id, it was said of `subject` lately."""
         what = _REQUEST_ID.sub("", message)
         with self._lock:
-            news = self._said.get(subject) != what
-            self._said[subject] = what
-        if news:
+            said = self._said.setdefault(subject, deque(maxlen=_REMEMBERED))
+            is_news = what not in said
+            if is_news:
+                said.append(what)
+        if is_news:
             log.warning("%s", message)
 
     def settle(self, subject: Hashable, message: str) -> None:

@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twfs.log import OnceUntilChanged, log
+from twfs.log import OncePerTrouble, log
 
 _Convert = Callable[[int], Any]
 
@@ -103,7 +103,7 @@ def _is_integer(kind: Any) -> bool:
     return issubclass(kind, ctypes._SimpleCData) and kind not in (ctypes.c_char_p, ctypes.c_void_p)  # noqa: SLF001 - the base of all simple types has no other name
 
 
-_complaints = OnceUntilChanged()
+_complaints = OncePerTrouble()
 
 
 def _complain(kind: type[BaseException], error: BaseException, trace: Any) -> None:

@@ -19,7 +19,7 @@ from twfs.clock import SystemClock
 from twfs.fs.attributes import Attributes
 from twfs.fs.handles import HandleTable
 from twfs.fs.vfs import Entry, Vfs
-from twfs.log import OnceUntilChanged, log
+from twfs.log import OncePerTrouble, log
 from twfs.metrics import CallMeter
 
 ERRNO: Mapping[type[errors.TwfsError], int] = MappingProxyType(
@@ -118,7 +118,7 @@ class Operations:
         self._vfs = vfs
         self.calls = calls or CallMeter(SystemClock().monotonic)
         self._caller = caller
-        self._complaints = OnceUntilChanged()
+        self._complaints = OncePerTrouble()
         self._folders: HandleTable[_OpenFolder] = HandleTable()
 
     # Names and attributes
