@@ -315,7 +315,9 @@ def test_a_track_that_was_muted_long_ago_is_asked_for_again_in_the_background_on
     assert bench.info(sid).state is MediaState.ABSENT
     before = bench.probes
     bench.clock.advance(ABSENT_SECONDS)
-    assert bench.info(sid) == MediaInfo(MediaState.ABSENT, 0)
+    medium = bench.medium(sid)
+    assert medium is not None
+    assert bench.prober.known(medium) == bench.info(sid) == MediaInfo(MediaState.ABSENT, 0)
     assert bench.probes == before
     bench.twilio.objects[sid] = kept
     bench.run(4 * FIRST_DELAY)

@@ -128,7 +128,8 @@ class Catalog:
 
     def known_info(self, sid: str) -> MediaInfo | None:
         """What `info` gives as far as it is known, without a request."""
-        return self._book.known(sid) if sid in self._truth.media() else None
+        medium = self._truth.media().get(sid)
+        return None if medium is None else self._prober.known(medium)
 
     def examine(self, sid: str, deadline: Deadline) -> MediaInfo:
         """The same as it is now, asked anew: for what cannot be undone.

@@ -140,6 +140,13 @@ class Prober:
         claimed = self._trust.size_of(medium)
         return (claimed, False) if claimed is not None and self._book.is_unheard_of(sid) else None
 
+    def known(self, medium: Medium) -> MediaInfo | None:
+        """What is known of `medium`, without a request; of one that has had no media for long that it has none."""
+        known = self._book.known(medium.sid)
+        if known is None and self._book.was_absent(medium.sid) and not self._is_young(medium):
+            return MediaInfo(MediaState.ABSENT, 0)
+        return known
+
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What is known of `sid`, else a probe at once, in the caller's thread; callers of one SID share it.
 
@@ -151,11 +158,9 @@ class Prober:
             medium = self._media.get(sid)
             if medium is None:
                 raise NoSuchName(f"there is no medium {sid}")
-            known = self._book.known(sid)
+            known = self.known(medium)
             if known is not None:
                 return known
-            if self._book.was_absent(sid) and not self._is_young(medium):
-                return MediaInfo(MediaState.ABSENT, 0)
             flight, leads = self._board(sid)
             with self._reading(sid):
                 if leads:
