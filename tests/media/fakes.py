@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.padding import PKCS7
 
 from twfs.clock import Clock, Deadline, SystemClock
 from twfs.crypto.keyring import Keyring, PrivateKey
-from twfs.crypto.unlock import Unlocker
+from twfs.crypto.unlock import Unlocked, Unlocker
 from twfs.errors import ObjectChanged, TwfsError
 from twfs.media.block_cache import BlockCache
 from twfs.media.fetcher import Fetcher
@@ -176,6 +176,18 @@ class FakeStream:
             raise self._stored.close_error
 
 
+class CountingUnlocker(Unlocker):
+    """Remembers whose content key was found."""
+
+    def __init__(self) -> None:
+        super().__init__(Keyring([PrivateKey(private_key(), "test key")]))
+        self.unlocked: list[str] = []
+
+    def unlock(self, facts: ObjectFacts) -> Unlocked | None:
+        self.unlocked.append(facts.etag)
+        return super().unlock(facts)
+
+
 class House:
     """All of `twfs.media` over a bucket of objects."""
 
@@ -197,7 +209,7 @@ class House:
         self.waiting = threading.Semaphore(0)
         """Released whenever a reader begins to wait for a block."""
         self._tell_of_waiters()
-        self.unlocker = Unlocker(Keyring([PrivateKey(private_key(), "test key")]))
+        self.unlocker = CountingUnlocker()
         self.library = MediaLibrary(
             stored=self.stored,
             unlocker=self.unlocker,

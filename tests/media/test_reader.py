@@ -2,6 +2,7 @@ import gc
 import random
 import threading
 import weakref
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,7 @@ from tests.media.fakes import (
 from twfs.clock import Deadline
 from twfs.errors import DeadlineExceeded, MediaDamaged, NoKey, ObjectChanged, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE
-from twfs.probe import MediaInfo, MediaState, ObjectFacts
+from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Kind, Medium
 
 KIB = 2**10
@@ -434,20 +435,46 @@ def test_several_readers_at_once_each_get_their_share_of_what_is_fetched() -> No
 # Opening
 
 
-def test_a_medium_without_a_fitting_key_or_with_another_size_is_not_opened() -> None:
+def test_what_cannot_be_read_is_not_opened() -> None:
+    built = House({"RT": (sealed := medium_of(1000, 256))})
+    facts, medium = sealed.facts("e"), Medium("RT", Kind.RECORDING)
+    for state in (MediaState.ABSENT, MediaState.LOCKED, MediaState.DAMAGED):
+        with pytest.raises(MediaDamaged, match="nothing of it"):
+            built.library.open(medium, MediaInfo(state, 1000, encrypted=True, facts=facts))
+    with pytest.raises(MediaDamaged, match="is 1008, not 999"):
+        built.library.open(medium, MediaInfo(MediaState.READABLE, 999, facts=facts))
+
+
+def test_what_turns_out_to_be_wrapped_for_another_key_or_to_have_another_size_gives_no_bytes() -> None:
     sealed = medium_of(1000, 256)
-    built = House({"RT": sealed})
-    medium = Medium("RT", Kind.RECORDING)
-    facts = sealed.facts("e")
-    other_key = ObjectFacts(
-        facts.stored_size, "e", {**sealed.metadata, "x-amz-key": "A" * 340 + "AAA="}, sealed.stored[-32:]
-    )
-    with pytest.raises(NoKey):
-        built.library.open(medium, MediaInfo(MediaState.READABLE, 1000, encrypted=True, facts=other_key))
-    with pytest.raises(MediaDamaged, match="not 999"):
-        built.library.open(medium, MediaInfo(MediaState.READABLE, 999, encrypted=True, facts=facts))
-    with pytest.raises(MediaDamaged, match="no media"):
-        built.library.open(medium, MediaInfo(MediaState.ABSENT, 0))
+    with house(dict.fromkeys(("foreign", "longer", "bare"), sealed)) as built:
+        facts = {sid: sealed.facts(built.stored.etag(sid)) for sid in built.stored.objects}
+        facts["foreign"] = replace(facts["foreign"], metadata={**sealed.metadata, "x-amz-key": "A" * 340 + "AAA="})
+        facts["bare"] = replace(facts["bare"], metadata={})
+        for sid, size, error in (("foreign", 1000, NoKey), ("longer", 999, MediaDamaged), ("bare", 1000, MediaDamaged)):
+            info = MediaInfo(MediaState.READABLE, size, encrypted=True, facts=facts[sid])
+            reader = built.library.open(Medium(sid, Kind.RECORDING), info)
+            for start in (0, 512):
+                with pytest.raises(error):
+                    built.read(reader, start, 100)
+            reader.close()
+
+
+def test_the_content_key_is_found_once_for_all_handles_and_while_the_bytes_are_under_way() -> None:
+    with house({"RT": medium_of(MIB, 256)}) as built:
+        built.stored.block()
+        workers = Workers()
+        readers = [built.open("RT") for _ in range(3)]
+        for number, reader in enumerate(readers):
+            workers.run(built.read, reader, number * 300_000, 1000)
+        eventually(lambda: built.unlocker.unlocked)
+        assert built.stored.bytes_read == 0
+        built.stored.unblock()
+        assert workers.join().errors == []
+        for reader in readers:
+            reader.close()
+        built.open("RT").close()
+        assert built.unlocker.unlocked == [built.stored.etag("RT")]
 
 
 def test_windows_are_summed_up_over_what_is_being_read() -> None:

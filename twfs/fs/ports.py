@@ -63,10 +63,9 @@ class MediaLibrary(Protocol):
     """Opens media."""
 
     def open(self, medium: Medium, info: MediaInfo) -> OpenMedium:
-        """Asks nobody; bytes are fetched when they are read.
+        """Asks nobody; bytes are fetched when they are read. `info` is READABLE.
 
         Raises:
-            NoKey: no private key at hand fits.
             MediaDamaged: the object contradicts itself.
         """
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from twfs.clock import Deadline
-from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey, cipher_range
-from twfs.crypto.unlock import Unlocked
+from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, Decryptor, cipher_range
 from twfs.media.ports import StoredMedia, StoredStream
+from twfs.media.unlocking import Unlocking
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange, ceil_div
 from twfs.resources import Medium
@@ -13,12 +13,12 @@ from twfs.resources import Medium
 
 @dataclass(frozen=True, slots=True)
 class PlainObject:
-    """A medium with all it takes to read it: where its bytes are, and its content key unless it is not encrypted."""
+    """A medium with all it takes to read it: where its bytes are, and the way to its content key if it is encrypted."""
 
     medium: Medium
     facts: ObjectFacts
     plain_size: int
-    unlocked: Unlocked | None
+    unlocking: Unlocking | None
     stored: StoredMedia
 
     def open(self, plain_range: ByteRange) -> "PlainStream":
@@ -26,21 +26,20 @@ class PlainObject:
 
         Every read from it but the last must be of whole AES blocks.
         """
-        if self.unlocked is None:
-            return PlainStream(self.stored.open(self.medium, plain_range, self.facts), None, None)
-        stored_stream = self.stored.open(self.medium, cipher_range(plain_range), self.facts)
-        iv = self.unlocked.iv if plain_range.start == 0 else None
-        return PlainStream(stored_stream, self.unlocked.content_key, iv)
+        stored_range = plain_range if self.unlocking is None else cipher_range(plain_range)
+        stored_stream = self.stored.open(self.medium, stored_range, self.facts)
+        return PlainStream(stored_stream, self.unlocking, is_first=plain_range.start == 0)
 
 
 class PlainStream:
     """Plaintext in order. One thread at a time."""
 
-    def __init__(self, stored_stream: StoredStream, content_key: ContentKey | None, iv: bytes | None) -> None:
-        """Without a content key stored bytes are plaintext; with one and no `iv` their first block is the IV."""
+    def __init__(self, stored_stream: StoredStream, unlocking: Unlocking | None, *, is_first: bool) -> None:
+        """Without `unlocking` stored bytes are plaintext; with it their first block is the IV unless `is_first`."""
         self._stored_stream = stored_stream
-        self._content_key = content_key
-        self._decryptor = None if content_key is None or iv is None else content_key.decryptor(iv)
+        self._unlocking = unlocking
+        self._is_first = is_first
+        self._decryptor: Decryptor | None = None
 
     def readinto(self, buffer: memoryview, size: int, deadline: Deadline) -> None:
         """The next `size` bytes of plaintext into the front of `buffer`.
@@ -49,14 +48,18 @@ class PlainStream:
 
         Raises:
             ObjectChanged, RemoteError, CredentialsRefused: they cannot be had.
+            NoKey, MediaDamaged: they cannot be decrypted.
         """
-        if self._content_key is None:
+        if self._unlocking is None:
             self._stored_stream.readinto(buffer[:size], deadline)
             return
-        if self._decryptor is None:
-            self._decryptor = self._content_key.decryptor(self._read_iv(deadline))
         size_in_blocks = ceil_div(size, AES_BLOCK) * AES_BLOCK
+        iv = self._read_iv(deadline) if self._decryptor is None and not self._is_first else None
         self._stored_stream.readinto(buffer[:size_in_blocks], deadline)
+        if self._decryptor is None:
+            # Not before: until the bytes come there is time to find the key.
+            unlocked = self._unlocking.result()
+            self._decryptor = unlocked.content_key.decryptor(iv or unlocked.iv)
         self._decryptor.decrypt_in_place(buffer, size_in_blocks)
 
     def _read_iv(self, deadline: Deadline) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twfs.clock import Clock, Deadline
-from twfs.crypto.unlock import Unlocked, Unlocker
+from twfs.crypto.unlock import Unlocker
 from twfs.errors import MediaDamaged, ObjectChanged
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
@@ -14,6 +14,7 @@ from twfs.media.fetcher import Cancelled, Fetch, Fetcher
 from twfs.media.lanes import Lanes
 from twfs.media.ports import StoredMedia
 from twfs.media.prefetch import Plan, Prefetcher, Share, Stream
+from twfs.media.unlocking import Unlocking
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.ranges import ByteRange, block_indexes, runs
 from twfs.resources import Medium
@@ -64,37 +65,32 @@ class MediaLibrary:
         self._lanes = Lanes(fetcher.connections)
         self._read_at: dict[MediumReader, float] = {}
         """Those not idle, by when they were last read: the one longest ago first."""
-        self._content_keys: OrderedDict[tuple[str, str], Unlocked | None] = OrderedDict()
+        self._content_keys: OrderedDict[tuple[str, str], Unlocking] = OrderedDict()
         self._lock = threading.Lock()
 
     def open(self, medium: Medium, info: MediaInfo) -> "MediumReader":
-        """Open a medium for reading, without a request. `info` must not be ABSENT: there is nothing to read then.
+        """Open a medium for reading, without a request. `info` must be READABLE with the keys at hand.
 
         Raises:
-            NoKey: no private key at hand fits.
-            MediaDamaged: the object contradicts its envelope, or the envelope is unknown.
+            MediaDamaged: it is not, or its size contradicts what is stored.
         """
-        if info.facts is None or info.state is MediaState.ABSENT:
-            raise MediaDamaged(f"{medium.sid}: Twilio has no media for it")
-        unlocked = self._unlocked(medium.sid, info.facts)
-        plain_size = info.facts.stored_size if unlocked is None else unlocked.plain_size
-        if plain_size != info.plain_size:
-            raise MediaDamaged(f"{medium.sid}: its size is {plain_size}, not {info.plain_size} as was known")
-        return MediumReader(PlainObject(medium, info.facts, plain_size, unlocked, self._stored), self)
+        facts = info.facts
+        if facts is None or info.state is not MediaState.READABLE:
+            raise MediaDamaged(f"{medium.sid}: nothing of it can be read")
+        if not info.encrypted and facts.stored_size != info.plain_size:
+            raise MediaDamaged(f"{medium.sid}: its size is {facts.stored_size}, not {info.plain_size} as was known")
+        unlocking = self._unlocking(medium.sid, facts, info.plain_size) if info.encrypted else None
+        return MediumReader(PlainObject(medium, facts, info.plain_size, unlocking, self._stored), self)
 
-    def _unlocked(self, sid: str, facts: ObjectFacts) -> Unlocked | None:
-        """What it takes to decrypt the object, remembered: RSA takes some 10 ms, and players open a file many times."""
-        key = (sid, facts.etag)
+    def _unlocking(self, sid: str, facts: ObjectFacts, plain_size: int) -> Unlocking:
+        """The object's content key, remembered: RSA takes some 6 ms, and players open a file many times."""
         with self._lock:
-            if key in self._content_keys:
-                self._content_keys.move_to_end(key)
-                return self._content_keys[key]
-        unlocked = self._unlocker.unlock(facts)
-        with self._lock:
-            self._content_keys[key] = unlocked
+            known = self._content_keys.pop((sid, facts.etag), None)
+            unlocking = known or Unlocking(self._unlocker, sid, facts, plain_size)
+            self._content_keys[sid, facts.etag] = unlocking
             if len(self._content_keys) > _CONTENT_KEYS:
                 self._content_keys.popitem(last=False)
-        return unlocked
+        return unlocking
 
     def share(self, reader: "MediumReader") -> Share:
         """What this reader, which is being read, may use of the memory and the connections that all have."""
@@ -155,11 +151,14 @@ class MediumReader:
         Raises:
             ObjectChanged: the object is another one than was opened.
             RemoteError, CredentialsRefused: it cannot be had by the deadline.
+            NoKey, MediaDamaged: it cannot be decrypted, which is found out at the first read.
         """
         wanted = ByteRange(plain_offset, plain_offset + len(view)).clipped(self.plain_size)
         if not wanted.size:
             return 0
         asked = self._plan(wanted, deadline)
+        if self._object.unlocking is not None:
+            self._object.unlocking.while_waiting()
         try:
             for index in block_indexes(wanted, BLOCK_SIZE):
                 self._copy(index, wanted, view, asked, deadline)
