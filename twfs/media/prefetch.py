@@ -2,7 +2,7 @@
 
 A handle may carry several streams at once: a player reads the head, the tail and the middle of a file. A read that
 continues a stream (in order, or out of order within what has been asked for: kernels reorder 2% of a plain copy) and
-has to wait makes its window grow, by doubling; any other read is a jump, which begins a stream with no window and ends
+has to wait makes its window grow, by doubling, later faster; any other read is a jump, which begins a stream with no window and ends
 the others' prefetching. So jumping costs one small range each, a copy soon has all the connections, and a player,
 which waits no more once its window holds a round trip's worth, never has fetched much more than it plays.
 """
@@ -32,8 +32,12 @@ _GAP = 512 * 2**10
 _MOST_LANES = 16
 """As many as there are connections by default."""
 
-_SURE_WINDOW = 4 * 2**20
-"""Who still waits with so much asked for ahead reads in bulk: its window may grow faster."""
+_BULK = 2 * 2**20
+"""Who has read on so far and still waits reads in bulk: its window may grow faster. Beyond what a player reads before
+its first picture, which it waits for as well."""
+
+_BULK_FACTOR = 8
+"""From 2 MiB in two steps to the largest: each step takes a round trip, which a copy spends with idle connections."""
 
 _UNASKED_SHARE = 8
 """One part in so many of what was read on is fetched ahead even for who does not wait: ranges get fewer and larger,
@@ -123,7 +127,7 @@ class Prefetcher:
         if not progress or stream.proof < stream.window:
             return
         if late:
-            factor = 4 if stream.window >= _SURE_WINDOW else 2
+            factor = _BULK_FACTOR if stream.read_on >= _BULK else 2
             stream.window = max(stream.window * factor, FIRST_WINDOW, progress)
             stream.lanes = min(stream.lanes * 2, _MOST_LANES)
             stream.proof = 0
