@@ -7,7 +7,6 @@ from twfs.catalog.loop import Loop
 
 
 def test_no_thread_before_start_and_none_after_stop() -> None:
-    before = set(threading.enumerate())
     stepped = threading.Semaphore(0)
 
     def step() -> float:
@@ -15,12 +14,17 @@ def test_no_thread_before_start_and_none_after_stop() -> None:
         return 3600
 
     loop = Loop("test", step, 3)
-    assert set(threading.enumerate()) == before
+    assert threads_named("twfs-test-") == 0
     loop.start()
     for _ in range(3):
         assert stepped.acquire(timeout=10)
+    assert threads_named("twfs-test-") == 3
     loop.stop()
-    assert set(threading.enumerate()) == before
+    assert threads_named("twfs-test-") == 0
+
+
+def threads_named(prefix: str) -> int:
+    return sum(thread.name.startswith(prefix) for thread in threading.enumerate())
 
 
 def test_a_wake_during_the_step_is_not_lost() -> None:

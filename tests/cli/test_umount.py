@@ -10,7 +10,7 @@ import pytest
 
 from tests.cli.running import Run, twfs
 from tests.mount.elsewhere import apart
-from tests.mount.harness import Customer, Mounted, customer, mounted, needs_fuse, needs_root, new_key
+from tests.mount.harness import PATIENCE, Customer, Mounted, customer, mounted, needs_fuse, needs_root, new_key
 from twfs.mount.system import is_mounted
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.objects import StoredObject
@@ -44,7 +44,7 @@ def test_it_says_who_keeps_it_alive_until_that_ends(place: Customer) -> None:
             (name,) = os.listdir(there)  # noqa: PTH208
             assert Path(there, name).read_bytes() == b"plain"
             assert mount.process.poll() is None
-        mount.process.wait(20)
+        mount.process.wait(PATIENCE)
 
 
 def test_the_command_that_it_names_ends_it_everywhere(place: Customer) -> None:
@@ -52,7 +52,7 @@ def test_the_command_that_it_names_ends_it_everywhere(place: Customer) -> None:
         run = twfs("umount", mount.path)
         explained(run, mount, process.pid)
         subprocess.run(["sh", "-c", run.out.rpartition(": ")[2]], check=True)
-        mount.process.wait(20)
+        mount.process.wait(PATIENCE)
         with pytest.raises(OSError, match="Transport endpoint is not connected"):
             os.statvfs(f"/proc/{process.pid}/root{mount.path}")
 
@@ -74,7 +74,7 @@ def test_of_an_ordinary_mount_it_says_nothing(place: Customer) -> None:
     with mounted(place) as mount:
         run = twfs("umount", mount.path)
         assert (run.code, run.out, run.err) == (0, "", "")
-        mount.process.wait(20)
+        mount.process.wait(PATIENCE)
 
 
 def test_of_a_namespace_that_follows_it_says_nothing(tmp_path: Path) -> None:
@@ -85,6 +85,6 @@ def test_of_a_namespace_that_follows_it_says_nothing(tmp_path: Path) -> None:
         with customer(tmp_path, SimulatedAccount(), new_key()) as place, mounted(place) as mount, apart("slave"):
             run = twfs("umount", mount.path)
             assert (run.code, run.out, run.err) == (0, "", "")
-            mount.process.wait(20)
+            mount.process.wait(PATIENCE)
     finally:
         subprocess.run(["umount", tmp_path], check=True)

@@ -28,6 +28,8 @@ from twfs.simulator.faults import Fault
 from twfs.simulator.journal import ServedRequest
 
 PATIENCE = 60.0
+SLOW = 20_000
+"""Bytes per second: the medium takes half a minute, in which a test finds and kills who fetches it."""
 
 
 @pytest.fixture
@@ -101,9 +103,7 @@ def test_the_work_is_spread_and_a_killed_worker_loses_nothing(
     destination = f"s3://{BUCKET}/media"
     with listed(simulated) as (session, media), ThreadPoolExecutor(1) as aside:
         (medium,) = [medium for medium in media if medium.track_name == "erin-screen"]
-        simulated.simulator.inject(
-            Fault("s3.get", rate=100_000, match=lambda r: medium.sid in r.path and is_of_bytes(r))
-        )
+        simulated.simulator.inject(Fault("s3.get", rate=SLOW, match=lambda r: medium.sid in r.path and is_of_bytes(r)))
         running = aside.submit(exported, cluster, session, media, destination, source)
         kill_who_works_on(medium.sid, cluster, simulated)
         report = running.result(PATIENCE)
@@ -123,9 +123,7 @@ def test_what_a_killed_worker_left_is_taken_away(cluster: LocalCluster, simulate
     source = f"twilio:{simulated.simulator.account.account_sid}"
     with listed(simulated) as (session, media), ThreadPoolExecutor(1) as aside:
         (medium,) = [medium for medium in media if medium.track_name == "erin-screen"]
-        simulated.simulator.inject(
-            Fault("s3.get", rate=100_000, match=lambda r: medium.sid in r.path and is_of_bytes(r))
-        )
+        simulated.simulator.inject(Fault("s3.get", rate=SLOW, match=lambda r: medium.sid in r.path and is_of_bytes(r)))
         running = aside.submit(exported, cluster, session, [medium], str(tmp_path / "x"), source)
         kill_who_works_on(medium.sid, cluster, simulated)
         assert list((tmp_path / "x").rglob(".*.part"))

@@ -2,8 +2,7 @@
 
 import json
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from pathlib import Path
 from random import Random
 from threading import Event
 
-from tests.mount.harness import PATIENCE, Customer, run_twfs
+from tests.mount.harness import PATIENCE, Customer, run_twfs, wait_for
 from twfs.mount.system import is_mounted, unmount
 
 
@@ -32,14 +31,6 @@ def daemon(place: Customer, **options: str) -> Iterator[int]:
 def is_alive(pid: int) -> bool:
     """Whether that process is there."""
     return Path(f"/proc/{pid}").exists()
-
-
-def wait_for(happened: Callable[[], bool], seconds: float = PATIENCE) -> None:
-    """Until it is so."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @dataclass

@@ -9,16 +9,16 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from tests.faults.machine import wait_for
-from tests.mount.harness import customer, mounted, needs_fuse
+from tests.mount.harness import customer, mounted, needs_fuse, wait_for
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
 
 pytestmark = needs_fuse
 
-TIMEOUT = 2.0
-SLACK = 0.7
+TIMEOUT = 6.0
+SLACK = 3.0
+"""Seconds by which a machine that does much else may be late: half of what waiting twice would take longer."""
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -35,8 +35,8 @@ def test_a_read_that_fails_is_not_tried_twice_over(tmp_path: Path, private_key: 
     with customer(tmp_path, account, private_key) as place, mounted(place, timeout=f"{TIMEOUT:g}") as mount:
         path = mount.file(sid)
         path.stat()
-        # One attempt of 1.5 s: there is no time for the pause that is asked for before another.
-        fault = Fault("s3.get", status=503, delay=1.5, headers={"Retry-After": "60"}, times=None)
+        # One attempt of 5 s: there is no time for the pause that is asked for before another.
+        fault = Fault("s3.get", status=503, delay=5, headers={"Retry-After": "60"}, times=None)
         place.simulator.inject(fault)
         assert seconds(path.read_bytes) < TIMEOUT + SLACK
 
@@ -59,11 +59,11 @@ def test_a_list_and_known_files_wait_for_nobody(tmp_path: Path, private_key: RSA
     known = account.add_composition(StoredObject(b"known"))
     with customer(tmp_path, account, private_key) as place:
         place.simulator.inject(fault := Fault("api.media", delay=3600, times=None, match=slow))
-        with mounted(place, timeout="3") as mount, ThreadPoolExecutor(1) as pool:
+        with mounted(place, timeout="12") as mount, ThreadPoolExecutor(1) as pool:
             stalled = pool.submit(seconds, (mount.path / "recordings" / f"{slow}.mkv").stat)
             wait_for(lambda: place.simulator.strikes(fault) > 0)
             assert mount.file(known).read_bytes() == b"known"
             assert seconds(lambda: list(mount.path.iterdir())) < SLACK
             assert seconds(lambda: os.statvfs(mount.path)) < SLACK
             assert not stalled.done()
-            assert stalled.result() < 3 + SLACK
+            assert stalled.result() < 12 + SLACK

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,10 +113,19 @@ def mounted(place: Customer, **options: str) -> Iterator[Mounted]:
 
 def wait_until_ready(mount: Mounted) -> None:
     """Until it answers; fails with its log if it ended instead."""
-    end = time.monotonic() + PATIENCE
-    while not (is_mounted(mount.path) and "mounted" in mount.log):
+
+    def is_ready() -> bool:
         assert mount.process.poll() is None, mount.log
-        assert time.monotonic() < end, mount.log
+        return is_mounted(mount.path) and "mounted" in mount.log
+
+    wait_for(is_ready)
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    """Until it is so."""
+    end = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < end, "it did not come to this"
         time.sleep(0.02)
 
 

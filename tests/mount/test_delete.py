@@ -105,7 +105,7 @@ def test_what_could_not_be_copied_stays_at_twilio(tmp_path: Path, private_key: R
     account, plain = account_to_move(private_key)
     unreadable, in_the_way = (next(sid for sid in plain if len(plain[sid]) == size) for size in (3_000_000, 200_000))
     backup = tmp_path / "backup"
-    with customer(tmp_path, account, private_key) as place, mounted(place, fuse=fuse, timeout="2", **ON) as mount:
+    with customer(tmp_path, account, private_key) as place, mounted(place, fuse=fuse, timeout="5", **ON) as mount:
         # Of one the last byte never comes, of the other the copy has no place to be.
         names = {sid: mount.file(sid).name for sid in plain}
         assert all(path.stat().st_size == len(plain[path.stem]) for path in (mount.path / "recordings").iterdir())
@@ -176,7 +176,7 @@ def test_what_verify_has_proven_can_be_deleted_unread(tmp_path: Path, private_ke
         (Fault("api.delete", status=500, times=None), errno.EIO),
         (Fault("api.delete", status=409, times=None), errno.EIO),
         (Fault("api.delete", status=403, times=None), errno.EACCES),
-        (Fault("api.delete", delay=5, times=None), errno.ETIMEDOUT),
+        (Fault("api.delete", delay=3600, times=None), errno.ETIMEDOUT),
     ],
 )
 def test_nothing_vanishes_until_twilio_confirms(
@@ -184,7 +184,7 @@ def test_nothing_vanishes_until_twilio_confirms(
 ) -> None:
     account = SimulatedAccount()
     sid = account.add_recording(StoredObject(b"all of it"))
-    with customer(tmp_path, account, private_key) as place, mounted(place, timeout="2", **ON) as mount:
+    with customer(tmp_path, account, private_key) as place, mounted(place, timeout="5", **ON) as mount:
         path = mount.file(sid)
         assert path.read_bytes() == b"all of it"
         place.simulator.inject(fault)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mount.elsewhere import apart
+from tests.mount.elsewhere import apart, sleeping
 from tests.mount.harness import needs_root
 from twfs.mount.namespaces import holders
 from twfs.mount.processes import Process
@@ -41,15 +41,9 @@ def test_a_copy_is_found_and_stays_when_the_mount_goes(device: str, tmp_path: Pa
 
 
 def test_one_of_a_namespace_is_named(device: str) -> None:
-    with (
-        apart() as process,
-        subprocess.Popen(["nsenter", f"--target={process.pid}", "--mount", "sleep", "1000"]) as guest,
-    ):
-        try:
-            assert Process(process.pid, "sleep") in holders(device)
-            assert guest.pid not in pids(device)
-        finally:
-            guest.kill()
+    with apart() as process, sleeping("nsenter", f"--target={process.pid}", "--mount") as guest:
+        assert Process(process.pid, "sleep") in holders(device)
+        assert guest.pid not in pids(device)
 
 
 def test_where_the_unmounting_comes_through_nothing_stays(device: str, tmp_path: Path) -> None:

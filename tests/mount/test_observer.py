@@ -4,8 +4,7 @@ import json
 import os
 import re
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
@@ -15,7 +14,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.mount.harness import PATIENCE, Customer, Mounted, both_bindings, customer, mounted, needs_fuse, run_twfs
+from tests.mount.harness import (
+    PATIENCE,
+    Customer,
+    Mounted,
+    both_bindings,
+    customer,
+    mounted,
+    needs_fuse,
+    run_twfs,
+    wait_for,
+)
 from twfs.mount.system import is_mounted, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
@@ -54,26 +63,20 @@ def metrics(mount: Mounted) -> dict[tuple[str, ...], float]:
     return figures((mount.path / ".twfs/metrics").read_text())
 
 
-def eventually(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 @both_bindings
 def test_status_shows_who_reads_what_and_how_far(place: Customer, fuse: str) -> None:
     with mounted(place, fuse=fuse) as mount:
         with only_file(mount).open("rb", buffering=0) as file:
             assert file.read(4096) == DATA[:4096]
-            (shown,) = status(mount)["open_files"]
+            now = status(mount)
+            (shown,) = now["open_files"]
             assert shown["sid"] == only_file(mount).stem
             assert (shown["size"], shown["uid"], shown["pid"]) == (len(DATA), os.getuid(), os.getpid())
             assert shown["command"] == Path("/proc/self/comm").read_text().strip()
             assert 4096 <= shown["bytes_read"] <= len(DATA)
-            assert shown["bytes_read"] == shown["position"] == status(mount)["read"]["bytes"]
+            assert shown["bytes_read"] == shown["position"] == now["read"]["bytes"]
         assert only_file(mount).read_bytes() == DATA
-        eventually(lambda: not status(mount)["open_files"])
+        wait_for(lambda: not status(mount)["open_files"])
 
 
 @both_bindings
@@ -118,7 +121,7 @@ def test_no_secret_and_no_medium_is_in_the_metrics(place: Customer) -> None:
 def test_an_outage_shows_in_the_figures(place: Customer) -> None:
     with mounted(place, timeout="2", refresh="1") as mount:
         place.simulator.inject(Fault(on="api", status=503, times=None))
-        eventually(lambda: metrics(mount)["twfs_catalogue_failing", "refresh"] == 1)
+        wait_for(lambda: metrics(mount)["twfs_catalogue_failing", "refresh"] == 1)
         found = metrics(mount)
         assert found["twfs_http_request_outcomes_total", "list", "503"] >= 1
         assert found["twfs_media", "recordings"] == 1
@@ -150,9 +153,9 @@ def test_signals_log_the_status_and_look_for_new_media(place: Customer, private_
     with mounted(place, fuse=fuse, refresh="3600", attr_timeout="0") as mount:
         place.account.add_recording(seal(DATA[:100], private_key.public_key()))
         mount.process.send_signal(signal.SIGHUP)
-        eventually(lambda: len(list((mount.path / "recordings").iterdir())) == 2)
+        wait_for(lambda: len(list((mount.path / "recordings").iterdir())) == 2)
         mount.process.send_signal(signal.SIGUSR1)
-        eventually(lambda: "info: status {" in mount.log)
+        wait_for(lambda: "info: status {" in mount.log)
         (line,) = [line for line in mount.log.splitlines() if "status {" in line]
         assert json.loads(line.partition(" status ")[2])["catalog"]["media"]["recordings"] == 2
         assert is_mounted(mount.path)
@@ -165,12 +168,12 @@ def test_each_opening_is_recorded_with_what_was_read(place: Customer, fuse: str)
         sid = only_file(mount).stem
         for _ in range(2):
             assert only_file(mount).read_bytes() == DATA
-        eventually(lambda: log.read_text().count("\n") == 2)
+        wait_for(lambda: log.read_text().count("\n") == 2)
         left_open = os.open(only_file(mount), os.O_RDONLY)
         os.pread(left_open, 1, 0)
-        eventually(lambda: len(status(mount)["open_files"]) == 1)
+        wait_for(lambda: len(status(mount)["open_files"]) == 1)
         mount.process.terminate()
-        eventually(lambda: log.read_text().count("\n") == 3)
+        wait_for(lambda: log.read_text().count("\n") == 3)
     with suppress(OSError):  # the mount has gone: close(2) says so, and closes
         os.close(left_open)
     records = [json.loads(line) for line in log.read_text().splitlines()]
@@ -191,7 +194,7 @@ def test_a_record_that_cannot_be_written_costs_no_read(place: Customer) -> None:
         (folder / "log").unlink()
         folder.rmdir()
         assert only_file(mount).read_bytes() == DATA
-        eventually(lambda: "audit: cannot be written" in mount.log)
+        wait_for(lambda: "audit: cannot be written" in mount.log)
         assert metrics(mount)["twfs_audit_records_total", "failed"] == 1
     (line,) = [line for line in mount.log.splitlines() if "audit:" in line]
     assert json.loads(line.partition("the record: ")[2])["bytes_read"] == len(DATA)
@@ -206,10 +209,10 @@ def test_in_the_background_too(place: Customer, private_key: RSAPrivateKey) -> N
         place.account.add_recording(seal(DATA[:100], private_key.public_key()))
         os.kill(pid, signal.SIGUSR1)
         os.kill(pid, signal.SIGHUP)
-        eventually(lambda: len(list((place.mountpoint / "recordings").iterdir())) == 2)
+        wait_for(lambda: len(list((place.mountpoint / "recordings").iterdir())) == 2)
         for path in (place.mountpoint / "recordings").iterdir():
             path.read_bytes()
-        eventually(lambda: log.read_text().count("\n") == 2)
+        wait_for(lambda: log.read_text().count("\n") == 2)
     finally:
         unmount(place.mountpoint)
-    eventually(lambda: not Path(f"/proc/{pid}").exists())
+    wait_for(lambda: not Path(f"/proc/{pid}").exists())

@@ -17,8 +17,8 @@ pytestmark = needs_fuse
 
 COUNT = 10_000
 CONTENT = b"the same in all of them" * 100
-SECONDS = 30.0
-"""For what takes four on two slow cores; a request per file would take minutes, by the account's quota."""
+SECONDS = 60.0
+"""For what takes four on two slow cores; a request per file would take 250, by `api_rate`."""
 
 
 def large_account() -> SimulatedAccount:

@@ -27,8 +27,8 @@ from twfs.errors import DeadlineExceeded, Unreachable
 from twfs.remote.http import Authorization, HttpPool, named_errors, without_query
 
 SECRET = "X-Amz-Signature=5ec2e7"
-SLACK = 0.5
-"""Seconds by which a busy machine may be late."""
+SLACK = 4.0
+"""Seconds by which a busy machine may be late; other limits than the one that is meant are 5 s or longer."""
 
 
 @pytest.fixture
@@ -168,8 +168,7 @@ def test_silence_in_the_middle_ends_at_the_deadline(pool: HttpPool) -> None:
 )
 def test_nothing_takes_longer_than_its_deadline(pool: HttpPool, manner: Manner) -> None:
     with RudeServer(manner) as server:
-        deadline = within(0.4)
-        lasted, error = timed(lambda: get_all(pool, f"{server.url}?{SECRET}", deadline))
+        lasted, error = timed(lambda: get_all(pool, f"{server.url}?{SECRET}", within(0.4)))
     assert isinstance(error, DeadlineExceeded)
     assert 0.3 < lasted < 0.4 + SLACK
     assert SECRET not in str(error)
@@ -178,12 +177,12 @@ def test_nothing_takes_longer_than_its_deadline(pool: HttpPool, manner: Manner) 
 def test_each_read_has_its_own_deadline_not_what_was_left_when_the_request_began(pool: HttpPool) -> None:
     def late(meeting: Meeting) -> None:
         meeting.send(answer(200, b"ab", {"Content-Length": "4"}))
-        meeting.stopped.wait(0.6)
+        meeting.stopped.wait(2.5)
         meeting.send(b"cd")
 
     with RudeServer(late) as server:
-        with pool.get(server.url, {}, within(0.3)) as body:
-            assert body.read_bounded(4, within(5)) == b"abcd"
+        with pool.get(server.url, {}, within(2)) as body:
+            assert body.read_bounded(4, within(30)) == b"abcd"
         with pool.get(server.url, {}, within(5)) as body:
             lasted, _ = timed(lambda: body.read_bounded(4, within(0.2)))
             assert lasted < 0.2 + SLACK
@@ -230,7 +229,7 @@ def test_no_server_is_an_error_without_query(pool: HttpPool) -> None:
     with RudeServer(saying(answer())) as server:
         url = server.url
     for target in (url, "http://name.invalid"):
-        _, error = timed(lambda target=target: pool.get(f"{target}/path?{SECRET}", {}, within(5)))  # type: ignore[misc]
+        _, error = timed(lambda target=target: pool.get(f"{target}/path?{SECRET}", {}, within(30)))  # type: ignore[misc]
         assert str(error) == f"{target}/path: no connection"
 
 

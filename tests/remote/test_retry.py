@@ -71,6 +71,15 @@ def test_what_another_attempt_cannot_mend_is_not_tried_again(failure: Exception)
     assert len(attempts.moments) == 1
 
 
+def test_where_time_runs_out_in_the_end_what_failed_before_is_told() -> None:
+    clock = HandClock()
+    attempts = Attempts(clock, Unreachable("HTTP 500"), Unreachable("HTTP 503"), DeadlineExceeded("late"))
+    with pytest.raises(DeadlineExceeded, match=r"^late; before that: HTTP 503$"):
+        retrying(attempts, Deadline(clock, 30))
+    with pytest.raises(DeadlineExceeded, match=r"^late$"):
+        retrying(Attempts(clock, DeadlineExceeded("late")), Deadline(clock, 30))
+
+
 def test_a_pause_that_the_server_asks_for_is_kept() -> None:
     clock = HandClock()
     attempts = Attempts(clock, Transient("429", 7.0), Transient("429", 0.0))

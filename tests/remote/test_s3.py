@@ -463,7 +463,8 @@ def test_no_read_lasts_longer_than_its_deadline(manner: Manner) -> None:
         began = time.monotonic()
         with pytest.raises((DeadlineExceeded, Unreachable)):
             stream.readinto(memoryview(bytearray(PART.size)), Deadline(SystemClock(), 0.4))
-        assert time.monotonic() - began < 0.9
+        # A machine that does much else may be late; what ends by itself does so after 10 s of silence, or never.
+        assert time.monotonic() - began < 5
         stream.close()
 
 

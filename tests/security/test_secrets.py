@@ -126,7 +126,7 @@ def test_no_secret_shows_whatever_goes_wrong_in_a_mount(
 ) -> None:
     faults = every_fault()
     with planted(tmp_path, private_key, len(faults)) as place:
-        options = {"timeout": "2", "log_level": "debug", "log_format": log_format, "refresh": "1", "connections": "40"}
+        options = {"timeout": "5", "log_level": "debug", "log_format": log_format, "refresh": "1", "connections": "40"}
         with mounted(place, **options) as mount, ThreadPoolExecutor(len(faults)) as pool:
             paths = sorted((mount.path / "recordings").iterdir())
             assert {path.stat().st_size for path in paths} == {len(PLAIN)}

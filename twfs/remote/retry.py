@@ -30,14 +30,24 @@ def retrying(attempt: Callable[[], T], deadline: Deadline) -> T:
 
     Raises:
         Unreachable: the last failure, when the attempts are spent or the deadline leaves no room for another.
-        DeadlineExceeded: the deadline passed within an attempt.
+        DeadlineExceeded: the deadline passed within an attempt; it tells how the one before failed, if there was one.
     """
+    before = ""
     for number in range(_ATTEMPTS - 1):
         try:
-            return attempt()
+            return _attempted(attempt, before)
         except Unreachable as error:
             pause_before_retry(number, error, deadline)
-    return attempt()
+            before = f"; before that: {error}"
+    return _attempted(attempt, before)
+
+
+def _attempted(attempt: Callable[[], T], before: str) -> T:
+    """What `attempt` returns; where only the time ran out, `before` says more of why than that it did."""
+    try:
+        return attempt()
+    except DeadlineExceeded as error:
+        raise DeadlineExceeded(f"{error}{before}") from None
 
 
 def pause_before_retry(number: int, error: Unreachable, deadline: Deadline) -> None:
