@@ -2,9 +2,9 @@
 
 A handle may carry several streams at once: a player reads the head, the tail and the middle of a file. A read that
 continues a stream (in order, or out of order within what has been asked for: kernels reorder 2% of a plain copy) and
-has to wait makes its window grow, by doubling, later faster; any other read is a jump, which begins a stream with no window and ends
-the others' prefetching. So jumping costs one small range each, a copy soon has all the connections, and a player,
-which waits no more once its window holds a round trip's worth, never has fetched much more than it plays.
+has to wait makes its window grow, by doubling, later faster; any other read is a jump, which begins a stream with no
+window and ends the others' prefetching. So jumping costs one small range each, a copy soon has all the connections, and
+a player, which waits no more once its window holds a round trip's worth, never has fetched much more than it plays.
 """
 
 from dataclasses import dataclass
