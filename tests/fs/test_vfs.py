@@ -304,6 +304,20 @@ def test_a_read_has_a_deadline() -> None:
         scene.read_path(PATH)
 
 
+def test_who_waited_for_the_same_bytes_through_another_handle_has_waited_as_long() -> None:
+    scene = Scene(timeout=5)
+    handles = [scene.vfs.open(PATH, os.O_RDONLY).handle for _ in range(2)]
+    scene.library.stall = 6
+    with pytest.raises(DeadlineExceeded):
+        scene.read(handles[0], SIZE, 0)
+    scene.clock.now += 0.4
+    scene.library.stall = 4.8
+    with pytest.raises(DeadlineExceeded):
+        scene.read(handles[1], 100, SIZE - 100)
+    scene.clock.now += 0.6
+    assert scene.read(handles[1], 100, SIZE - 100) == WHOLE[-100:]
+
+
 def test_a_size_told_on_trust_is_proven_by_opening() -> None:
     scene = Scene()
     scene.catalog.claims[MEDIUM.sid] = SIZE

@@ -9,9 +9,8 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from copy import copy
 from dataclasses import dataclass, field
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import (
@@ -23,24 +22,18 @@ from twfs.errors import (
     NotADirectory,
     ObjectChanged,
     ReadOnly,
-    RemoteError,
 )
 from twfs.fs.attributes import XATTR_PREFIX, Attributes, Usage, nanoseconds, usage, xattrs
 from twfs.fs.coverage import Deliveries
 from twfs.fs.handles import HandleTable
 from twfs.fs.names import inode
 from twfs.fs.options import FsSettings
+from twfs.fs.patience import Patience
 from twfs.fs.ports import Catalog, MediaLibrary, OpenMedium, Reading, Readings, Remover
 from twfs.fs.tree import Folder, MediumFile, MediumLink, Node, Tree, VirtualFile, node_inode
 from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange
 from twfs.resources import Medium
-
-_SLOW_FAILURE = 0.5
-"""Seconds; a read that took longer to fail is not tried again for the same call: both might outlast `timeout`."""
-
-_SAME_CALL = 0.5
-"""Seconds; the kernel's second request follows the first one's error within milliseconds."""
 
 _USAGE_LIFETIME = 10.0
 """Seconds that a sum over all media is good for: desktops ask statfs every few seconds."""
@@ -92,12 +85,6 @@ class _Shown:
     """That of the object when it was last opened."""
 
 
-class _Failure(NamedTuple):
-    wanted: ByteRange
-    error: RemoteError
-    moment: float
-
-
 class Vfs:
     """The mount's content."""
 
@@ -127,7 +114,7 @@ class Vfs:
         self._readings = readings
         self._keeps_pages = keeps_pages
         self._deliveries = Deliveries()
-        self._failures: dict[int, _Failure] = {}
+        self._patience = Patience(clock, settings.timeout)
         self._handles: HandleTable[_OpenFile] = HandleTable()
         self._tree_lock = threading.Lock()
         self._tree_version: int | None = None
@@ -239,13 +226,10 @@ class Vfs:
         wanted = ByteRange(plain_offset, plain_offset + len(view)).clipped(file.attributes.st_size)
         if not wanted.size:
             return 0
-        self._fail_once_more(handle, wanted)
-        began = self._clock.monotonic()
-        try:
-            got = file.source.read_into(view[: wanted.size], wanted.start, self._deadline())
-        except RemoteError as error:
-            self._note_failure(handle, wanted, error, began)
-            raise
+        part = view[: wanted.size]
+        got = self._patience.read(
+            file.attributes.st_ino, wanted, lambda deadline: file.source.read_into(part, wanted.start, deadline)
+        )
         if got != wanted.size:
             raise MediaDamaged(f"{file.path}: {got} bytes at {wanted.start} where there must be {wanted.size}")
         if self._remover is not None and file.object_key is not None:
@@ -261,23 +245,9 @@ class Vfs:
             BadHandle: no such handle.
         """
         file = self._handles.remove(handle)
-        self._failures.pop(handle, None)
         file.source.close()
         if file.reading is not None:
             file.reading.closed()
-
-    def _note_failure(self, handle: int, wanted: ByteRange, error: RemoteError, began: float) -> None:
-        now = self._clock.monotonic()
-        if now - began > _SLOW_FAILURE:
-            self._failures[handle] = _Failure(wanted, copy(error).with_traceback(None), now)
-
-    def _fail_once_more(self, handle: int, wanted: ByteRange) -> None:
-        """The kernel asks at once a second time for what a read-ahead could not get: that call has waited enough."""
-        failure = self._failures.pop(handle, None)
-        if failure is None or self._clock.monotonic() - failure.moment > _SAME_CALL:
-            return
-        if wanted.start < failure.wanted.end and failure.wanted.start < wanted.end:
-            raise failure.error
 
     def listxattr(self, path: str) -> list[str]:
         """Names of the extended attributes, as far as known.
