@@ -30,8 +30,6 @@ OPTIONS = {
     "attr_timeout": "0",
     "media_hosts": f"amazonaws.com:localhost:{UNRESOLVABLE}",
 }
-ASKED_TWICE = 2
-"""Where the kernel's read-ahead fails it asks for the first page once more, within the same system call."""
 RECOVERY = 11.0
 """Seconds: the longest that a connection may be silent before it is given up, and some more."""
 SLACK = 2.0
@@ -155,7 +153,7 @@ def judge(seen: Seen, case: Case, sees: tuple[str, ...]) -> None:
         is_true = seen.data == plain
     # Not the bytes themselves: pytest takes minutes to show how a megabyte of them differs from another.
     assert is_true, (seen.call, len(seen.data))
-    assert seen.slowest < ASKED_TWICE * TIMEOUT + SLACK, seen.call
+    assert seen.slowest < TIMEOUT + SLACK, seen.call
 
 
 @pytest.mark.parametrize("case", params())

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -191,16 +192,22 @@ def touch(file: int, reference: int, size: int, chance: random.Random, notes: mm
     with mapping:
         for reads in range(1, 9):
             start = chance.randrange(size)
-            length = min(chance.choice((1, 5000)), size - start)
-            began = time.monotonic()
-            notes[:] = _NOTES.pack(began, slowest, reads - 1, count)
-            got = mapping[start : start + length]
-            slowest = max(slowest, time.monotonic() - began)
-            count += length
-            notes[:] = _NOTES.pack(0.0, slowest, reads, count)
-            if got != os.pread(reference, length, start):
-                return _WRONG_BYTES
+            for part in one_page_each(start, min(start + chance.choice((1, 5000)), size)):
+                began = time.monotonic()
+                notes[:] = _NOTES.pack(began, slowest, reads - 1, count)
+                got = mapping[part.start : part.stop]
+                slowest = max(slowest, time.monotonic() - began)
+                count += len(got)
+                notes[:] = _NOTES.pack(0.0, slowest, reads, count)
+                if got != os.pread(reference, len(part), part.start):
+                    return _WRONG_BYTES
     return 0
+
+
+def one_page_each(start: int, end: int) -> list[range]:
+    """Bytes `[start, end)` of a mapping, cut at its pages: to touch such a part takes one page fault at most."""
+    edges = [start, *range(start - start % mmap.PAGESIZE + mmap.PAGESIZE, end, mmap.PAGESIZE), end]
+    return [range(*part) for part in pairwise(edges)]
 
 
 HABITS: dict[str, Callable[[Reader, Piece], None]] = {

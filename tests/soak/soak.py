@@ -25,8 +25,6 @@ CACHE_MIB = 32
 CONNECTIONS = 32
 PATIENCE = 60.0
 """Seconds for what must come, and has no time of its own."""
-_ASKED_TWICE = ("read", "pread", "page fault")
-"""Where filling its page cache fails the kernel asks once more, for one page, before the call returns."""
 _MOST_DESCRIPTORS = 40 + 2 * (CONNECTIONS + 16) + 32
 """Those of an idle process, two pools of connections kept, and as many under way beside them."""
 _MOST_RESIDENT = 320 * MIB
@@ -153,10 +151,12 @@ def _add(outcome: Outcome, report: bytes, complaint: bytes) -> None:
 def _judge(plan: Plan, outcome: Outcome) -> None:
     """What readers saw, and how the daemon fared."""
     outcome.problems += outcome.seen.wrong[:20]
-    for call, seconds in outcome.seen.slowest.items():
-        limit = plan.timeout * (2 if call in _ASKED_TWICE else 1) + 1
-        if seconds > limit:
-            outcome.problems.append(f"{call} took {seconds:.1f} s, more than {limit:g}")
+    limit = plan.timeout + 1
+    outcome.problems += [
+        f"{call} took {seconds:.1f} s, more than {limit:g}"
+        for call, seconds in outcome.seen.slowest.items()
+        if seconds > limit
+    ]
     outcome.problems += growth(outcome.samples)
     if max(sample.descriptors for sample in outcome.samples) > _MOST_DESCRIPTORS:
         outcome.problems.append(f"more than {_MOST_DESCRIPTORS} descriptors")
