@@ -17,7 +17,7 @@ from twfs.mount.system import is_mounted, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.server import Simulator
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a test gives up waiting; generous, because machines are slow and noisy."""
 
 needs_fuse = pytest.mark.skipif(
