@@ -291,6 +291,18 @@ def test_a_window_is_cut_into_ranges_worth_a_round_trip(window: int, parts: int)
     assert -(-window // plan.part_size) == parts
 
 
+@given(st.integers(2 * MIB, 100 * MIB), st.integers(2, 16))
+@settings(deadline=None, max_examples=30)
+def test_whatever_the_window_it_is_asked_for_in_whole_ranges_of_whole_blocks(bound: int, lanes: int) -> None:
+    handle = Handle(bound=bound)
+    handle.lanes = lanes
+    for position in range(0, 250 * MIB, MIB):
+        plan = handle.read(at(position, MIB))
+        assert plan.part_size % MIB == 0
+        if plan.ahead.end < SIZE:
+            assert plan.ahead.size % min(plan.part_size, handle.prefetcher.streams[0].window // 2 or MIB) == 0
+
+
 def test_where_fewer_ranges_are_worth_their_while_they_are_larger() -> None:
     handle = Handle(bound=64 * MIB)
     handle.sequentially(0, 100 * MIB, MIB)

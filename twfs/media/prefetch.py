@@ -160,15 +160,17 @@ class Prefetcher:
         return max(0, min(most_ahead // parts, most_ahead - sum(held)))
 
     def _ahead(self, stream: Stream, part_size: int) -> ByteRange:
-        """Up to a full window, but no less than one range or half the window at a time: fewer and larger ranges."""
+        """Up to a full window in whole ranges, of half the window where that is less than one: few and large ones."""
         target = min(stream.position + stream.window, self._plain_size)
-        least = min(part_size, stream.window // 2, self._plain_size - stream.frontier)
-        if target - stream.frontier < max(least, 1):
-            return ByteRange(stream.frontier, stream.frontier)
-        ahead = ByteRange(stream.frontier, target)
-        stream.frontier = target
+        least = min(part_size, stream.window // 2)
+        size = target - stream.frontier
+        if target < self._plain_size:
+            size -= size % max(least, 1)
+        ahead = ByteRange(stream.frontier, stream.frontier + max(size, 0))
+        stream.frontier = ahead.end
         return ahead
 
 
 def _part_size(window: int, lanes: int) -> int:
-    return min(max(window // lanes, _SMALLEST_PART), _LARGEST_PART)
+    """Whole MiB: what is no multiple of the cache's blocks would be asked for as two ranges, one of them tiny."""
+    return min(max(window // lanes // _SMALLEST_PART, 1) * _SMALLEST_PART, _LARGEST_PART)
