@@ -13,7 +13,7 @@ from tests.fs.fakes import NOVEMBER_23, composition, recording, sid_of
 from tests.fs.unhurried import unhurried
 from twfs.errors import NoSuchName, NotADirectory
 from twfs.fs.names import date_path, inode, view_name
-from twfs.fs.tree import Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
+from twfs.fs.tree import REMEMBERED_NAMES, Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
 from twfs.resources import Medium
 
 moments = st.none() | st.integers(NOVEMBER_23 - 10**6, NOVEMBER_23 + 10**8) | st.sampled_from([0, -5, 2**62, -(2**62)])
@@ -177,3 +177,51 @@ def test_a_hundred_thousand_media() -> None:
     assert sum(1 for _ in tree.children(folder)) == 100_000
     # It takes 0.6 s; more than a few seconds would mean that it does not grow with the number of media alone.
     assert time.process_time() - begin < 5
+
+
+def _recalled(tree: Tree, path: str, made: list[str]) -> list[str]:
+    folder = tree.lookup(path)
+    assert isinstance(folder, Folder)
+
+    def make() -> list[str]:
+        made.append(path)
+        return [name for name, _ in tree.children(folder)]
+
+    return tree.remembered(folder, make)
+
+
+def test_what_was_made_of_a_folder_is_remembered() -> None:
+    tree = Tree({medium.sid: medium for medium in map(recording, range(3))}, ())
+    made: list[str] = []
+    for _ in range(2):
+        assert len(_recalled(tree, "/recordings", made)) == 3
+        assert _recalled(tree, "/compositions", made) == []
+    assert made == ["/recordings", "/compositions"]
+
+
+def test_no_more_names_are_remembered_than_there_is_to_be_memory_for() -> None:
+    tree = Tree({}, ())
+    made: list[str] = []
+    sizes = {"/recordings": REMEMBERED_NAMES - 1, "/by-date": 1, "/by-room": 1, "": REMEMBERED_NAMES + 1}
+
+    def recall(path: str) -> None:
+        folder = tree.lookup(path)
+        assert isinstance(folder, Folder)
+
+        def make() -> range:
+            made.append(path)
+            return range(sizes[path])
+
+        assert tree.remembered(folder, make) == range(sizes[path])
+
+    for path in ("/recordings", "/by-date", "/recordings", "/by-date"):
+        recall(path)
+    assert made == ["/recordings", "/by-date"], "both have room"
+    recall("/by-room")
+    recall("/by-room")
+    recall("/recordings")
+    assert made == ["/recordings", "/by-date", "/by-room", "/recordings"], "the last one had no room beside the others"
+    made.clear()
+    recall("")
+    recall("")
+    assert made == ["", ""], "too large by itself"

@@ -207,6 +207,23 @@ def test_a_listing_brings_the_attributes_along(tmp_path: Path) -> None:
             assert (shown.st_blocks, shown.st_mtime) == (-(-info.plain_size // 512), medium.changed_at)
 
 
+def test_a_listing_again_asks_for_nothing_by_name(tmp_path: Path) -> None:
+    """`ls -lR` of files and links, twice: folders are read again, the kernel keeps everything else."""
+    folders = ("recordings", f"by-room/{ROOM}")
+    with mounted(tmp_path, "--fuse", "3", "--many", "500", "--attr-timeout", "600") as mount:
+        listed = [
+            subprocess.run(["ls", "-lR", *folders], check=False, capture_output=True, cwd=mount.path).stdout
+            for _ in range(2)
+        ]
+    calls = calls_of(mount)
+    links = listed[0].count(b" -> ")
+    assert links > 500
+    assert listed[1] == listed[0]
+    assert calls["readlink"] == links
+    assert calls["getattr"] < 60
+    assert calls["opendir"] == 2 * len(folders)
+
+
 def calls_of(ended: Mounted) -> dict[str, int]:
     (line,) = [line for line in ended.log().splitlines() if line.startswith(served.CALLS)]
     calls: dict[str, int] = json.loads(line.removeprefix(served.CALLS))

@@ -10,8 +10,8 @@ import pytest
 
 from tests.clocks import ManualClock
 from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, content_of, readable, recording
+from tests.fuse.taking import Buffer, Told
 from twfs import errors
-from twfs.fs.attributes import Attributes
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Entry, Vfs
 from twfs.fuse.operations import ERRNO, Operations
@@ -63,7 +63,7 @@ class FailingVfs(Vfs):
     def _fail(self, *_: object) -> object:
         raise self.failure
 
-    getattr = readdir = readlink = open = read = release = known_attributes = _fail  # type: ignore[assignment]
+    getattr = readdir = readlink = open = read = release = remembered = _fail  # type: ignore[assignment]
     listxattr = getxattr = statfs = unlink = refuse_change = _fail  # type: ignore[assignment]
 
 
@@ -100,28 +100,23 @@ def calls(operations: Operations) -> dict[str, Callable[[], object]]:
     }
 
 
-Listed = list[tuple[Entry, Attributes | None]]
-
-
-def list_into(found: Listed, operations: Operations, path: str, *, with_attributes: bool = True, room: int = 2) -> None:
-    """As libfuse3 does: `room` entries at a time."""
-
-    def add(entry: Entry, attributes: Attributes | None, following: int) -> bool:
-        if len(found) - start == room:
-            return False
-        found.append((entry, attributes))
-        assert following == len(found)
-        return True
-
-    start, handle = 0, operations.opendir(path)
+def list_into(found: list[Told], operations: Operations, path: str, *, with_attributes: bool = True) -> None:
+    """As libfuse3 does, two entries at a time."""
+    handle = operations.opendir(path)
     try:
-        while True:
-            operations.readdir_plus(path, handle, start, add, with_attributes=with_attributes)
-            if len(found) == start:
-                return
-            start = len(found)
+        while part := taken(operations, path, handle, len(found), with_attributes=with_attributes):
+            found.extend(part)
     finally:
         operations.releasedir(path, handle)
+
+
+def taken(
+    operations: Operations, path: str, handle: int, start: int, *, room: int = 2, with_attributes: bool = True
+) -> list[Told]:
+    """What one call of the kernel's gets."""
+    buffer = Buffer(room)
+    operations.readdir_plus(path, handle, start, buffer.taker(wants_attributes=with_attributes))
+    return buffer.told
 
 
 def changes(operations: Operations) -> dict[str, Callable[[], object]]:
@@ -282,32 +277,30 @@ def test_a_listing_in_parts_has_known_attributes() -> None:
     clock, catalog = ManualClock(), FakeCatalog(media)
     catalog.unprobed.add(recording(3).sid)
     operations = Operations(Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {}))
-    found: Listed = []
+    found: list[Told] = []
     list_into(found, operations, "/recordings")
-    assert [entry.name for entry, _ in found] == [".", "..", *(medium.file_name for medium in media)]
-    sizes = [attributes and attributes.st_size for _, attributes in found]
+    assert [told.name for told in found] == [".", "..", *(medium.file_name for medium in media)]
+    sizes = [told.attributes and told.attributes["st_size"] for told in found]
     assert sizes == [None, None, 0, 1, 2, None, 4, 5, 6]
     assert catalog.calls["info"] == 0
-    for entry, attributes in found[2:]:
-        told = operations.getattr(f"/recordings/{entry.name}")
-        assert told["st_ino"] == entry.st_ino
-        assert attributes is None or told["st_size"] == attributes.st_size
-    names: Listed = []
+    for told in found[2:]:
+        attributes = operations.getattr(f"/recordings/{told.name}")
+        assert told.st_ino == attributes["st_ino"]
+        assert told.attributes in (None, attributes)
+    names: list[Told] = []
     list_into(names, operations, "/recordings", with_attributes=False)
-    assert names == [(entry, None) for entry, _ in found]
+    assert [told.name for told in names] == [told.name for told in found]
+    assert {told.attributes is None for told in names} == {True}
 
 
 def test_attributes_of_folders_and_links_come_with_a_listing() -> None:
     operations = working()[0]
-    found: Listed = []
     for path in ("/", "/by-date", f"/by-room/{MEDIUM.room_sid}", "/.twfs"):
-        found.clear()
+        found: list[Told] = []
         list_into(found, operations, path)
-        for entry, attributes in found[2:]:
-            told = operations.getattr(f"{path.rstrip('/')}/{entry.name}")
-            is_virtual = path == "/.twfs"
-            assert (attributes is None) is is_virtual
-            assert attributes is None or (attributes.st_mode, attributes.st_size) == (told["st_mode"], told["st_size"])
+        for told in found[2:]:
+            attributes = operations.getattr(f"{path.rstrip('/')}/{told.name}")
+            assert told.attributes == (None if path == "/.twfs" else attributes)
         assert len(found) > 2
 
 
@@ -315,22 +308,25 @@ def test_a_folder_that_changes_while_it_is_read_is_one_list() -> None:
     media = {recording(number): readable(number) for number in range(7)}
     clock, catalog = ManualClock(), FakeCatalog(media)
     operations = Operations(Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {}))
-    names: list[str] = []
-
-    def add(entry: Entry, _attributes: Attributes | None, _following: int) -> bool:
-        names.append(entry.name)
-        return len(names) % 3 != 0
-
     handle = operations.opendir("/recordings")
-    operations.readdir_plus("/recordings", handle, 0, add, with_attributes=True)
+
+    def names(start: int) -> list[str]:
+        return [told.name for told in taken(operations, "/recordings", handle, start, room=3)]
+
+    before = names(0)
     catalog.replace({recording(6): readable(6)})
-    operations.readdir_plus("/recordings", handle, 3, add, with_attributes=True)
-    assert names == [".", "..", *(recording(number).file_name for number in range(4))]
-    names.clear()
-    operations.readdir_plus("/recordings", handle, 0, add, with_attributes=True)
-    assert names == [".", "..", recording(6).file_name], "from its beginning it is read anew"
+    assert before + names(3) == [".", "..", *(recording(number).file_name for number in range(4))]
+    assert names(0) == [".", "..", recording(6).file_name], "from its beginning it is read anew"
     operations.releasedir("/recordings", handle)
     assert errno_of(lambda: operations.releasedir("/recordings", handle)) == errno.EBADF
+
+
+def test_a_folder_can_be_read_on_by_another_handle() -> None:
+    """As an NFS server does, which opens it for each of its clients' requests."""
+    operations = working()[0]
+    handle = operations.opendir("/recordings")
+    assert [told.name for told in taken(operations, "/recordings", handle, 2)] == [MEDIUM.file_name]
+    operations.releasedir("/recordings", handle)
 
 
 # The log

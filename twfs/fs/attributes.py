@@ -22,6 +22,9 @@ _NANOSECONDS = 10**9
 
 XATTR_PREFIX = "user.twilio."
 
+KnownSize = tuple[int, bool]
+"""A medium's plain size (bytes), and whether it is proven, as `Catalog.known_size` gives it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Attributes:

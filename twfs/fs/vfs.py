@@ -8,7 +8,7 @@ while a catalogue or a reader waits for the network. Failures are classes of `tw
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -23,14 +23,14 @@ from twfs.errors import (
     ObjectChanged,
     ReadOnly,
 )
-from twfs.fs.attributes import XATTR_PREFIX, Attributes, Usage, nanoseconds, usage, xattrs
+from twfs.fs.attributes import XATTR_PREFIX, Attributes, KnownSize, Usage, nanoseconds, usage, xattrs
 from twfs.fs.coverage import Deliveries
 from twfs.fs.handles import HandleTable
 from twfs.fs.names import inode
 from twfs.fs.options import FsSettings
 from twfs.fs.patience import Patience
 from twfs.fs.ports import Catalog, MediaLibrary, OpenMedium, Reading, Readings, Remover
-from twfs.fs.tree import Folder, MediumFile, MediumLink, Node, Tree, VirtualFile, node_inode
+from twfs.fs.tree import Folder, Made, MediumFile, MediumLink, Node, Tree, VirtualFile, node_inode
 from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange
 from twfs.resources import Medium
@@ -157,20 +157,33 @@ class Vfs:
         Raises:
             NoSuchName, NotADirectory: no such folder.
         """
-        tree = self._current_tree()
-        folder = tree.lookup(path)
-        if not isinstance(folder, Folder):
-            raise NotADirectory(f"{path} is no folder")
-        return self._entries(tree, folder)
+        return self._entries(*self._folder(path))
 
-    def known_attributes(self, entry: Entry) -> Attributes | None:
-        """What `getattr` tells of it, if that is known. Neither waits nor asks anybody."""
+    def remembered(self, path: str, make: Callable[[list[Entry]], Made]) -> Made:
+        """What `make` makes of what is in a folder: once, as long as nothing in the mount changes but sizes.
+
+        Raises:
+            As `readdir`.
+        """
+        tree, folder = self._folder(path)
+        return tree.remembered(folder, lambda: make(list(self._entries(tree, folder))))
+
+    def known_sizes(self, entries: Iterable[Entry]) -> list[KnownSize | None]:
+        """What is known of each one's size; None of what is no medium, too. Neither waits nor asks anybody."""
+        known_size = self._catalog.known_size
+        return [known_size(entry.node.medium.sid) if isinstance(entry.node, MediumFile) else None for entry in entries]
+
+    def told(self, entries: Iterable[Entry], sizes: Iterable[KnownSize | None]) -> None:
+        """These media were told to have these sizes; what has none is passed over."""
+        for entry, size in zip(entries, sizes, strict=False):
+            if size is not None:
+                self._note_shown(entry.st_ino, size[0], is_proven=size[1])
+
+    def attributes_of(self, entry: Entry, size: KnownSize | None) -> Attributes | None:
+        """What `getattr` tells of it if a medium's size is that; None of what has to be asked for."""
         match entry.node:
             case MediumFile(medium):
-                known = self._catalog.known_size(medium.sid)
-                if known is None:
-                    return None
-                return self._show(self._medium_attributes(medium, known[0]), is_proven=known[1])
+                return None if size is None else self._medium_attributes(medium, size[0])
             case MediumLink() as link:
                 return self._link_attributes(link)
             case Folder() as folder:
@@ -319,6 +332,13 @@ class Vfs:
                 self._tree_version = version
             return self._tree
 
+    def _folder(self, path: str) -> tuple[Tree, Folder]:
+        tree = self._current_tree()
+        folder = tree.lookup(path)
+        if not isinstance(folder, Folder):
+            raise NotADirectory(f"{path} is no folder")
+        return tree, folder
+
     def _lookup(self, path: str) -> Node:
         return self._current_tree().lookup(path)
 
@@ -360,9 +380,12 @@ class Vfs:
         return OpenedFile(handle, bypasses_cache=shown.size != info.plain_size, is_unchanged=is_unchanged)
 
     def _show(self, attributes: Attributes, *, is_proven: bool = True) -> Attributes:
-        shown = self._shown.setdefault(attributes.st_ino, _Shown(attributes.st_size))
-        shown.size, shown.is_proven = attributes.st_size, is_proven
+        self._note_shown(attributes.st_ino, attributes.st_size, is_proven=is_proven)
         return attributes
+
+    def _note_shown(self, st_ino: int, size: int, *, is_proven: bool) -> None:
+        shown = self._shown.get(st_ino) or self._shown.setdefault(st_ino, _Shown(size))
+        shown.size, shown.is_proven = size, is_proven
 
     def _source(self, medium: Medium, info: MediaInfo) -> OpenMedium:
         match info.state:

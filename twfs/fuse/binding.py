@@ -12,13 +12,13 @@ import importlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from twfs.errors import ConfigError
-from twfs.fs.attributes import Attributes
-from twfs.fs.vfs import Entry
 from twfs.fuse.answers import answering
-from twfs.fuse.operations import AddEntry, Operations
+from twfs.fuse.listing import Taker
+from twfs.fuse.operations import Operations
 from twfs.fuse.parallel import ParallelLookups
 from twfs.log import log
 
@@ -45,8 +45,15 @@ _NAMELESS = b"(deleted)"
 """A file that was deleted while open has no path any more."""
 
 _READDIR_PLUS = 1
-_FILL_DIR_PLUS = 2
-"""Attributes are wanted, and here they are (enums fuse_readdir_flags and fuse_fill_dir_flags of libfuse3's fuse.h)."""
+"""Attributes are wanted (enum fuse_readdir_flags of libfuse3's fuse.h)."""
+
+_CACHE_SYMLINKS = 1 << 23
+"""The kernel may keep where links lead (FUSE_CAP_CACHE_SYMLINKS of libfuse3's fuse_common.h): each one's name says so,
+so that the target of one path is always the same."""
+
+_QuickFill = ctypes.PYFUNCTYPE(
+    ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+)
 
 _PATH_ENCODING = "twfs_path"
 _PyBUF_WRITE = 0x200
@@ -277,6 +284,7 @@ class _Session:
     def init_with_config(self, connection: Any, config: Any) -> None:
         """As mfusepy calls it; `config` is there with libfuse3 only, which has no mount options for these limits."""
         if config is not None:
+            connection.want |= connection.capable & _CACHE_SYMLINKS
             connection.max_readahead = READ_AHEAD
             connection.max_background = MAX_BACKGROUND_OF_LIBFUSE3
             connection.congestion_threshold = _congestion_threshold(MAX_BACKGROUND_OF_LIBFUSE3)
@@ -333,36 +341,20 @@ class _ListsWithAttributes:
     binding: Any
 
     def readdir_fuse_3(  # noqa: PLR0917 - libfuse's
-        self, path: bytes | None, buffer: Any, fill: Any, offset: int, info: Any, flags: int
+        self, path: bytes | None, buffer: int, fill: Any, offset: int, info: Any, flags: int
     ) -> int:
         """As much as the kernel has room for; entries have offsets, without which libfuse drops the attributes."""
-        add = _filler(self.binding.c_stat(), buffer, fill)
-        with_attributes = bool(flags & _READDIR_PLUS)
-        shown = os.fsdecode(path or _NAMELESS)
-        self.operations.readdir_plus(shown, info.contents.fh, offset, add, with_attributes=with_attributes)
+        taker = Taker(partial(_quick(fill), buffer), self.binding.c_stat, bool(flags & _READDIR_PLUS))
+        self.operations.readdir_plus(os.fsdecode(path or _NAMELESS), info.contents.fh, offset, taker)
         return 0
 
 
-def _filler(record: Any, buffer: Any, fill: Any) -> AddEntry:
-    """What hands entries to libfuse's `fill`; `record` is a `struct stat` for it to read from."""
-    times = (record.st_atimespec, record.st_mtimespec, record.st_ctimespec)
+def _quick(fill: Any) -> Callable[..., int]:
+    """The same fuse_fill_dir_t, called without letting the interpreter go, and with a record's address.
 
-    def add(entry: Entry, attributes: Attributes | None, following: int) -> bool:
-        record.st_mode, record.st_ino = entry.st_mode, entry.st_ino
-        if attributes is not None:
-            record.st_mode, record.st_nlink = attributes.st_mode, attributes.st_nlink
-            record.st_uid, record.st_gid = attributes.st_uid, attributes.st_gid
-            record.st_size, record.st_blocks = attributes.st_size, attributes.st_blocks
-            record.st_blksize = attributes.st_blksize
-            seconds, nanoseconds = divmod(attributes.time_ns, 10**9)
-            for time in times:
-                time.tv_sec, time.tv_nsec = seconds, nanoseconds
-        name = entry.name.encode("utf-8", "surrogateescape")
-        flags = 0 if attributes is None else _FILL_DIR_PLUS
-        is_full: int = fill(buffer, name, record, following, flags)
-        return not is_full
-
-    return add
+    It waits for nothing that needs Python, and lasts less than a hand-over to another thread.
+    """
+    return _QuickFill(ctypes.cast(fill, ctypes.c_void_p).value)  # type: ignore[arg-type]
 
 
 class _CallsByName:

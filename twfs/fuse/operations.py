@@ -10,7 +10,7 @@ import errno
 import functools
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
@@ -18,7 +18,8 @@ from twfs import errors
 from twfs.clock import SystemClock
 from twfs.fs.attributes import Attributes
 from twfs.fs.handles import HandleTable
-from twfs.fs.vfs import Entry, Vfs
+from twfs.fs.vfs import Vfs
+from twfs.fuse.listing import Listing, Taker
 from twfs.log import OncePerTrouble, log
 from twfs.metrics import CallMeter
 
@@ -71,13 +72,9 @@ class FileInfo(Protocol):
     keep_cache: int
 
 
-AddEntry = Callable[[Entry, Attributes | None, int], bool]
-"""Takes an entry, its attributes if they are known, and the number of the entry after it; whether there was room."""
-
-
 @dataclass(slots=True)
 class _OpenFolder:
-    entries: list[Entry] = field(default_factory=list)
+    listing: Listing | None = None
     """What was in it when it was last read from its beginning."""
 
 
@@ -145,20 +142,15 @@ class Operations:
         return 0
 
     @_answered
-    def readdir_plus(self, path: str, handle: int, start: int, add: AddEntry, *, with_attributes: bool) -> None:
-        """Hand entries to `add`, from number `start` on, until it says that there is no more room.
+    def readdir_plus(self, path: str, handle: int, start: int, taker: Taker) -> None:
+        """Hand entries to `taker`, from number `start` on, until it has no more room.
 
-        From the beginning to the end of a folder it is one list, whatever changes meanwhile. Attributes that are not
-        known are left out: the kernel asks for them when somebody wants them.
+        From the beginning to the end of a folder it is one list, whatever changes meanwhile.
         """
         folder = self._folders.get(handle)
-        if start == 0:
-            folder.entries = list(self._vfs.readdir(path))
-        for number in range(start, len(folder.entries)):
-            entry = folder.entries[number]
-            attributes = self._vfs.known_attributes(entry) if with_attributes else None
-            if not add(entry, attributes, number + 1):
-                break
+        if start == 0 or folder.listing is None:
+            folder.listing = self._vfs.remembered(path, lambda entries: Listing(self._vfs, entries, taker.record_type))
+        folder.listing.tell(taker, start)
 
     @_answered
     def readdir(self, path: str, _handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
