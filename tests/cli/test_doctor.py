@@ -343,7 +343,7 @@ def test_plain_media_try_s3_only(
 @pytest.mark.parametrize(
     ("options", "fault", "text", "mend"),
     [
-        ({"timeout": "1"}, Fault("s3", status=503, times=None), "the media cannot be had", "look at the clock"),
+        ({"timeout": "3"}, Fault("s3", status=503, times=None), "the media cannot be had", "look at the clock"),
         ({"media_hosts": "example.com"}, None, "add it to media_hosts", ""),
     ],
 )

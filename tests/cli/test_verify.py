@@ -54,7 +54,7 @@ def test_without_md5(account: Account, capsys: pytest.CaptureFixture[str]) -> No
 def test_failures_do_not_spoil_the_others(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     bad, good = of_track(account, "erin-voice"), of_track(account, "erin-screen")
     account.simulated.simulator.inject(Fault("api.media", status=500, times=None, match=bad))
-    assert main(["verify", account.source, bad, good, "--json", "--timeout", "1", *account.flags]) == 1
+    assert main(["verify", account.source, bad, good, "--json", "--timeout", "3", *account.flags]) == 1
     first, second = json.loads(capsys.readouterr().out)["media"]
     assert (first["outcome"], second["outcome"]) == ("failed", "verified")
     assert first["reason"]

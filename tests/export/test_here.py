@@ -84,7 +84,7 @@ def test_network_that_fails_leaves_nothing_and_the_others_are_written(simulated:
         for each in media:
             examine(session, each)
     simulated.simulator.inject(Fault("s3.get", reset_after=5000, times=None, match=medium.sid))
-    report = exported(simulated, tmp_path / "x", timeout="2")
+    report = exported(simulated, tmp_path / "x", timeout="4")
     assert report.count(Ending.WRITTEN) == 10
     assert medium.sid not in "".join(tree(tmp_path / "x"))
     assert reason(report, Ending.FAILED, medium.sid)

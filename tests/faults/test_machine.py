@@ -27,6 +27,7 @@ from tests.mount.harness import (
     Mounted,
     both_bindings,
     customer,
+    is_readable,
     mounted,
     needs_fuse,
     needs_root,
@@ -260,15 +261,6 @@ def fails_without_a_request(path: Path, place: Customer) -> bool:
     return not is_readable(path) and place.simulator.count("s3") == before
 
 
-def is_readable(path: Path) -> bool:
-    """Whether it can be read at this moment."""
-    try:
-        path.read_bytes()
-    except OSError:
-        return False
-    return True
-
-
 @contextmanager
 def starved(mount: Mounted) -> Iterator[None]:
     """The daemon gets no more memory from the kernel while the block runs."""
@@ -304,6 +296,7 @@ def test_without_memory_there_are_errors_and_nothing_untrue(place: Customer, fus
                 answers = list(pool.map(lambda name: (name, answer(questions[name])), [*questions] * 8))
         wrong = [(name, got) for name, got in answers if got not in (truth[name], errno.EIO, errno.ENOMEM)]
         assert wrong == []
+        wait_for(lambda: is_readable(path))
         assert_all_is_right(place)
 
 

@@ -119,7 +119,7 @@ def test_long_lived_file_system_sees_what_is_new_and_lists_no_more_than_that(sim
 
 
 def test_outage_keeps_what_is_known_and_says_so_once(simulated: Simulated, caplog: pytest.LogCaptureFixture) -> None:
-    fs = TwilioFileSystem(account="demo", config=str(simulated.config_file), timeout=1)
+    fs = TwilioFileSystem(account="demo", config=str(simulated.config_file), timeout=3)
     names = fs.find("")
     account = fs._connected()
     simulated.simulator.inject(Fault("api.list", status=503, times=None))

@@ -250,7 +250,7 @@ def test_outage_is_an_error_and_never_an_empty_folder(simulated: Simulated) -> N
 
 
 def test_outage_while_sizes_are_asked_for(simulated: Simulated) -> None:
-    fs = TwilioFileSystem("demo", config=str(simulated.config_file), timeout=1)
+    fs = TwilioFileSystem("demo", config=str(simulated.config_file), timeout=3)
     names = fs.find("recordings")
     simulated.simulator.inject(Fault("api.media", status=503, times=None))
     with pytest.raises(OSError, match="recordings"):
@@ -283,7 +283,7 @@ def test_new_media_are_found(simulated: Simulated, fs: TwilioFileSystem) -> None
 
 
 def test_outage_of_a_refresh_asked_for_is_told(simulated: Simulated) -> None:
-    fs = TwilioFileSystem("demo", config=str(simulated.config_file), timeout=1)
+    fs = TwilioFileSystem("demo", config=str(simulated.config_file), timeout=3)
     names = fs.find("")
     simulated.simulator.inject(Fault("api.list", status=503, times=None))
     with pytest.raises(OSError, match="demo"):

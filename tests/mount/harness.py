@@ -129,6 +129,15 @@ def wait_for(happened: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
+def is_readable(path: Path) -> bool:
+    """Whether it can be read at this moment; in the half-second after a failure there is less time for it."""
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
+
+
 def take_away(mount: Mounted) -> None:
     """Unmount whatever its state, and see its process end."""
     if is_mounted(mount.path):

@@ -18,11 +18,13 @@ from tests.mount.harness import (
     Mounted,
     both_bindings,
     customer,
+    is_readable,
     mounted,
     needs_fuse,
     needs_root,
     run,
     run_twfs,
+    wait_for,
 )
 from tests.mount.test_reading import content
 from twfs.resources import Kind
@@ -118,6 +120,7 @@ def test_what_could_not_be_copied_stays_at_twilio(tmp_path: Path, private_key: R
         assert sorted(deletions(mount)) == sorted(plain.keys() - left(place))
         place.simulator.clear_faults()
         shutil.rmtree(backup / names[in_the_way])
+        wait_for(lambda: is_readable(mount.path / "recordings" / names[unreadable]))
         assert move(mount, backup) == (0, "")
         assert left(place) == set()
         assert {path.stem: path.read_bytes() for path in backup.iterdir()} == plain

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from tests.mount.harness import both_bindings, customer, mounted, needs_fuse
+from tests.mount.harness import both_bindings, customer, is_readable, mounted, needs_fuse, wait_for
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
@@ -174,6 +174,7 @@ def test_a_lost_object_is_an_error_not_an_empty_file(tmp_path: Path, private_key
             file.read()
         assert failed.value.errno in (errno.EIO, errno.ETIMEDOUT)
         place.simulator.clear_faults()
+        wait_for(lambda: is_readable(path))
         assert path.read_bytes() == content(500_000, "lost")
 
 
