@@ -161,52 +161,74 @@ def test_reader_waits_until_something_is_given_back(bucket: Bucket) -> None:
 
 
 @pytest.mark.parametrize(
-    ("connections", "cache_size", "first", "most"),
-    [(16, 256 * MIB, 4, 16), (3, 256 * MIB, 3, 3), (16, 24 * MIB, 4, 6), (16, 8 * MIB, 2, 2)],
+    ("connections", "cache_size", "most"), [(16, 256 * MIB, 16), (3, 256 * MIB, 3), (16, 24 * MIB, 6), (16, 8 * MIB, 2)]
 )
-def test_more_is_asked_for_where_the_network_is_waited_for(
-    connections: int, cache_size: int, first: int, most: int
-) -> None:
+def test_all_connections_are_used_from_the_first_byte_on(connections: int, cache_size: int, most: int) -> None:
     bucket = Bucket(shut=True)
-    bucket.let_through(0)
     with (
         pool_for(bucket, connections=connections, cache_size=cache_size) as pool,
         opened(pool, 0, 40 * PART) as reader,
     ):
         source = reader.pieces(at_once)
-        for _ in range(PART // PIECE_SIZE):
-            next(source)
-        bucket.wait_until_asked(first)
-        assert len(bucket.asked) == first
         waiting = threading.Thread(target=next, args=(source,))
         waiting.start()
-        bucket.wait_until_asked(1 + most)
-        bucket.let_through(PART)
+        bucket.wait_until_asked(most)
+        bucket.let_through(0)
         waiting.join(PATIENCE)
-        assert len(bucket.asked) == 1 + most
+        assert len(bucket.asked) == most
         bucket.let_through()
 
 
-def test_no_more_is_asked_for_where_the_reader_is_waited_for(bucket: Bucket) -> None:
+def test_what_is_given_back_while_the_network_is_waited_for_is_used_at_once() -> None:
+    bucket = Bucket(shut=True)
+    bucket.let_through(0)
     held: list[Callable[[], None]] = []
-    with pool_for(bucket, connections=16, cache_size=256 * MIB) as pool, opened(pool, 0, 20 * PART) as reader:
-        for number, _ in enumerate(reader.pieces(held.append)):
-            # As who hashes: the part before the last is given back only now.
-            if len(held) > 1:
-                held.pop(0)()
-            assert len(bucket.asked) <= number * PIECE_SIZE // PART + 4
+    with pool_for(bucket) as pool, opened(pool, 0, 40 * PART) as reader:
+        source = reader.pieces(held.append)
+        for _ in range(PART // PIECE_SIZE):
+            next(source)
+        waiting = threading.Thread(target=next, args=(source,))
+        waiting.start()
+        while not held:
+            waiting.join(0.001)
+        bucket.wait_until_asked(4)
+        # As who hashes a part does when the next one is not there yet.
+        held[0]()
+        bucket.let_through(4 * PART)
+        bucket.wait_until_asked(5)
+        assert bucket.asked[-1].start == 4 * PART
+        assert waiting.is_alive()
+        bucket.let_through()
+        waiting.join(PATIENCE)
+
+
+def parts_asked(bucket: Bucket, start: int) -> int:
+    """Of the reader that begins there, and reads less than 100 parts."""
+    return sum(start <= each.start < start + 100 * PART for each in bucket.asked)
 
 
 def test_readers_share(bucket: Bucket) -> None:
-    with pool_for(bucket, connections=16, cache_size=32 * MIB) as pool, ExitStack() as readers:
-        shares = []
-        for _ in range(5):
-            readers.enter_context(opened(pool, 0, PART))
-            shares.append(pool.share())
-        assert shares == [8, 4, 2, 2, 2]
-        readers.close()
-        with opened(pool, 0, PART):
-            assert pool.share() == 8
+    with pool_for(bucket, connections=16, cache_size=8 * PART) as pool, ExitStack() as readers:
+        first = readers.enter_context(opened(pool, 0, 40 * PART)).pieces(at_once)
+        next(first)
+        bucket.wait_until_asked(8)
+        other = readers.enter_context(ExitStack())
+        second = other.enter_context(opened(pool, 100 * PART, 140 * PART)).pieces(at_once)
+        next(second)
+        bucket.wait_until_asked(10)
+        # Whoever had all comes down to its share, and whoever came comes up to it.
+        for part in range(1, 10):
+            for source in (first, second):
+                for _ in range(PART // PIECE_SIZE):
+                    next(source)
+            assert parts_asked(bucket, 0) <= max(8, part + 4)
+            assert parts_asked(bucket, 100 * PART) <= part + 4
+        bucket.wait_until_asked(2 * (9 + 4))
+        other.close()
+        for _ in range(PART // PIECE_SIZE):
+            next(first)
+        bucket.wait_until_asked(10 + 8 + 9 + 4)
+        assert parts_asked(bucket, 0) == 10 + 8
 
 
 @pytest.mark.parametrize("failure", [ObjectChanged("changed"), Unreachable("away")])

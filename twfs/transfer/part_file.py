@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self
 
 from twfs.errors import ConfigError, TwfsError
+from twfs.transfer.write_behind import WriteBehind
 
 _REPLAY_SIZE = 2**20
 
@@ -46,6 +47,7 @@ class PartFile:
         try:
             self._lock()
             self.size = os.fstat(self._handle).st_size
+            self._write_behind = WriteBehind(self._handle)
         except BaseException:
             os.close(self._handle)
             raise
@@ -58,19 +60,21 @@ class PartFile:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close it; unless committed or discarded it stays, to be gone on with."""
+        self._write_behind.close()
         os.close(self._handle)
 
     def write(self, view: memoryview) -> None:
         """Append.
 
         Raises:
-            OSError: the disk is full, or the like; what fitted is kept.
+            OSError: the disk is full, or the like; what fitted is kept. Or what was written before did not reach it.
         """
         written = 0
         while written < len(view):
             count = os.write(self._handle, view[written:])
             written += count
             self.size += count
+        self._write_behind.advance(written)
 
     def replay(self, use: Callable[[memoryview], None]) -> None:
         """Give `use` what it holds, in pieces of 1 MiB and a rest."""
@@ -93,6 +97,7 @@ class PartFile:
         """
         if changed_at is not None:
             os.utime(self._handle, (changed_at, changed_at))
+        self._write_behind.wait()
         os.fsync(self._handle)
         self.path.replace(self.goal)
 

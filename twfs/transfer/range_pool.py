@@ -4,6 +4,7 @@ The mount's reader serves reading anywhere, again and by many. Here every byte i
 stored, so that it can be proven; requests, their retries and their bound are the mount's own (`StoredMedia`).
 """
 
+import mmap
 import queue
 import threading
 from collections import deque
@@ -22,6 +23,7 @@ from twfs.mount.session import Session
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.resources import Medium
+from twfs.transfer.shares import Shares
 
 PIECE_SIZE = 2**20
 """Bytes handed on at once: whole AES blocks, and few enough to stay in the processor's caches."""
@@ -31,12 +33,6 @@ _PART_SIZE = 4 * 2**20
 
 _STEP_SIZE = 256 * 2**10
 """Bytes that must come within one `timeout`, or are asked for again."""
-
-_FEWEST_PARTS = 2
-"""One arriving while the other is used: the least that a medium gets (`crew_size` sees to there being so many)."""
-
-_FIRST_PARTS = 4
-"""Held until it turns out that it is the network that is waited for; so few stay in the processor's caches."""
 
 _PATIENCE = 4
 """How often a step may outlast `timeout`: nobody is kept waiting as in a file system, and many media at once on a thin
@@ -54,6 +50,8 @@ class _Part:
     facts: ObjectFacts
     stored_range: ByteRange
     buffer: memoryview
+    stirred: threading.Event
+    """Set whenever something arrives."""
     arrivals: "queue.SimpleQueue[TwfsError | None]" = field(default_factory=queue.SimpleQueue)
     """None for each piece that is there, or why the rest will not come."""
     unwanted: threading.Event = field(default_factory=threading.Event)
@@ -63,6 +61,11 @@ class _Part:
         for start in range(0, self.stored_range.size, PIECE_SIZE):
             yield self.buffer[start : min(start + PIECE_SIZE, self.stored_range.size)]
 
+    def arrived(self, failure: TwfsError | None = None) -> None:
+        """One more piece, or why the rest will not come."""
+        self.arrivals.put(failure)
+        self.stirred.set()
+
 
 class RangePool:
     """Threads that fetch ranges, one for each connection, for all media that are transferred."""
@@ -70,8 +73,7 @@ class RangePool:
     def __init__(self, session: Session) -> None:
         """No thread before the block is entered."""
         self.session = session
-        self._readers = 0
-        self._counting = threading.Lock()
+        self.shares = Shares(session.config.cache_size // _PART_SIZE, session.config.connections)
         self._queue: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
         self._stopping = False
         self._threads = [
@@ -99,19 +101,8 @@ class RangePool:
 
     def open(self, medium: Medium, facts: ObjectFacts, stored_range: ByteRange) -> "StoredReader":
         """A reader of part of an object; no request before its first piece is asked for. To be closed."""
-        with self._counting:
-            self._readers += 1
+        self.shares.join()
         return StoredReader(self, medium, facts, stored_range)
-
-    def closed(self) -> None:
-        """A reader gives its share back."""
-        with self._counting:
-            self._readers -= 1
-
-    def share(self) -> int:
-        """How many parts one reader may hold: all together take about `cache_size`."""
-        config = self.session.config
-        return max(_FEWEST_PARTS, min(config.connections, config.cache_size // _PART_SIZE // self._readers))
 
     def submit(self, part: _Part) -> None:
         """Have it fetched, after what was submitted before."""
@@ -122,10 +113,10 @@ class RangePool:
             try:
                 self._fill(part)
             except TwfsError as error:
-                part.arrivals.put(error)
+                part.arrived(error)
             except Exception as error:  # noqa: BLE001 - whatever it is: somebody waits for the part
                 log.exception("fetching %s failed", part.medium.sid)
-                part.arrivals.put(Unreachable(f"unexpected {type(error).__name__} while fetching"))
+                part.arrived(Unreachable(f"unexpected {type(error).__name__} while fetching"))
             # Or its buffer would stay for as long as nothing else is to be done.
             del part
 
@@ -138,7 +129,7 @@ class RangePool:
                     if part.unwanted.is_set():
                         return
                     self._read_patiently(stream, piece[start : start + _STEP_SIZE])
-                part.arrivals.put(None)
+                part.arrived()
 
     def _read_patiently(self, stream: StoredStream, view: memoryview) -> None:
         clock, timeout = self.session.clock, self.session.config.timeout
@@ -161,9 +152,10 @@ class StoredReader:
         self._rest = stored_range
         self._parts: deque[_Part] = deque()
         self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
+        self._stirred = threading.Event()
+        """Set whenever a piece arrives or a buffer is given back."""
         self._buffers = 0
-        self._is_short = False
-        """Whether the network was waited for with `_FIRST_PARTS` on their way."""
+        """How many there are, free or not."""
 
     def pieces(self, when_used: Callable[[Callable[[], None]], None]) -> Iterator[memoryview]:
         """Pieces of `PIECE_SIZE` bytes, fewer only at the end of each range.
@@ -178,47 +170,57 @@ class StoredReader:
         while self._parts:
             part = self._parts[0]
             for piece in part.pieces():
-                failure = part.arrivals.get()
+                failure = self._next_arrival(part)
                 if failure is not None:
                     raise failure
                 yield piece
                 self._ask_ahead()
             self._parts.popleft()
-            when_used(partial(self._free.put, part.buffer))
+            when_used(partial(self._give_back, part.buffer))
             self._ask_ahead()
-            if self._is_late():
-                self._is_short = True
-                self._ask_ahead()
 
     def close(self) -> None:
         """What is still on its way is not wanted any more."""
         for part in self._parts:
             part.unwanted.set()
-        self._pool.closed()
+        self._pool.shares.leave(self._buffers)
 
     def _ask_ahead(self) -> None:
         """Have fetched what there is room for: one part at least, until all was asked for."""
         while self._rest.size and (buffer := self._buffer()) is not None:
             end = min(self._rest.start + len(buffer), self._rest.end)
-            part = _Part(self._medium, self._facts, ByteRange(self._rest.start, end), buffer)
+            part = _Part(self._medium, self._facts, ByteRange(self._rest.start, end), buffer, self._stirred)
             self._rest = ByteRange(end, self._rest.end)
             self._parts.append(part)
             self._pool.submit(part)
 
-    def _is_late(self) -> bool:
-        """Whether all there is room for is on its way, and nothing of the next part is there."""
-        return 0 < len(self._parts) == self._buffers and self._parts[0].arrivals.empty()
+    def _next_arrival(self, part: _Part) -> TwfsError | None:
+        """Waits for it; what is given back meanwhile is used at once to ask for more."""
+        while part.arrivals.empty():
+            self._stirred.clear()
+            self._ask_ahead()
+            if part.arrivals.empty():
+                self._stirred.wait()
+        return part.arrivals.get()
+
+    def _give_back(self, buffer: memoryview) -> None:
+        self._free.put(buffer)
+        self._stirred.set()
 
     def _buffer(self) -> memoryview | None:
         """One to fill; None if there is none without waiting, and something else to wait for."""
-        if not self._free.empty():
-            # Nobody else takes from it.
-            return self._free.get()
-        if self._buffers < self._most_buffers():
+        # Nobody else takes from it.
+        while not self._free.empty():
+            buffer = self._free.get()
+            if not self._pool.shares.take_back(self._buffers):
+                return buffer
+            self._buffers -= 1
+        if self._pool.shares.grant(self._buffers):
             self._buffers += 1
-            return memoryview(bytearray(min(_PART_SIZE, self._rest.size)))
+            return _memory(min(_PART_SIZE, self._rest.size))
         return None if self._parts else self._free.get()
 
-    def _most_buffers(self) -> int:
-        share = self._pool.share()
-        return share if self._is_short else min(share, _FIRST_PARTS)
+
+def _memory(size: int) -> memoryview:
+    """Made in no time: whoever fills it first, beside the others, has it taken from the machine."""
+    return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
