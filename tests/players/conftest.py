@@ -14,12 +14,14 @@ from tests.players.film import make_film, rewrap
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What all of this folder needs."""
+    """What all of this folder needs, and how long the first of them may take."""
     needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+    # Encoding the films takes 20 s of processor time, and on a busy core as many times that as others share it.
+    patient = pytest.mark.timeout(1200)
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            for need in (needs_fuse, needs_root, needs_ffmpeg):
-                item.add_marker(need)
+            for mark in (needs_fuse, needs_root, needs_ffmpeg, patient):
+                item.add_marker(mark)
 
 
 @pytest.fixture(scope="session")
