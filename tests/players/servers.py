@@ -1,6 +1,7 @@
 """Servers that hand the mount on, each in a process of its own, configured as the README says."""
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -82,11 +83,17 @@ def answers(port: int) -> Callable[[], bool]:
 
 
 def free_port() -> int:
-    """A port of loopback that nobody listens at."""
+    """A port of loopback that nobody has; none of those that outgoing connections get, for one might be next."""
+    return next(number for number in random.sample(range(20_000, 30_000), 1000) if _is_free(number))
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        number: int = server.getsockname()[1]
-        return number
+        try:
+            server.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def is_installed(*programs: str) -> bool:
