@@ -220,9 +220,22 @@ def test_the_least_recently_used_makes_room() -> None:
     cache = BlockCache(SMALL)
     for index in range(cache._count):
         published(cache, ("RT", index))
-    cache.use(("RT", 0), soon(), head)
+    for index in (0, 0, 1):
+        cache.use(("RT", index), soon(), head)
     reserved(cache, ("CJ", 0))
     assert cache.look_up("RT", range(3))[0] == [1]
+
+
+def test_what_was_read_once_makes_room_before_what_was_fetched_later_and_not_read_yet() -> None:
+    cache = BlockCache(SMALL)
+    for index in range(cache._count):
+        published(cache, ("RT", index))
+        if index < cache._count // 2:
+            cache.use(("RT", index), soon(), head)
+    for index in range(cache._count // 2):
+        reserved(cache, ("CJ", index))
+    assert cache.look_up("RT", range(cache._count))[0] == list(range(cache._count // 2))
+    assert cache.usage()["wasted_bytes"] == 0
 
 
 def test_prefetching_leaves_a_quarter_to_readers() -> None:
@@ -289,6 +302,8 @@ class CacheModel(RuleBasedStateMachine):
         self.count = self.cache._count
         self.filling: dict[Key, Block] = {}
         self.ready: list[Key] = []
+        """The first to go first."""
+        self.used: set[Key] = set()
         self.blocks: dict[Key, Block] = {}
         self.content: dict[Key, bytes] = {}
         self.serial = 0
@@ -308,9 +323,8 @@ class CacheModel(RuleBasedStateMachine):
             block = self.cache.reserve(key, BLOCK_SIZE, soon())
             assert (block is None) == known
         if block is not None:
-            if len(self.filling) + len(self.ready) == self.count:
-                del self.ready[0]
-            self.filling[key] = block
+            self._make_room()
+            self._begin(block)
 
     @precondition(lambda self: self.filling)
     @rule(data=st.data(), whole=st.booleans())
@@ -336,10 +350,10 @@ class CacheModel(RuleBasedStateMachine):
         if key in self.filling:
             with pytest.raises(DeadlineExceeded):
                 self.cache.use(key, Deadline(CLOCK, 0.001), head)
+            self.used.add(key)
         elif key in self.ready:
             assert self.cache.use(key, soon(), head) == self.content[key]
-            self.ready.remove(key)
-            self.ready.append(key)
+            self._touch(key)
         else:
             assert self.cache.use(key, soon(), head) is None
 
@@ -350,8 +364,7 @@ class CacheModel(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(self.ready))
 
         def consume(block: Block) -> None:
-            self.ready.remove(key)
-            self.ready.append(key)
+            self._touch(key)
             self._fill_up_but_for(block)
             assert head(block) == self.content[key]
             if broken:
@@ -366,9 +379,25 @@ class CacheModel(RuleBasedStateMachine):
             block = self.cache.reserve_ahead((f"other {self.serial}", number), BLOCK_SIZE)
             if block is not None:
                 assert block.view is not held.view
-                if len(self.filling) + len(self.ready) == self.count:
-                    del self.ready[0]
-                self.filling[block.key] = block
+                self._make_room(held.key)
+                self._begin(block)
+
+    def _touch(self, key: Key) -> None:
+        """The first use of a block does not make it recent."""
+        if key in self.used:
+            self.ready.remove(key)
+            self.ready.append(key)
+        self.used.add(key)
+
+    def _make_room(self, held: Key | None = None) -> None:
+        if len(self.filling) + len(self.ready) == self.count:
+            if self.ready[0] == held:
+                self.ready.append(self.ready.pop(0))
+            del self.ready[0]
+
+    def _begin(self, block: Block) -> None:
+        self.filling[block.key] = block
+        self.used.discard(block.key)
 
     @invariant()
     def is_as_the_model_says(self) -> None:

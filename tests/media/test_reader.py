@@ -387,7 +387,7 @@ def test_readers_share_the_windows_and_idle_ones_give_their_part_back() -> None:
     clock = ManualClock()
     built = House({"RT": medium_of(1, None)}, clock=clock, cache_size=64 * MIB, readahead=1000 * MIB, connections=16)
     readers = [built.open("RT") for _ in range(4)]
-    whole = int(built.cache.capacity * 0.375)
+    whole = int(built.cache.capacity * 0.5)
     share = built.library.share
     assert share(readers[0]) == (whole, 16)
     clock.now += 6

@@ -3,7 +3,8 @@
 The only module that knows `cachetools`, and the only owner of plaintext buffers. A block is in one of three states:
 
     filling   reserved by a fetch that will publish or fail it; readers may wait for it
-    ready     readable; least recently used ones that nobody holds make room for new ones
+    ready     readable; least recently used ones that nobody holds make room for new ones. To be read for the first
+              time is no use in this sense: most are read once, and would outlive what is fetched ahead and not read yet
     failed    its readers get the error, and the cache has forgotten it: the next reader tries anew
 
 The bound is hard: every buffer, of a block that is being filled as well, is one of a fixed number. A buffer has one
@@ -17,7 +18,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
-from cachetools import LRUCache
+from cachetools import Cache, LRUCache
 
 from twfs.clock import Deadline
 from twfs.media.decrypt import buffer_size
@@ -174,29 +175,33 @@ class BlockCache:
 
     def _hold(self, key: Key, deadline: Deadline) -> Block | None:
         with self._lock:
-            block = self._ready.get(key)
-            if block is not None:
+            if key in self._ready:
+                block = self._touched(key)
                 self.hits += 1
                 block.holders += 1
                 block.is_used = True
                 return block
             self.misses += 1
-            block = self._filling.get(key)
-            if block is None:
+            filling = self._filling.get(key)
+            if filling is None:
                 return None
-            block.holders += 1
-            block.is_used = True
+            filling.holders += 1
+            filling.is_used = True
             try:
-                self._await(block, deadline)
+                self._await(filling, deadline)
             except BaseException:
-                self._let_go(block)
+                self._let_go(filling)
                 raise
-            return block
+            return filling
 
     # The following must be called with the lock held.
 
     def _has(self, key: Key) -> bool:
         return key in self._ready or key in self._filling
+
+    def _touched(self, key: Key) -> Block:
+        block = Cache.__getitem__(self._ready, key)
+        return self._ready[key] if block.is_used else block
 
     def _await(self, block: Block, deadline: Deadline) -> None:
         block.waiters += 1

@@ -19,12 +19,8 @@ from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.ranges import ByteRange, block_indexes, runs
 from twfs.resources import Medium
 
-_WINDOWS_SHARE = 0.375
-"""Part of the cache that all windows together may take.
-
-What was read is used later than what is fetched ahead, so as much again goes by before a byte of a window is read; the
-rest is for requests under way and for jumps.
-"""
+_WINDOWS_SHARE = 0.5
+"""Part of the cache that all windows together may take: before a byte of a window is read as much again is fetched."""
 
 _CONTENT_KEYS = 1024
 """Media whose content key is remembered."""
