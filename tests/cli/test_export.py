@@ -37,6 +37,7 @@ def test_report_in_json_of_a_selection(account: Account, tmp_path: Path, capsys:
     assert json.loads(capsys.readouterr().out)["skipped"] == 2
 
 
+@pytest.mark.filterwarnings("ignore:Creating scratch directories is taking a surprisingly long time")  # on a slow disk
 def test_on_a_cluster(account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
         words = ["export", account.source, str(tmp_path / "x"), "--dask", cluster.scheduler_address, *account.flags]

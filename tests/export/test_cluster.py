@@ -27,6 +27,9 @@ from twfs.simulator.exchange import Request
 from twfs.simulator.faults import Fault
 from twfs.simulator.journal import ServedRequest
 
+# Distributed's own words on a slow disk.
+pytestmark = pytest.mark.filterwarnings("ignore:Creating scratch directories is taking a surprisingly long time")
+
 PATIENCE = 60.0
 SLOW = 20_000
 """Bytes per second: the medium takes half a minute, in which a test finds and kills who fetches it."""
