@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.soak.world import Generation, World
+from twfs.clock import Deadline
 from twfs.errors import CredentialsRefused, NoSuchName, ObjectChanged, TwfsError, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE
 from twfs.resources import Kind
@@ -265,4 +266,19 @@ def test_what_was_read_before_a_replacement_is_not_mixed_with_what_comes_after()
     promises.world.vfs.release(opened.handle)
     promises.world.replace(sid, len(opened.generation.plain))
     assert [promises.comes_right(sid) for _ in range(2)] == [False, True]
+    promises.teardown()
+
+
+def test_what_is_in_memory_comes_though_time_is_up() -> None:
+    promises = Promises()
+    sid = max(promises.stored(), key=lambda sid: len(promises.world.bucket.objects[sid].plain))
+    opened = promises.try_to_open(sid)
+    assert opened is not None
+    assert promises.check_read(opened, 0, 100)
+    asked = list(promises.world.bucket.ranges)
+    buffer = bytearray(100)
+    medium = promises.world.vfs._handles.get(opened.handle).source
+    assert medium.read_into(memoryview(buffer), 0, Deadline(promises.world.clock, -1)) == 100
+    assert bytes(buffer) == opened.generation.plain[:100]
+    assert promises.world.bucket.ranges == asked
     promises.teardown()

@@ -24,8 +24,9 @@ busy processes on 2 cores some follow after 0.2 s. Who comes by chance just then
 same error."""
 
 _LAST_LOOK = 0.1
-"""Seconds for what is asked for again when no time is left. Often it is in memory: a read-ahead fails as a whole, even
-if only its last bytes could not be had. Three of these end before `_SAME_CALL` does."""
+"""Seconds after a failure that there are at least, though time is up. Who asks still later is given what is in memory:
+often that is all, for a read-ahead fails as a whole, even if only its last bytes could not be had. Everybody who waits
+for a page asks for it after the other, so all together must not take longer than this."""
 
 T = TypeVar("T")
 
@@ -51,24 +52,23 @@ class Patience:
         self._lock = threading.Lock()
 
     def read(self, st_ino: int, wanted: ByteRange, work: Callable[[Deadline], T]) -> T:
-        """What `work` makes of bytes `wanted` of a file, until the deadline that it is given.
+        """What `work` makes of bytes `wanted` of a file, until the deadline that it is given, which may be over.
 
         Raises:
             TwfsError: what `work` raises; where it follows a failure and has no time, that failure once more.
         """
         now = self._clock.monotonic()
         before = self._before(st_ino, wanted, now) if self._failures else None
-        if before is None:
-            began, left = now, self._timeout
-        else:
-            began, left = before.began, before.began + self._timeout - now
+        began = now if before is None else before.began
+        end = began + self._timeout
+        last_look = 0.0 if before is None else before.ended + _LAST_LOOK
         try:
-            return work(Deadline(self._clock, max(left, _LAST_LOOK)))
+            return work(Deadline(self._clock, max(end, last_look) - now))
         except TwfsError as error:
             # That time is up says less than what took it.
             reason = before.error if before is not None and isinstance(error, DeadlineExceeded) else error
-            # A last look is not noted: who tries again without a pause must have all of `timeout` some time.
-            if left > _LAST_LOOK:
+            # What is asked for when time is up is not noted: who tries again without a pause has all of it some time.
+            if now < end:
                 self._note(_Failure(st_ino, wanted, began, self._clock.monotonic(), _fresh(reason)))
             if reason is error:
                 raise

@@ -48,6 +48,8 @@ class OpenMedium(Protocol):
     def read_into(self, view: memoryview, plain_offset: int, deadline: Deadline) -> int:
         """Fill `view` with the plaintext at `[plain_offset, plain_offset + len(view))`.
 
+        What is in memory comes when the deadline is over, too.
+
         Returns:
             Bytes written: `len(view)`, fewer only at the end of the medium.
 
