@@ -53,7 +53,7 @@ def test_who_waits_for_what_does_not_come_waits_for_timeout_once(fuse: str, tmp_
         stall = Fault("s3.get", stall_after=0, times=None)
         place.simulator.inject(stall)
         piece = Piece(path, str(tmp_path / "plain"), len(plain))
-        seen = readers(tmp_path, mount.path, piece, ("mmap", "mmap", "sequential", "sequential"))
+        seen = readers(tmp_path, mount.path, piece, 4 * ("mmap", "sequential"))
         assert place.simulator.strikes(stall)
     assert all(each["errors"] for each in seen), seen
     assert max(max(each["slowest"].values()) for each in seen) < TIMEOUT + SLACK, seen
