@@ -36,9 +36,10 @@ class House:
         self.made += 1
         return Listing(self.vfs, entries, Record)
 
-    def set_size(self, medium: Medium, size: int, etag: str = '"e1"') -> None:
-        """Of which the catalogue's version says nothing."""
-        self.catalog.infos[medium.sid] = readable(size, etag=etag)
+    def set_size(self, medium: Medium, size: int) -> None:
+        """It turns out to be another object."""
+        self.catalog.infos[medium.sid] = readable(size)
+        self.catalog.version += 1
 
     def open(self, medium: Medium) -> bool:
         """Whether its pages bypass the kernel's cache, for it was told another size."""
@@ -74,14 +75,33 @@ def test_again_is_the_same_as_the_first_time(count: int) -> None:
     assert house.made == 1
 
 
-def test_again_costs_one_question_of_memory_for_each_size() -> None:
+def test_only_sizes_that_are_not_proven_are_asked_for_again() -> None:
     house = House(3 * _BLOCK)
-    told(house.listing())
+    unknown, on_trust = house.media[5], house.media[_BLOCK]
+    house.catalog.unprobed.add(unknown.sid)
+    house.catalog.claims[on_trust.sid] = _BLOCK
+    first = told(house.listing())
+    house.catalog.calls.clear()
+    assert told(house.listing()) == first
+    assert house.catalog.calls == Counter(known_size=2)
+    told(house.listing(), wants_attributes=False)
+    assert house.catalog.calls == Counter(known_size=2), "names alone cost none"
+    house.catalog.unprobed.clear()
+    house.catalog.claims.clear()
+    assert [size_of(listed) for listed in told(house.listing())[2:]] == list(range(3 * _BLOCK))
     house.catalog.calls.clear()
     told(house.listing())
-    assert house.catalog.calls == Counter(known_size=3 * _BLOCK)
-    told(house.listing(), wants_attributes=False)
-    assert house.catalog.calls == Counter(known_size=3 * _BLOCK), "names alone cost none"
+    assert house.catalog.calls == Counter()
+
+
+def test_links_and_folders_are_told_again_without_a_question() -> None:
+    house = House(3)
+    for path in ("/", f"/by-room/{house.media[0].room_sid}"):
+        listing = house.vfs.remembered(path, lambda entries: Listing(house.vfs, entries, Record))
+        first = told(listing)
+        assert {listed.attributes is None for listed in first[2:]} == {False}
+        assert told(listing) == first
+    assert house.catalog.calls["known_size"] == 0
 
 
 def test_what_there_is_no_room_for_is_hardly_looked_at() -> None:
@@ -120,6 +140,32 @@ def test_what_was_told_is_what_an_open_file_is_held_to() -> None:
     assert not house.open(medium)
 
 
+def test_a_size_found_to_be_another_one_is_told_though_the_catalogue_did_not_say_so() -> None:
+    house = House(3)
+    medium = house.media[1]
+    told(house.listing())
+    house.catalog.infos[medium.sid] = readable(50)
+    assert house.open(medium)
+    assert size_of(told(house.listing())[3]) == 50
+    assert not house.open(medium)
+    house.catalog.infos[medium.sid] = readable(60)
+    house.vfs.getattr(f"{FOLDER}/{medium.file_name}")
+    assert size_of(told(house.listing())[3]) == 60
+
+
+def test_an_open_file_s_former_size_is_not_what_the_next_one_is_held_to() -> None:
+    house = House(3)
+    medium = house.media[1]
+    path = f"{FOLDER}/{medium.file_name}"
+    opened = house.vfs.open(path, 0)
+    house.set_size(medium, 50)
+    told(house.listing())
+    assert house.vfs.getattr(path, opened.handle).st_size == 1
+    assert size_of(told(house.listing())[3]) == 50
+    assert not house.open(medium)
+    house.vfs.release(opened.handle)
+
+
 def test_what_had_no_room_was_not_told() -> None:
     house = House(3)
     told(house.listing())
@@ -147,9 +193,29 @@ def _becomes(number: int, size: int) -> Event:
     return lambda house: house.set_size(recording(number), size)
 
 
-def _is_unknown(number: int, *, is_unknown: bool) -> Event:
-    change = set.add if is_unknown else set.discard
-    return lambda house: change(house.catalog.unprobed, recording(number).sid)
+def _becomes_known(number: int) -> Event:
+    return lambda house: house.catalog.unprobed.discard(recording(number).sid)
+
+
+def _becomes_unknown(number: int) -> Event:
+    def change(house: House) -> None:
+        house.catalog.unprobed.add(recording(number).sid)
+        house.catalog.version += 1
+
+    return change
+
+
+def _is_claimed(number: int, size: int | None) -> Event:
+    """On trust, where nothing is proven: a proven size stays."""
+
+    def change(house: House) -> None:
+        sid = recording(number).sid
+        if size is None:
+            house.catalog.claims.pop(sid, None)
+        elif sid in house.catalog.unprobed:
+            house.catalog.claims[sid] = size
+
+    return change
 
 
 def _are_there(present: set[int]) -> Event:
@@ -158,7 +224,9 @@ def _are_there(present: set[int]) -> Event:
 
 events = st.one_of(
     st.builds(_becomes, numbers, st.integers(0, 9)),
-    st.builds(_is_unknown, numbers, is_unknown=st.booleans()),
+    st.builds(_becomes_known, numbers),
+    st.builds(_becomes_unknown, numbers),
+    st.builds(_is_claimed, numbers, st.none() | st.integers(0, 9)),
     st.builds(_are_there, st.sets(numbers)),
 )
 

@@ -122,6 +122,8 @@ class Vfs:
         self._usage: tuple[float, Usage] | None = None
         # By inode number: attributes of an open file count, too.
         self._shown: dict[int, _Shown] = {}
+        # Another object each time that a size is not what was told before.
+        self._surprise = object()
 
     @property
     def open_files(self) -> int:
@@ -173,11 +175,14 @@ class Vfs:
         known_size = self._catalog.known_size
         return [known_size(entry.node.medium.sid) if isinstance(entry.node, MediumFile) else None for entry in entries]
 
-    def told(self, entries: Iterable[Entry], sizes: Iterable[KnownSize | None]) -> None:
-        """These media were told to have these sizes; what has none is passed over."""
-        for entry, size in zip(entries, sizes, strict=False):
-            if size is not None:
-                self._note_shown(entry.st_ino, size[0], is_proven=size[1])
+    def told(self, entry: Entry, size: KnownSize) -> None:
+        """This medium was told to have this size."""
+        self._note_shown(entry.st_ino, size[0], is_proven=size[1])
+
+    @property
+    def proofs(self) -> object:
+        """As long as this is equal to what it was, proven sizes that were told are still the right ones."""
+        return self._catalog.version, self._surprise
 
     def attributes_of(self, entry: Entry, size: KnownSize | None) -> Attributes | None:
         """What `getattr` tells of it if a medium's size is that; None of what has to be asked for."""
@@ -377,7 +382,10 @@ class Vfs:
         shown.etag = info.etag
         reading = self._readings.opened(medium, path, info.plain_size) if self._readings is not None else None
         handle = self._handles.add(_OpenFile(path, attributes, source, (medium.sid, info.etag), reading))
-        return OpenedFile(handle, bypasses_cache=shown.size != info.plain_size, is_unchanged=is_unchanged)
+        differs = shown.size != info.plain_size
+        if differs:
+            self._surprise = object()
+        return OpenedFile(handle, bypasses_cache=differs, is_unchanged=is_unchanged)
 
     def _show(self, attributes: Attributes, *, is_proven: bool = True) -> Attributes:
         self._note_shown(attributes.st_ino, attributes.st_size, is_proven=is_proven)
@@ -385,7 +393,10 @@ class Vfs:
 
     def _note_shown(self, st_ino: int, size: int, *, is_proven: bool) -> None:
         shown = self._shown.get(st_ino) or self._shown.setdefault(st_ino, _Shown(size))
+        differs = shown.size != size
         shown.size, shown.is_proven = size, is_proven
+        if differs:
+            self._surprise = object()
 
     def _source(self, medium: Medium, info: MediaInfo) -> OpenMedium:
         match info.state:

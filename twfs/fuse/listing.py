@@ -1,14 +1,15 @@
 """What libfuse is told of a folder, made once and handed over as often as the kernel asks.
 
 Working out name, inode number, times and mode costs Python some ten microseconds an entry, handing them over half a
-microsecond. As long as the tree is the same, all but the sizes is: those are asked for anew each time.
+microsecond. As long as the tree is the same, all but the sizes is. Those are asked for anew each time, unless what was
+told is proven and holds (`Vfs.proofs`).
 """
 
 import ctypes
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Any
 
 from twfs.fs.attributes import Attributes, KnownSize
@@ -47,6 +48,8 @@ class Listing:
         self._records = (record_type * len(entries))()
         self._flags = [0] * len(entries)
         self._sizes: list[KnownSize | None] = [_NEVER] * len(entries)
+        self._proofs: object = None
+        self._doubtful = bytearray()
         self._lock = threading.Lock()
         for record, entry in zip(self._records, entries, strict=True):
             record.st_mode, record.st_ino = entry.st_mode, entry.st_ino
@@ -73,22 +76,40 @@ class Listing:
         return self._send(taker, begin, end, repeat(0))
 
     def _tell_attributes(self, taker: Taker, begin: int, end: int) -> int:
-        entries = self._entries[begin:end]
-        sizes = self._vfs.known_sizes(entries)
-        if sizes != self._sizes[begin:end]:
-            self._renew(begin, sizes)
+        doubtful = self._in_doubt(begin, end)
+        sizes = self._vfs.known_sizes([self._entries[number] for number in doubtful])
+        for number, size in zip(doubtful, sizes, strict=True):
+            if size != self._sizes[number]:
+                self._renew(number, size)
         sent = self._send(taker, begin, end, self._flags[begin:end])
-        self._vfs.told(entries[: sent - begin], sizes)
+        for number, size in zip(doubtful, sizes, strict=True):
+            if number < sent:
+                self._settle(number, size)
         return sent
 
-    def _renew(self, begin: int, sizes: Sequence[KnownSize | None]) -> None:
-        for number, size in enumerate(sizes, begin):
-            if size != self._sizes[number]:
-                attributes = self._vfs.attributes_of(self._entries[number], size)
-                if attributes is not None:
-                    _write(self._records[number], attributes)
-                self._flags[number] = 0 if attributes is None else _FILL_DIR_PLUS
-                self._sizes[number] = size
+    def _in_doubt(self, begin: int, end: int) -> list[int]:
+        """Numbers of the entries whose size may be another one than was told, if any was."""
+        proofs = self._vfs.proofs
+        if proofs != self._proofs:
+            self._doubtful = bytearray(b"\1") * len(self)
+            self._proofs = proofs
+        return list(compress(range(begin, end), self._doubtful[begin:end]))
+
+    def _renew(self, number: int, size: KnownSize | None) -> None:
+        attributes = self._vfs.attributes_of(self._entries[number], size)
+        if attributes is not None:
+            _write(self._records[number], attributes)
+        self._flags[number] = 0 if attributes is None else _FILL_DIR_PLUS
+        self._sizes[number] = size
+
+    def _settle(self, number: int, size: KnownSize | None) -> None:
+        """It was told so."""
+        if size is None:
+            # A link or a folder, whose attributes were told, or a medium of which nothing is known yet.
+            self._doubtful[number] = not self._flags[number]
+        else:
+            self._vfs.told(self._entries[number], size)
+            self._doubtful[number] = not size[1]
 
     def _send(self, taker: Taker, begin: int, end: int, flags: Iterable[int]) -> int:
         """The number of the first entry that was not taken, else `end`."""
