@@ -19,8 +19,8 @@ from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
 from twfs.simulator.sealing import SealingKey, seal
 
-TIMEOUT = 3.0
-"""Seconds any operation may take, in the mounts of these tests."""
+TIMEOUT = 8.0
+"""Seconds any operation may take, in the mounts of these tests: six attempts with their pauses take up to five."""
 
 HTML = "<html><body><h1>Your network requires a sign-in</h1></body></html>"
 NOWHERE = "https://media.example.com/RT?X-Amz-Signature=secret"
@@ -151,7 +151,7 @@ TWILIO = (
     Case(
         "500 for the media URL, again and again",
         LATE,
-        "HTTP 500|no answer within 3 s",
+        "HTTP 500|no answer within 8 s",
         lambda scene: api(scene, status=500),
         when="new",
     ),
@@ -165,14 +165,14 @@ TWILIO = (
     Case(
         "HTML instead of JSON, again and again",
         LATE,
-        "names no place of the media|no answer within 3 s",
+        "names no place of the media|no answer within 8 s",
         lambda scene: api(scene, status=200, body=HTML, headers=NO_LOCATION),
         when="new",
     ),
     Case(
         "half a JSON",
         LATE,
-        "names no place of the media|no answer within 3 s",
+        "names no place of the media|no answer within 8 s",
         lambda scene: api(scene, status=200, body='{"redirect_to": "https://', headers=NO_LOCATION),
         when="new",
     ),
@@ -186,21 +186,21 @@ TWILIO = (
     Case(
         "an answer of one byte per second",
         ("ETIMEDOUT",),
-        "no answer within 3 s",
+        "no answer within 8 s",
         lambda scene: api(scene, rate=1),
         when="new",
     ),
     Case(
         "an error body of 30 MB",
         LATE,
-        "HTTP 500|no answer within 3 s",
+        "HTTP 500|no answer within 8 s",
         lambda scene: api(scene, status=500, body=b"x" * 30_000_000),
         when="new",
     ),
     Case(
         "no answer of the API at all",
         ("ETIMEDOUT",),
-        "no answer within 3 s",
+        "no answer within 8 s",
         lambda scene: api(scene, delay=FOR_EVER),
         when="new",
     ),
@@ -208,7 +208,7 @@ TWILIO = (
     Case(
         "connection closed or reset, again and again",
         LATE,
-        "broke off|no connection|no answer within 3 s",
+        "broke off|no connection|no answer within 8 s",
         lambda scene: api(scene, close_after=0),
         when="new",
     ),
@@ -254,12 +254,12 @@ QUOTA = (
         when="new",
     ),
     Case(
-        "429 again and again", LATE, "HTTP 429|no answer within 3 s", lambda scene: api(scene, status=429), when="new"
+        "429 again and again", LATE, "HTTP 429|no answer within 8 s", lambda scene: api(scene, status=429), when="new"
     ),
     Case(
         "429 with `Retry-After: 3600`",
         ("EIO", "ETIMEDOUT"),
-        "HTTP 429|no answer within 3 s",
+        "HTTP 429|no answer within 8 s",
         lambda scene: api(scene, status=429, headers={"Retry-After": "3600"}),
         when="new",
         lasts=True,
@@ -297,7 +297,7 @@ S3 = (
     Case(
         "403 even with a fresh URL, at the first look",
         LATE,
-        "refuses a fresh|no answer within 3 s",
+        "refuses a fresh|no answer within 8 s",
         lambda scene: s3(scene, status=403),
         when="new",
     ),
@@ -310,7 +310,7 @@ S3 = (
     Case(
         "416 at the first look, of an object that is not empty",
         LATE,
-        "contradicts itself|no answer within 3 s",
+        "contradicts itself|no answer within 8 s",
         lambda scene: (
             Fault(
                 "s3.get",
@@ -347,7 +347,7 @@ S3 = (
     Case(
         "closed before the promised length, at the first look",
         LATE,
-        "before the promised length|broke off|no answer within 3 s",
+        "before the promised length|broke off|no answer within 8 s",
         lambda scene: s3(scene, close_after=10),
         when="new",
     ),
@@ -374,7 +374,7 @@ S3 = (
     Case(
         "the `Content-Range` of other bytes at the first look",
         LATE,
-        "another range than the last 32 bytes|no answer within 3 s",
+        "another range than the last 32 bytes|no answer within 8 s",
         lambda scene: s3(scene, alter=_NEIGHBOUR),
         when="new",
     ),
@@ -401,16 +401,16 @@ S3 = (
         lambda scene: s3(scene, alter=_without_metadata),
         when="new",
     ),
-    Case("no byte after the headers", ("ETIMEDOUT",), "no answer within 3 s", lambda scene: s3(scene, stall_after=0)),
+    Case("no byte after the headers", ("ETIMEDOUT",), "no answer within 8 s", lambda scene: s3(scene, stall_after=0)),
     Case(
         "a stall in the middle of each answer",
         ("ETIMEDOUT",),
-        "no answer within 3 s",
+        "no answer within 8 s",
         lambda scene: s3(scene, stall_after=100_000),
     ),
-    Case("no answer of S3 at all", ("ETIMEDOUT",), "no answer within 3 s", lambda scene: s3(scene, delay=FOR_EVER)),
+    Case("no answer of S3 at all", ("ETIMEDOUT",), "no answer within 8 s", lambda scene: s3(scene, delay=FOR_EVER)),
     Case("10 KB/s, a small file", (), "", lambda scene: s3(scene, rate=10_000), size=15_000, when="new"),
-    Case("10 KB/s, a large file", ("ETIMEDOUT",), "no answer within 3 s", lambda scene: s3(scene, rate=10_000)),
+    Case("10 KB/s, a large file", ("ETIMEDOUT",), "no answer within 8 s", lambda scene: s3(scene, rate=10_000)),
     Case(
         "an error body of 30 MB from S3",
         ("EIO",),

@@ -32,7 +32,7 @@ OPTIONS = {
 }
 RECOVERY = 11.0
 """Seconds: the longest that a connection may be silent before it is given up, and some more."""
-SLACK = 2.0
+SLACK = 4.0
 """Seconds beyond `timeout` for a machine that does much else."""
 
 
