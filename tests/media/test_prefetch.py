@@ -129,10 +129,8 @@ def test_windows_of_who_waits_grow_up_to_the_bound() -> None:
         handle.read(at(position, 128 * KIB))
         windows.append(handle.prefetcher.streams[0].window)
     steps = [window for number, window in enumerate(windows) if number == 0 or window != windows[number - 1]]
-    doubling = [FIRST_WINDOW << number for number in range(4)]
-    assert doubling[-1] == 2 * MIB
-    assert steps == [0, *doubling, 8 * doubling[-1]]
-    assert steps[-1] == BOUND
+    assert steps == [0, *(FIRST_WINDOW << number for number in range(5)), BOUND]
+    assert steps[-2] == 4 * MIB
 
 
 @given(st.randoms(), st.integers(2, 8))

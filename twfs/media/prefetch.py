@@ -32,12 +32,12 @@ _GAP = 512 * 2**10
 _MOST_LANES = 16
 """As many as there are connections by default."""
 
-_BULK = 2 * 2**20
-"""Who has read on so far and still waits reads in bulk: its window may grow faster. Beyond what a player reads before
-its first picture, which it waits for as well."""
+_BULK = 6 * 2**20
+"""Who has read on so far and still waits reads in bulk: its window may grow faster. Players wait as well for what they
+read before the first picture, ffmpeg's 5 MB to find out what is in a film (option probesize in ffmpeg-formats(1))."""
 
-_BULK_FACTOR = 8
-"""From 2 MiB in two steps to the largest: each step takes a round trip, which a copy spends with idle connections."""
+_BULK_FACTOR = 16
+"""From 4 MiB to the largest at once: each step takes a round trip, which a copy spends with idle connections."""
 
 _UNASKED_SHARE = 8
 """One part in so many of what was read on is fetched ahead even for who does not wait: ranges get fewer and larger,
