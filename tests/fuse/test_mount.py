@@ -494,27 +494,27 @@ def test_a_read_that_outlasts_the_attributes_ends_well(version: str, tmp_path: P
 def test_many_stalled_reads_stall_nobody_else(version: str, tmp_path: Path) -> None:
     small = [medium for medium, info in served.readable_media().items() if info.plain_size < 2**20]
     readers = 20
-    with mounted(tmp_path, "--fuse", version, "--stall", "3") as mount:
+    with mounted(tmp_path, "--fuse", version, "--stall", "6") as mount:
         commands = [["head", "-c", "1", str(path_of(mount, small[n % len(small)]))] for n in range(readers)]
         commands += [
             ["dd", f"if={path_of(mount, medium)}", "iflag=direct", "status=none", "of=/dev/null"] for medium in small
         ]
         running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for command in commands]
-        time.sleep(0.5)
+        time.sleep(1)
         begin = time.monotonic()
         assert (mount.path / ".twfs/status").read_bytes() == served.STATUS
         took = time.monotonic() - begin
         assert [process.wait() for process in running] == [0] * len(running)
-    assert took < 1.5
+    assert took < 4
 
 
 @pytest.mark.parametrize("version", BINDINGS)
 def test_a_read_past_its_deadline_says_so(version: str, tmp_path: Path) -> None:
-    with mounted(tmp_path, "--fuse", version, "--stall", "5", "--timeout", "0.2") as mount:
+    with mounted(tmp_path, "--fuse", version, "--stall", "30", "--timeout", "0.2") as mount:
         begin = time.monotonic()
         assert errno_of(path_of(mount, recording(0)).read_bytes) == errno.ETIMEDOUT
         assert errno_of(path_of(mount, recording(0)).read_bytes) == errno.ETIMEDOUT
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 20
         assert mount.log().count(recording(0).sid) == 1
 
 
@@ -522,25 +522,28 @@ def test_a_read_past_its_deadline_says_so(version: str, tmp_path: Path) -> None:
 def test_a_signal_ends_the_mount(version: str, tmp_path: Path) -> None:
     with mounted(tmp_path, "--fuse", version) as mount:
         mount.process.send_signal(signal.SIGTERM)
-        assert mount.process.wait(timeout=10) == 0
+        assert mount.process.wait(timeout=60) == 0
         assert not is_mounted(mount.path)
 
 
 @pytest.mark.parametrize("version", BINDINGS)
 def test_a_signal_lets_a_read_end(version: str, tmp_path: Path) -> None:
-    with mounted(tmp_path, "--fuse", version, "--stall", "1") as mount:
-        reader = subprocess.Popen(["cat", path_of(mount, recording(3))], stdout=subprocess.PIPE)
+    with mounted(tmp_path, "--fuse", version, "--stall", "3") as mount:
+        path = path_of(mount, recording(3))
+        reader = subprocess.Popen(["cat", path], stdout=subprocess.PIPE)
+        while not any(opened.resolve() == path for opened in Path(f"/proc/{reader.pid}/fd").iterdir()):
+            time.sleep(0.01)
         time.sleep(0.3)
         mount.process.send_signal(signal.SIGTERM)
-        assert reader.communicate(timeout=10)[0] == content_of(recording(3).sid, served.SIZES[3])
-        assert mount.process.wait(timeout=10) == 0
+        assert reader.communicate(timeout=60)[0] == content_of(recording(3).sid, served.SIZES[3])
+        assert mount.process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize("version", BINDINGS)
 def test_what_fails_at_the_start_ends_the_mount(version: str, tmp_path: Path) -> None:
     mountpoint, _, log_path, process = spawn(tmp_path, "--fuse", version, "--fail-at-init")
     try:
-        assert process.wait(timeout=10) == 1
+        assert process.wait(timeout=60) == 1
         assert not is_mounted(mountpoint)
     finally:
         take_down(mountpoint, process)

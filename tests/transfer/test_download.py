@@ -192,8 +192,8 @@ def test_resets_and_refusals_on_the_way_do_no_harm(tmp_path: Path, out: Path, pr
 def test_thin_line_takes_longer_than_a_timeout(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:
     account, plain = SimulatedAccount(), content(MIB)
     sid = account.add_recording(seal(plain, private_key.public_key()))
-    with rig(tmp_path, account, private_key, timeout="1") as here:
-        here.simulator.inject(Fault("s3.get", rate=500_000, times=None))
+    with rig(tmp_path, account, private_key, timeout="2") as here:
+        here.simulator.inject(Fault("s3.get", rate=250_000, times=None))
         assert here.fetch(sid, out / "a").ending is Ending.WRITTEN
         assert here.simulator.bytes_sent("s3.get") <= 1.02 * MIB
     assert (out / "a").read_bytes() == plain
@@ -202,7 +202,7 @@ def test_thin_line_takes_longer_than_a_timeout(tmp_path: Path, out: Path, privat
 def test_outage_leaves_the_beginning_only(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:
     account, plain = SimulatedAccount(), content(SIZE)
     sid = account.add_recording(seal(plain, private_key.public_key()))
-    with rig(tmp_path, account, private_key, timeout="1") as here:
+    with rig(tmp_path, account, private_key, timeout="2") as here:
         here.medium(sid)
         tail = Fault("s3.get", match=lambda request: "bytes=-" in request.headers["range"])
         here.simulator.inject(tail)
