@@ -29,7 +29,8 @@ LATE = ("EIO", "ETIMEDOUT")
 """ETIMEDOUT where the background has begun to look at the medium before the reader did, and has not given up."""
 FOR_EVER = 86_400.0
 MANY_RANGES = 2**24
-"""Bytes of a medium that takes some hundred requests: one in ten will strike, but not six in a row."""
+"""Bytes of a medium that takes over a hundred requests with a `readahead` of 256K: one in ten will strike, but not six
+in a row."""
 NO_LOCATION: Mapping[str, str | None] = {"Location": None}
 
 Strike = Callable[[Scene], Sequence[Fault]]

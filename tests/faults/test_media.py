@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from tests.faults.cases import OBJECTS, QUOTA, S3, TIMEOUT, TWILIO, UNRESOLVABLE, Case
+from tests.faults.cases import MANY_RANGES, OBJECTS, QUOTA, S3, TIMEOUT, TWILIO, UNRESOLVABLE, Case
 from tests.faults.scene import ABSENT, Scene, Seen, assert_discreet, gist, read_file, spells
 from tests.mount.harness import Customer, Mounted, customer, mounted, needs_fuse
 from twfs.resources import Kind
@@ -53,10 +53,11 @@ class Story:
 class Lane:
     """One mount, and the cases that are acted out in it, so many at once."""
 
-    def __init__(self, cases: Sequence[Case], at_once: int, key: RSAPrivateKey) -> None:
+    def __init__(self, cases: Sequence[Case], at_once: int, key: RSAPrivateKey, **options: str) -> None:
         self.cases = cases
         self.at_once = at_once
         self.key = key
+        self.options = OPTIONS | options
         self.account = SimulatedAccount()
         self.account.store_settings(Kind.RECORDING, {"encryption_enabled": True})
         self.sids = {
@@ -70,7 +71,7 @@ class Lane:
             for case in self.cases:
                 if case.when == "new":
                     self._strike(case, place)
-            with mounted(place, **OPTIONS) as mount, ThreadPoolExecutor(self.at_once) as pool:
+            with mounted(place, **self.options) as mount, ThreadPoolExecutor(self.at_once) as pool:
                 stories = list(pool.map(lambda case: self._act(case, place, mount), self.cases))
             assert_discreet(mount.log, self.account)
         return {case.title: story for case, story in zip(self.cases, stories, strict=True)}
@@ -115,10 +116,13 @@ def plain_of(case: Case) -> bytes:
 def lanes(key: RSAPrivateKey) -> list[Lane]:
     """What may stall a lookup has few companions: libfuse before 3.14 looks up one name of a folder at a time."""
     assert len({case.title for case in ALL}) == len(ALL)
-    quick = [case for case in CASES if case.when == "open" or case in OBJECTS]
-    slow = [case for case in CASES if case not in quick]
+    by_chance = [case for case in CASES if case.size == MANY_RANGES]
+    others = [case for case in CASES if case not in by_chance]
+    quick = [case for case in others if case.when == "open" or case in OBJECTS]
+    slow = [case for case in others if case not in quick]
     alone = [Lane(slow[start::SLOW_LANES], 1, key) for start in range(SLOW_LANES)]
-    return [Lane(quick, 12, key), Lane(QUOTA[:-1], 1, key), Lane(QUOTA[-1:], 1, key), *alone]
+    dice = Lane(by_chance, len(by_chance), key, readahead="256K")
+    return [Lane(quick, 12, key), dice, Lane(QUOTA[:-1], 1, key), Lane(QUOTA[-1:], 1, key), *alone]
 
 
 @pytest.fixture(scope="module")
