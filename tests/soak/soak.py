@@ -11,11 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from tests.mount.harness import Customer, Mounted, customer, mounted, new_key
 from tests.soak.health import MIB, PEAKS, Observer, Sample, growth
 from tests.soak.library import Library
 from tests.soak.reader import HABITS, Seen
 from tests.soak.weather import begin_storm
+from twfs.metrics import BOUNDS
 from twfs.resources import Kind
 from twfs.simulator.faults import Fault
 
@@ -29,6 +32,7 @@ _IN_TURN = ("read", "pread of pages")
 """System calls that wait for some of their pages first, perhaps for another process' request, and ask for others only
 then: two of the kernel's requests one after the other, each of which may come late. To the file system the second is
 like any other."""
+_DURATION = "twfs_operation_duration_seconds"
 _MOST_DESCRIPTORS = 40 + 2 * (CONNECTIONS + 16) + 32
 """Those of an idle process, two pools of connections kept, and as many under way beside them."""
 _MOST_RESIDENT = 320 * MIB
@@ -40,7 +44,8 @@ class Plan:
     """How long, and how much of everything."""
 
     seconds: float = 600.0
-    timeout: float = 5.0
+    timeout: float = 4.0
+    """A second less than one of `BOUNDS`: then the mount's own figures can tell an operation that took longer."""
     readers: int = 32
     media: int = 200
     seed: int = 0
@@ -54,6 +59,8 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     """Every promise that was broken; none if all is well."""
     requests: int = 0
+    operations: int = 0
+    """What the kernel asked of the mount."""
     faults: int = 0
     bytes_sent: int = 0
     log_lines: int = 0
@@ -69,7 +76,7 @@ class Outcome:
             f"reads {seen.reads}, bytes {seen.bytes}, wrong {len(seen.wrong)}",
             f"errors returned {sum(seen.errors.values())} ({errors})",
             f"faults injected {self.faults} into {self.requests} requests, bytes sent {self.bytes_sent}",
-            f"slowest: {slowest}",
+            f"slowest: {slowest}; {self.operations} operations of the file system",
             f"daemon: at most {descriptors} descriptors, {threads} threads, {resident // MIB} MiB",
             f"log of {self.log_lines} lines",
         ]
@@ -105,6 +112,7 @@ def soak(plan: Plan, folder: Path) -> Outcome:
         outcome.bytes_sent = place.simulator.bytes_sent("s3")
         place.simulator.clear_faults()
         _judge(plan, outcome)
+        _judge_operations(plan, mount, outcome)
         _judge_aftermath(library, place, mount, outcome)
         outcome.log_lines = len(mount.log.splitlines())
         outcome.problems += [f"the log shows {word}" for word in ("X-Amz-", "Traceback") if word in mount.log]
@@ -166,6 +174,27 @@ def _judge(plan: Plan, outcome: Outcome) -> None:
         outcome.problems.append(f"more than {_MOST_RESIDENT // MIB} MiB of memory")
     if not outcome.faults or not outcome.seen.errors:
         outcome.problems.append("nothing went wrong, so nothing is proven")
+
+
+def _judge_operations(plan: Plan, mount: Mounted, outcome: Outcome) -> None:
+    """None took the mount longer than a second beyond `timeout`, however many of them a system call consists of."""
+    limit = min(bound for bound in BOUNDS if bound >= plan.timeout + 1)
+    for name, (count, in_time) in operations((mount.path / ".twfs" / "metrics").read_text(), limit).items():
+        outcome.operations += count
+        if in_time < count:
+            outcome.problems.append(f"{count - in_time} times {name} took more than {limit:g} s")
+
+
+def operations(metrics: str, limit: float) -> dict[str, tuple[int, int]]:
+    """How many the mount had of each, and how many of them took `limit` seconds at most, one of `BOUNDS`."""
+    samples = [sample for family in text_string_to_metric_families(metrics) for sample in family.samples]
+    counts = {one.labels["operation"]: int(one.value) for one in samples if one.name == f"{_DURATION}_count"}
+    in_time = {
+        one.labels["operation"]: int(one.value)
+        for one in samples
+        if one.name == f"{_DURATION}_bucket" and float(one.labels["le"]) == limit
+    }
+    return {name: (count, in_time[name]) for name, count in counts.items()}
 
 
 def _judge_aftermath(library: Library, place: Customer, mount: Mounted, outcome: Outcome) -> None:

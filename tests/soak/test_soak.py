@@ -15,7 +15,7 @@ from hypothesis import given
 from tests.mount.harness import both_bindings, customer, mounted, needs_fuse, new_key
 from tests.soak.health import MIB, Sample, growth
 from tests.soak.reader import Piece, one_page_each
-from tests.soak.soak import REPOSITORY, Plan, soak
+from tests.soak.soak import REPOSITORY, Plan, operations, soak
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
@@ -30,6 +30,7 @@ def test_nothing_wrong_is_read_nothing_hangs_and_nothing_grows(tmp_path: Path) -
     assert outcome.problems == [], outcome.report()
     assert outcome.faults > 20
     assert outcome.seen.reads > 200
+    assert outcome.operations > 200
     assert outcome.seen.bytes > 10 * MIB
 
 
@@ -38,6 +39,16 @@ def test_growth_is_noticed_and_a_plateau_is_none() -> None:
     assert growth(flat) == []
     leaking = [Sample(30 + 10 * number, 60 + 3 * number, (90 + 5 * number) * MIB) for number in range(40)]
     assert [problem.split()[0] for problem in growth(leaking)] == ["descriptors", "threads", "resident"]
+
+
+def test_operations_that_took_too_long_are_counted() -> None:
+    metrics = "# TYPE twfs_operation_duration_seconds histogram\n"
+    for name, durations in {"read": (0.1, 4.9, 5.0, 5.1), "open": (0.1,)}.items():
+        for bound in (0.5, 5.0, float("inf")):
+            count = sum(duration <= bound for duration in durations)
+            metrics += f'twfs_operation_duration_seconds_bucket{{operation="{name}",le="{bound}"}} {count}\n'
+        metrics += f'twfs_operation_duration_seconds_count{{operation="{name}"}} {len(durations)}\n'
+    assert operations(metrics, 5.0) == {"read": (4, 3), "open": (1, 1)}
 
 
 @needs_fuse
