@@ -4,6 +4,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -21,6 +22,7 @@ from tests.remote.rude import (
     saying_and_closing,
     trickling,
 )
+from tests.security.tls import Authority, tls_in_front_of
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
@@ -64,6 +66,25 @@ def test_connections_are_used_again_once_an_answer_was_read_to_its_end(pool: Htt
         with pool.get(server.url, {}, within(5)) as empty:
             assert empty.readinto(view, within(5)) == 0
         assert (len(server.requests), server.connections) == (5, 1)
+
+
+def test_whom_to_trust_is_read_once_for_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    authority = Authority(tmp_path, "trusted")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    pools = [HttpPool(4, Authorization()) for _ in range(2)]
+    with RudeServer(*[saying_and_closing(answer(body=b"x"))] * 3) as server:
+        port = urlsplit(server.url).port
+        assert port is not None
+        with tls_in_front_of(port, authority.server_context("localhost")) as secure_port:
+            url = f"https://localhost:{secure_port}/"
+            assert get_all(pools[0], url, within(20)) == b"x"
+            authority.bundle.write_text("no certificates any more")
+            assert [get_all(pools[0], url, within(20)) for _ in range(2)] == [b"x", b"x"]
+            with pytest.raises(Unreachable):
+                get_all(pools[1], url, within(20))
+        assert server.connections == 3
+    for pool in pools:
+        pool.close()
 
 
 def test_a_connection_with_bytes_left_on_it_is_dropped(pool: HttpPool) -> None:
