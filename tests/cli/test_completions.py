@@ -13,7 +13,7 @@ from tests.cli.running import SECONDS
 from tests.cli.terminal import Terminal
 from twfs.cli.completions import bash_completion, fish_completion, zsh_completion
 from twfs.cli.grammar import Command, commands_of
-from twfs.cli.main import COMMANDS
+from twfs.cli.main import add_commands
 from twfs.cli.outcome import Parser
 from twfs.config.table import TABLE
 
@@ -24,8 +24,7 @@ needs_zsh = pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not insta
 @pytest.fixture(scope="module")
 def commands() -> tuple[Command, ...]:
     subparsers: argparse._SubParsersAction[argparse.ArgumentParser] = Parser().add_subparsers(parser_class=Parser)
-    for command in COMMANDS:
-        command.add_parser(subparsers)
+    add_commands(subparsers)
     return commands_of(subparsers)
 
 

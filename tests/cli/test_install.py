@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.running import SECONDS
 from twfs.cli.install import HELPERS
-from twfs.cli.main import main
+from twfs.cli.main import COMMANDS, main
 
 SOURCE = "twilio:AC" + "1" * 32
 UNITS = "usr/local/lib/systemd/system"
@@ -43,6 +43,13 @@ def test_there_and_back_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFix
     assert install(tmp_path, "--uninstall") == 0
     assert capsys.readouterr().out.count(": removed\n") == len(MARKED | CONFIGURATION)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_all_commands_are_told_of(tmp_path: Path) -> None:
+    install(tmp_path)
+    for name in (f"{SHARE}/man/man1/twfs.1", f"{SHARE}/bash-completion/completions/twfs"):
+        told = (tmp_path / name).read_text().replace("\\-", "-")
+        assert [command for command in COMMANDS if command not in told] == []
 
 
 def test_what_others_have_there_stays(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import pytest
 from tests.cli.running import SECONDS, twfs
 from twfs.cli.main import COMMANDS, build_parser, main
 
-NAMES = [command.__name__.rpartition(".")[2].replace("_", "-") for command in COMMANDS]
 ACCOUNT = "twilio:AC" + "1" * 32
 
 
@@ -47,7 +46,7 @@ def test_failure_is_an_exit_code_and_one_line(
     assert complaint in line
 
 
-@pytest.mark.parametrize("command", NAMES)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"usage: twfs {command}" in capsys.readouterr().out
@@ -70,7 +69,7 @@ def test_every_command_takes_verbose() -> None:
         "decrypt": ["f", "-o", "g"],
         "rm": ["RT"],
     }
-    for name in NAMES:
+    for name in COMMANDS:
         assert build_parser().parse_args([name, *needed.get(name, []), "-v"]).verbose
 
 
@@ -106,3 +105,12 @@ def test_reader_that_has_seen_enough_is_no_error() -> None:
     with command.stderr:
         assert command.stderr.read() == ""
     assert command.wait(SECONDS) == 1
+
+
+def test_a_command_starts_without_what_the_others_are_made_of() -> None:
+    words = ["ls", "--help"]
+    code = f"import sys; from twfs.cli.main import main; main({words}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    imported = done.stdout.split()
+    assert "twfs.cli.ls" in imported
+    assert not {"twfs.cli.doctor", "twfs.cli.install", "twfs.cli.simulator"} & set(imported)

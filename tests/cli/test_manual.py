@@ -6,7 +6,7 @@ import pytest
 
 from tests.cli.running import SECONDS
 from twfs.cli.grammar import commands_of
-from twfs.cli.main import COMMANDS
+from twfs.cli.main import add_commands
 from twfs.cli.manual import manual_page
 from twfs.cli.outcome import Parser
 from twfs.config.documentation import default_text
@@ -15,8 +15,7 @@ from twfs.config.table import TABLE
 
 def subparsers() -> "argparse._SubParsersAction[argparse.ArgumentParser]":
     made: argparse._SubParsersAction[argparse.ArgumentParser] = Parser().add_subparsers(parser_class=Parser)
-    for command in COMMANDS:
-        command.add_parser(made)
+    add_commands(made)
     return made
 
 

@@ -11,7 +11,6 @@ from twfs.cli.outcome import MOUNT_CODES
 from twfs.config.config import Config
 from twfs.config.load import load_config
 from twfs.mount.hardening import forget_secrets
-from twfs.mount.lifecycle import mount
 
 CODES = MOUNT_CODES
 
@@ -32,6 +31,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Mount; returns when it stands, or in the foreground when it has ended."""
     overrides = overrides_of(arguments, sloppy=arguments.sloppy)
     config = configured(arguments.source, overrides, verbose=arguments.verbose)
+    # Here, for other commands need `configured` only, and not what a mount is made of.
+    from twfs.mount.lifecycle import mount  # noqa: PLC0415
+
     forget_secrets(os.environ)
     mount(config, arguments.source, arguments.directory, foreground=arguments.foreground)
     return 0
