@@ -12,6 +12,7 @@ from twfs.catalog.probes import (
     AHEAD,
     BACKGROUND_WORKERS,
     FIRST_DELAY,
+    GRACE,
     IDLE_SECONDS,
     LONGEST_PAUSE,
     WORKERS,
@@ -143,6 +144,8 @@ def test_while_a_reader_waits_only_its_neighbours_are_probed() -> None:
         assert reader.result().state is MediaState.READABLE
         assert neighbour.result() == 0.0
     assert bench.twilio.inspected == bench.sids[asked : asked + 2]
+    assert bench.prober.step() == pytest.approx(GRACE), "the reader reads now"
+    bench.clock.advance(GRACE)
     bench.prober.step()
     assert bench.twilio.inspected[2:] == bench.sids[:1]
     bench.close()
@@ -156,6 +159,7 @@ def test_the_next_in_the_list_are_probed_ahead_of_a_reader(bench: Bench) -> None
     bench.info(bench.sids[1])
     bench.prober.step()
     assert bench.twilio.inspected[3:] == [bench.sids[1], bench.sids[0]], "backwards, as this reader goes"
+    bench.clock.advance(GRACE)
     assert bench.prober.step() == IDLE_SECONDS
     assert bench.probes == 5
 
@@ -164,6 +168,7 @@ def test_nothing_is_probed_ahead_of_who_asks_for_one_medium_here_and_one_there()
     bench = Bench(count=5 * AHEAD)
     bench.info(bench.sids[2 * AHEAD])
     bench.info(bench.sids[4 * AHEAD])
+    bench.clock.advance(GRACE)
     bench.prober.step()
     assert bench.twilio.inspected[2:] == bench.sids[:1], "the background goes on by itself"
     bench.info(bench.sids[4 * AHEAD + 1])
@@ -195,6 +200,7 @@ def test_all_workers_for_readers_and_a_few_for_the_background() -> None:
         inspected = set(bench.twilio.inspected)
         gate.set()
         reader.result()
+    bench.clock.advance(GRACE)
     neighbours = bench.sids[AHEAD - 1 : AHEAD + WORKERS - BACKGROUND_WORKERS]
     assert inspected == {*sample_of(bench, BACKGROUND_WORKERS), *neighbours}
     wait_until(lambda: bench.book.states(bench.sids)["readable"] == len(bench.sids))
@@ -462,6 +468,7 @@ def test_a_success_on_demand_ends_the_pause(bench: Bench) -> None:
     assert bench.prober.step() > 0
     bench.twilio.probe_down = None
     bench.info(bench.sids[4])
+    bench.clock.advance(GRACE)
     assert bench.prober.step() == 0
     assert bench.probes == 3
 

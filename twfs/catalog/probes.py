@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.loop import Loop
@@ -50,6 +51,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 2.0, 300.0
 """Seconds that background probing pauses after trouble of network or account; doubled as long as it lasts."""
 FIRST_DELAY, LONGEST_DELAY = 30.0, 3600.0
 """Seconds until a medium whose probe failed is probed again in the background; doubled each time."""
+GRACE = 0.1
+"""Seconds that the background still waits when no reader does any more: who has just learnt a size opens and reads."""
 YOUNG_SECONDS = 3600.0
 """After its end a medium without media may still get some: Twilio's media follow the resource by seconds, with room for
 a backlog. Until then a 404 is believed for a moment only; later it is a track that was muted, and asking again is left
@@ -101,6 +104,8 @@ class Prober:
         self._places: dict[str, int] | None = None
         self._last_place = -1
         self._readers = 0
+        self._left_at = -inf
+        """When a reader was last waited for no more."""
         self._background = 0
         self._doubted: dict[str, None] = {}
         self._later: list[tuple[float, str]] = []
@@ -266,6 +271,7 @@ class Prober:
         finally:
             with self._lock:
                 self._readers -= 1
+                self._left_at = self._clock.monotonic()
             self._loop.wake()
 
     def _look_ahead(self, sid: str) -> None:
@@ -302,6 +308,8 @@ class Prober:
                 # The last reader wakes all; and who is at work in the background goes on without being woken.
                 return IDLE_SECONDS
             now = self._clock.monotonic()
+            if now < self._left_at + GRACE:
+                return self._left_at + GRACE - now
             sid = self._next(now)
             if sid is None:
                 return self._later[0][0] - now if self._later else IDLE_SECONDS
