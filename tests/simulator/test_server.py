@@ -48,6 +48,17 @@ def test_it_stops_in_the_middle_of_an_answer() -> None:
             assert all(thread.name != "simulator" for thread in threading.enumerate())
 
 
+def test_who_hangs_up_before_the_answer_is_no_trouble(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    client.simulator.inject(Fault("api.unknown", delay=0.2, times=None))
+    address = ("127.0.0.1", int(client.simulator.url.rpartition(":")[2]))
+    for _ in range(4):
+        with socket.create_connection(address, timeout=10) as caller:
+            caller.sendall(b"GET /v1/Nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert client.get("/v1/Nothing").status_code == 404
+    assert client.simulator.count("api.unknown") == 5
+    assert caplog.messages == []
+
+
 def test_it_can_be_started_again_and_stopped_twice() -> None:
     simulator = Simulator(SimulatedAccount())
     for _ in range(2):

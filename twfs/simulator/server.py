@@ -161,10 +161,10 @@ class Simulator:
         if fault is not None and fault.cut_after == 0:
             _cut(incoming, reset=fault.reset_after is not None)
             return response
-        await response.prepare(incoming)
-        if request.method != "HEAD":
-            # A client that hangs up has what it wanted, or has lost patience: that is its right.
-            with contextlib.suppress(ConnectionError):
+        # A client that hangs up has what it wanted, or has lost patience: that is its right.
+        with contextlib.suppress(ConnectionError):
+            await response.prepare(incoming)
+            if request.method != "HEAD":
                 await self._send(incoming, response, answer, fault, entry)
         return response
 
