@@ -1,6 +1,8 @@
 import gc
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +62,39 @@ def test_a_remount_knows_everything_without_a_request(tmp_path: Path) -> None:
     assert not house.twilio.requests
     assert house.interpreter.calls == 0
     catalog.stop()
+
+
+class SlowStore(Store):
+    """What is done while the state file is being written."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def save(self, *what: Any) -> None:
+        self.meanwhile()
+        super().save(*what)
+
+
+def test_what_is_shown_can_be_asked_for_while_the_state_file_is_being_written() -> None:
+    house = House()
+    store = SlowStore()
+    catalog = Catalog(house.twilio, house.twilio, house.interpreter, store, house.settings, house.clock)
+    house.twilio.add(Kind.RECORDING, 1)
+    catalog.first_listing()
+    new = house.twilio.add(Kind.RECORDING, 2)
+    seen: list[object] = []
+
+    def look() -> None:
+        assert new in catalog.media()
+        seen.append(catalog.size(new, house.deadline()))
+        seen.append(catalog.info(new, house.deadline()).state)
+
+    store.meanwhile = look
+    catalog.list_again()
+    assert seen == [catalog.known_size(new), MediaState.READABLE]
+    catalog.stop()
+    house.catalog.stop()
 
 
 @pytest.mark.parametrize("trouble", [Unreachable("down"), CredentialsRefused("refused")])

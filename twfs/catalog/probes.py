@@ -126,6 +126,10 @@ class Prober:
             self._places = None
         self._loop.wake()
 
+    def knows(self, sid: str) -> bool:
+        """Whether it is among the media of the last `update`."""
+        return sid in self._media
+
     def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
         """The plain size (bytes) of `sid` for a stat, and whether it is proven rather than told on trust.
 
