@@ -56,8 +56,16 @@ class Bench:
         self.book = ProbeBook(self.store, self.interpreter, self.trust, self.clock)
         self.book.load()
         doubted = self.doubtful.append
+        self.media: dict[str, Medium] = {}
         self.prober = Prober(
-            self.twilio, self.interpreter, self.book, self.trust, self.clock, timeout=TIMEOUT, on_doubtful=doubted
+            self.twilio,
+            self.interpreter,
+            self.book,
+            self.trust,
+            self.clock,
+            media=lambda: self.media,
+            timeout=TIMEOUT,
+            on_doubtful=doubted,
         )
         self.update()
 
@@ -66,7 +74,8 @@ class Bench:
         return None if record is None else parse_medium(kind_of(sid), record)
 
     def update(self) -> None:
-        self.prober.update({sid: parse_medium(kind_of(sid), self.twilio.records[sid]) for sid in self.sids})
+        self.media = {sid: parse_medium(kind_of(sid), self.twilio.records[sid]) for sid in self.sids}
+        self.prober.update()
 
     def info(self, sid: str) -> MediaInfo:
         return self.prober.info(sid, Deadline(self.clock, 30))

@@ -1,7 +1,6 @@
 """The catalogue as file system and commands see it."""
 
 import gc
-import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -47,10 +46,10 @@ class Catalog:
             self._book,
             self._trust,
             clock,
+            media=self._truth.media,
             timeout=settings.timeout,
             on_doubtful=self.suspect,
         )
-        self._telling = threading.Lock()
         self._refresher = Refresher(
             listing, self._truth, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
         )
@@ -114,7 +113,6 @@ class Catalog:
             NoSuchName: no such medium.
             DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: it could not be found out this time.
         """
-        self._catch_up(sid)
         return self._prober.info(sid, deadline)
 
     def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
@@ -123,7 +121,6 @@ class Catalog:
         Raises:
             As `info`, which is asked if neither is at hand.
         """
-        self._catch_up(sid)
         return self._prober.size(sid, deadline)
 
     def known_size(self, sid: str) -> tuple[int, bool] | None:
@@ -194,21 +191,12 @@ class Catalog:
         self._truth.apply(remembered.media)
         self._book.load()
         self._refresher.loaded(remembered.listed_at)
-        self._tell_prober()
+        self._prober.update()
         return True
 
     def _changed(self, gone: Collection[str]) -> None:
         self._book.drop(gone)
-        self._tell_prober()
-
-    def _catch_up(self, sid: str) -> None:
-        """What is shown can be asked for: the prober is told when the state file is written, which may last."""
-        if not self._prober.knows(sid) and sid in self._truth.media():
-            self._tell_prober()
-
-    def _tell_prober(self) -> None:
-        with self._telling:
-            self._prober.update(self._truth.media())
+        self._prober.update()
 
 
 @contextmanager

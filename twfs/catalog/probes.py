@@ -82,10 +82,14 @@ class Prober:
         trust: SizeTrust,
         clock: Clock,
         *,
+        media: Callable[[], Mapping[str, Medium]],
         timeout: float,
         on_doubtful: Callable[[str], None],
     ) -> None:
-        """`timeout` (s) bounds a background probe; `on_doubtful(sid)` hears that a resource itself may be gone."""
+        """`media` tells which there are at any moment, as a snapshot; `timeout` (s) bounds a background probe.
+
+        `on_doubtful(sid)` hears that a resource itself may be gone.
+        """
         self._inspector = inspector
         self._interpreter = interpreter
         self._book = book
@@ -96,7 +100,7 @@ class Prober:
         self._troubles = Troubles()
         self._loop = Loop("probe", self.step, WORKERS)
         self._lock = threading.Lock()
-        self._media: Mapping[str, Medium] = {}
+        self._media = media
         self._flights: dict[str, Future[MediaInfo]] = {}
         self._queue: deque[str] = deque()
         self._ahead: deque[str] = deque()
@@ -115,20 +119,16 @@ class Prober:
         self.contradictions = 0
         """How often a medium was found to be another object than before."""
 
-    def update(self, media: Mapping[str, Medium]) -> None:
-        """These are the media now; queue those that were never probed, in this order after a sample of all of them."""
+    def update(self) -> None:
+        """The media changed; queue those that were never probed, in their order after a sample of all of them."""
         with self._lock:
-            self._media = media
+            media = self._media()
             elsewhere = {sid for _, sid in self._later}.union(self._flights)
             waiting = [sid for sid in media if not self._book.is_believed(sid) and sid not in elsewhere]
-            self._queue = deque(self._sample(waiting))
+            self._queue = deque(self._sample(waiting, media))
             self._queue.extend(waiting)
             self._places = None
         self._loop.wake()
-
-    def knows(self, sid: str) -> bool:
-        """Whether it is among the media of the last `update`."""
-        return sid in self._media
 
     def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
         """The plain size (bytes) of `sid` for a stat, and whether it is proven rather than told on trust.
@@ -140,7 +140,7 @@ class Prober:
 
     def known_size(self, sid: str) -> tuple[int, bool] | None:
         """The same from memory: no request, no I/O."""
-        medium = self._media.get(sid)
+        medium = self._media().get(sid)
         if medium is None:
             return None
         plain_size = self._book.plain_size(sid)
@@ -152,9 +152,7 @@ class Prober:
     def known(self, medium: Medium) -> MediaInfo | None:
         """What is known of `medium`, without a request; of one that has had no media for long that it has none."""
         known = self._book.known(medium.sid)
-        if known is None and self._book.was_absent(medium.sid) and not self._is_young(medium):
-            return MediaInfo(MediaState.ABSENT, 0)
-        return known
+        return MediaInfo(MediaState.ABSENT, 0) if known is None and self._is_muted(medium) else known
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What is known of `sid`, else a probe at once, in the caller's thread; callers of one SID share it.
@@ -164,7 +162,7 @@ class Prober:
             DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: the probe failed; the next call tries anew.
         """
         while True:
-            medium = self._media.get(sid)
+            medium = self._media().get(sid)
             if medium is None:
                 raise NoSuchName(f"there is no medium {sid}")
             known = self.known(medium)
@@ -197,7 +195,7 @@ class Prober:
             if before is not None and before.state is not MediaState.ABSENT:
                 self._on_doubtful(sid)
                 return before
-            medium = self._media.get(sid)
+            medium = self._media().get(sid)
             if medium is None or self._is_young(medium) or not isinstance(error, MediaAbsent):
                 raise
             return MediaInfo(MediaState.ABSENT, 0)
@@ -206,11 +204,11 @@ class Prober:
 
     def doubt(self, sid: str) -> None:
         """Have `sid` probed once more if it is known; only another answer with facts replaces what is known."""
-        medium = self._media.get(sid)
+        medium = self._media().get(sid)
         with self._lock:
             if self._book.is_believed(sid):
                 self._doubted[sid] = None
-        if medium is not None and self._book.was_absent(sid) and not self._is_young(medium):
+        if medium is not None and self._is_muted(medium):
             # Twilio has the resource, and no media: it was not deleted but is a muted track.
             self._trust.found_absent(sid)
         self._loop.wake()
@@ -251,15 +249,18 @@ class Prober:
     def _is_young(self, medium: Medium) -> bool:
         return self._clock.wall() - (medium.changed_at + (medium.duration or 0)) < YOUNG_SECONDS
 
+    def _is_muted(self, medium: Medium) -> bool:
+        return self._book.was_absent(medium.sid) and not self._is_young(medium)
+
     def _speaks_against_trust(self, sid: str) -> bool:
-        medium = self._media.get(sid)
+        medium = self._media().get(sid)
         return medium is not None and not self._is_young(medium) and not self._trust.has_ended(medium.kind)
 
-    def _sample(self, sids: list[str]) -> list[str]:
+    def _sample(self, sids: list[str], media: Mapping[str, Medium]) -> list[str]:
         """Of each kind some from all over the list: what holds for one day's media may not for another's."""
         sample = []
         for kind in filter(self._trust.lacks_witnesses, Kind):
-            of_kind = [sid for sid in sids if self._media[sid].kind is kind]
+            of_kind = [sid for sid in sids if media[sid].kind is kind]
             sample += of_kind[:: max(1, len(of_kind) // WITNESSES)][:WITNESSES] if len(of_kind) > WITNESSES else []
         return sample
 
@@ -284,7 +285,7 @@ class Prober:
         One that asks for any other medium is a player, say: it would only be held up by what it never asks for.
         """
         if self._places is None:
-            self._order = list(self._media)
+            self._order = list(self._media())
             self._places = {each: place for place, each in enumerate(self._order)}
         place = self._places.get(sid)
         if place is None:
@@ -301,8 +302,9 @@ class Prober:
         """A medium that a reader is expected to ask for and would have to wait for. With the lock held."""
         while self._ahead:
             sid = self._ahead.popleft()
+            medium = self._media().get(sid)
             is_new = sid not in self._flights and sid not in self._failures and self._book.is_unheard_of(sid)
-            if is_new and sid in self._media and self.known_size(sid) is None and not self._paused_until(sid):
+            if is_new and medium and self.known_size(sid) is None and not self._paused_until(medium.kind):
                 return sid
         return None
 
@@ -331,17 +333,18 @@ class Prober:
             self._queue.appendleft(heapq.heappop(self._later)[1])
         while self._queue:
             sid = self._queue.popleft()
-            if sid not in self._media or self._book.is_believed(sid):
+            medium = self._media().get(sid)
+            if medium is None or self._book.is_believed(sid):
                 continue
-            paused_until = self._paused_until(sid)
+            paused_until = self._paused_until(medium.kind)
             if not paused_until:
                 return sid
             heapq.heappush(self._later, (paused_until, sid))
         return None
 
-    def _paused_until(self, sid: str) -> float:
+    def _paused_until(self, kind: Kind) -> float:
         """The end of the pause of this kind of media, 0 if there is none. Must be called with the lock held."""
-        end = self._pauses[self._media[sid].kind].end
+        end = self._pauses[kind].end
         return end if self._clock.monotonic() < end else 0.0
 
     def _attempt(self, sid: str) -> None:
@@ -404,7 +407,7 @@ class Prober:
         Raises:
             MediaAbsent, MediaDamaged, RemoteError, CredentialsRefused, NoSuchName: as in `Inspector`.
         """
-        medium = self._media.get(sid)
+        medium = self._media().get(sid)
         if medium is None:
             raise NoSuchName(f"there is no medium {sid}")
         began = self._clock.monotonic()
