@@ -7,8 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from twfs.cli.mount import CODES, configured
-from twfs.cli.outcome import Parser, run_reported
+from twfs.cli.mount import configured
+from twfs.cli.outcome import MOUNT_CODES, Parser, run_reported
 from twfs.cli.output import say
 from twfs.config.mount_options import parse_mount_options
 from twfs.config.profiles import parse_source
@@ -22,7 +22,7 @@ _CLONE_NEWNS = 0x00020000
 def main(argv: Sequence[str] | None = None) -> int:
     """Mount as mount(8) asks for it; its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    return run_reported(lambda: _run(words), PROGRAM, CODES, verbose=False)
+    return run_reported(lambda: _run(words), PROGRAM, MOUNT_CODES, verbose=False)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -7,12 +7,9 @@ from typing import Any
 
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.logging import set_up_logging
-from twfs.cli.outcome import MOUNT_CODES
 from twfs.config.config import Config
 from twfs.config.load import load_config
 from twfs.mount.hardening import forget_secrets
-
-CODES = MOUNT_CODES
 
 
 def add_parser(commands: Any) -> None:
