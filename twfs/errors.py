@@ -21,6 +21,11 @@ The message of each is one line that a user can read: what, why, and where possi
 No message contains a secret or the query of a pre-signed URL.
 """
 
+from copy import copy
+from typing import TypeVar
+
+E = TypeVar("E", bound=BaseException)
+
 
 class TwfsError(Exception):
     """Base of all errors that twfs raises on purpose."""
@@ -96,3 +101,11 @@ class MediaDamaged(TwfsError):
 
 class BadResource(TwfsError):
     """A record of a listing that cannot be a medium."""
+
+
+def without_traceback(error: E) -> E:
+    """Its like, to be kept or raised elsewhere: a traceback keeps the frames of who raised it, and the buffers in them.
+
+    Where tblib is installed (Dask brings it) a mere copy has the traceback too.
+    """
+    return copy(error).with_traceback(None)

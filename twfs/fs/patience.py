@@ -11,11 +11,10 @@ What comes after a success cannot be told from the next read(2), so each of thes
 
 import threading
 from collections.abc import Callable
-from copy import copy
 from typing import NamedTuple, TypeVar
 
 from twfs.clock import Clock, Deadline
-from twfs.errors import DeadlineExceeded, TwfsError
+from twfs.errors import DeadlineExceeded, TwfsError, without_traceback
 from twfs.ranges import ByteRange
 
 _SAME_CALL = 0.5
@@ -69,10 +68,10 @@ class Patience:
             reason = before.error if before is not None and isinstance(error, DeadlineExceeded) else error
             # What is asked for when time is up is not noted: who tries again without a pause has all of it some time.
             if now < end:
-                self._note(_Failure(st_ino, wanted, began, self._clock.monotonic(), _fresh(reason)))
+                self._note(_Failure(st_ino, wanted, began, self._clock.monotonic(), without_traceback(reason)))
             if reason is error:
                 raise
-            raise _fresh(reason) from None
+            raise without_traceback(reason) from None
 
     def _note(self, failure: _Failure) -> None:
         with self._lock:
@@ -91,8 +90,3 @@ class Patience:
                 if failure.st_ino == st_ino and failure.wanted.start < wanted.end and wanted.start < failure.wanted.end
             ]
         return min(same, key=lambda failure: failure.began, default=None)
-
-
-def _fresh(error: TwfsError) -> TwfsError:
-    """Its like: with its traceback it would keep the frames, and the kernel's buffer in them, of who raised it."""
-    return copy(error).with_traceback(None)

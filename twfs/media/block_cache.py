@@ -11,7 +11,6 @@ The bound is hard: every buffer, of a block that is being filled as well, is one
 block at a time, and goes to another only when nobody holds that one.
 """
 
-import copy
 import mmap
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -21,6 +20,7 @@ from typing import TypeVar
 from cachetools import Cache, LRUCache
 
 from twfs.clock import Deadline
+from twfs.errors import without_traceback
 from twfs.media.decrypt import buffer_size
 
 BLOCK_SIZE = 128 * 2**10
@@ -123,7 +123,7 @@ class BlockCache:
     def fail(self, blocks: Iterable[Block], error: BaseException) -> None:
         """The blocks cannot be filled: their readers get `error`, later ones try anew; the filler's holds end."""
         # Not `error` itself: with its traceback it would keep the frames, and the views in them, of whoever raised it.
-        kept = _without_traceback(error)
+        kept = without_traceback(error)
         with self._lock:
             for block in blocks:
                 del self._filling[block.key]
@@ -154,7 +154,7 @@ class BlockCache:
         """
         if block.error is not None:
             # Its own for each reader: threads that raise one and the same write into each other's traceback.
-            raise _without_traceback(block.error)
+            raise without_traceback(block.error)
 
     def is_awaited(self, blocks: Sequence[Block]) -> bool:
         """Whether a reader waits for any of these; one that begins to is told of by `on_wait`."""
@@ -254,11 +254,6 @@ class BlockCache:
             # Somebody reads it at this moment: that is as recent as can be.
             self._ready[key] = block
         return None
-
-
-def _without_traceback(error: BaseException) -> BaseException:
-    """Its like; where tblib is installed (Dask brings it) a mere copy has the traceback too."""
-    return copy.copy(error).with_traceback(None)
 
 
 def _arena(size: int) -> memoryview:
