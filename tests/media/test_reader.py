@@ -460,6 +460,18 @@ def test_what_turns_out_to_be_wrapped_for_another_key_or_to_have_another_size_gi
             reader.close()
 
 
+def test_who_was_told_a_wrong_size_does_not_spoil_the_medium_for_who_is_told_the_right_one() -> None:
+    with house({"RT": (sealed := medium_of(1000, 256))}) as built:
+        facts = sealed.facts(built.stored.etag("RT"))
+        wrong = MediaInfo(MediaState.READABLE, 999, encrypted=True, facts=facts)
+        reader = built.library.open(Medium("RT", Kind.RECORDING), wrong)
+        with pytest.raises(MediaDamaged, match="is 1000, not 999"):
+            built.read(reader, 0, 100)
+        reader.close()
+        built.settle()
+        assert sequentially(built, "RT", 1000) == sealed.plain
+
+
 def test_the_content_key_is_found_once_for_all_handles_and_while_the_bytes_are_under_way() -> None:
     with house({"RT": medium_of(MIB, 256)}) as built:
         built.stored.block()

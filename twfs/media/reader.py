@@ -61,7 +61,7 @@ class MediaLibrary:
         self._lanes = Lanes(fetcher.connections)
         self._read_at: dict[MediumReader, float] = {}
         """Those not idle, by when they were last read: the one longest ago first."""
-        self._content_keys: OrderedDict[tuple[str, str], Unlocking] = OrderedDict()
+        self._content_keys: OrderedDict[tuple[str, str, int], Unlocking] = OrderedDict()
         self._lock = threading.Lock()
 
     def open(self, medium: Medium, info: MediaInfo) -> "MediumReader":
@@ -80,10 +80,10 @@ class MediaLibrary:
 
     def _unlocking(self, sid: str, facts: ObjectFacts, plain_size: int) -> Unlocking:
         """The object's content key, remembered: RSA takes some 6 ms, and players open a file many times."""
+        key = (sid, facts.etag, plain_size)
         with self._lock:
-            known = self._content_keys.pop((sid, facts.etag), None)
-            unlocking = known or Unlocking(self._unlocker, sid, facts, plain_size)
-            self._content_keys[sid, facts.etag] = unlocking
+            unlocking = self._content_keys.pop(key, None) or Unlocking(self._unlocker, sid, facts, plain_size)
+            self._content_keys[key] = unlocking
             if len(self._content_keys) > _CONTENT_KEYS:
                 self._content_keys.popitem(last=False)
         return unlocking
