@@ -219,6 +219,14 @@ class Promises(RuleBasedStateMachine):
             return Opened(handle, path, Generation(sid, "", b""))
         return Opened(handle, path, self.world.generations[info.etag])
 
+    def read_a_little_of_the_largest(self) -> Opened:
+        """That medium, open; its beginning is in memory now."""
+        sid = max(self.stored(), key=lambda sid: len(self.world.bucket.objects[sid].plain))
+        opened = self.try_to_open(sid)
+        assert opened is not None
+        assert self.check_read(opened, 0, 100)
+        return opened
+
     def check_read(self, opened: Opened, start: int, length: int) -> bool:
         """Whether the bytes came; if not, there is a reason."""
         generation = opened.generation
@@ -259,22 +267,16 @@ TestPromises = Promises.TestCase
 
 def test_what_was_read_before_a_replacement_is_not_mixed_with_what_comes_after() -> None:
     promises = Promises()
-    sid = max(promises.stored(), key=lambda sid: len(promises.world.bucket.objects[sid].plain))
-    opened = promises.try_to_open(sid)
-    assert opened is not None
-    assert promises.check_read(opened, 0, 100)
+    opened = promises.read_a_little_of_the_largest()
     promises.world.vfs.release(opened.handle)
-    promises.world.replace(sid, len(opened.generation.plain))
-    assert [promises.comes_right(sid) for _ in range(2)] == [False, True]
+    promises.world.replace(opened.generation.sid, len(opened.generation.plain))
+    assert [promises.comes_right(opened.generation.sid) for _ in range(2)] == [False, True]
     promises.teardown()
 
 
 def test_what_is_in_memory_comes_though_time_is_up() -> None:
     promises = Promises()
-    sid = max(promises.stored(), key=lambda sid: len(promises.world.bucket.objects[sid].plain))
-    opened = promises.try_to_open(sid)
-    assert opened is not None
-    assert promises.check_read(opened, 0, 100)
+    opened = promises.read_a_little_of_the_largest()
     asked = list(promises.world.bucket.ranges)
     buffer = bytearray(100)
     medium = promises.world.vfs._handles.get(opened.handle).source
