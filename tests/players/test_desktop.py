@@ -17,7 +17,7 @@ FAR = FRAMES * 3 // 4
 
 def passed_over(cinema: Cinema, name: str) -> bool:
     """Whether what is before the start was left alone; head and index (in this film its tail) are needed."""
-    return cinema.untouched(name, 0.15, 0.7) and cinema.fetched() < cinema.films[name].size / 2
+    return cinema.untouched(name, 0.1, 0.7) and cinema.fetched() < cinema.films[name].size / 2
 
 
 def grey_picture(file: Path) -> bytes:
