@@ -1,5 +1,6 @@
 import json
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -33,9 +34,14 @@ from twfs.simulator.objects import StoredObject
 from twfs.simulator.sealing import seal
 
 
-def report(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, list[str]]:
+def report(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """What is found, a line each. The machine may have troubles of its own, such as mounts whose process was killed."""
     code = main(["doctor", *words])
-    return code, capsys.readouterr().out.splitlines()
+    *lines, sums = capsys.readouterr().out.splitlines()
+    levels = Counter(line.split()[0] for line in lines)
+    counted = [f"{levels[level]} {level}{'s' * (levels[level] > 1)}" for level in (PROBLEM, WARNING) if levels[level]]
+    assert (code, sums) == (int(levels[PROBLEM] > 0), ", ".join(counted) or "all is well")
+    return lines
 
 
 def about(lines: list[str], words: str) -> str:
@@ -214,27 +220,22 @@ def test_a_clock_that_cannot_be_compared_is_no_good_clock() -> None:
 
 @pytest.mark.usefixtures("home")
 def test_nothing_configured_is_a_warning_and_with_a_source_a_problem(capsys: pytest.CaptureFixture[str]) -> None:
-    _, lines = report(capsys)
-    assert about(lines, "no credentials") == WARNING
-    warnings = sum(line.startswith(WARNING) for line in lines)
-    assert lines[-1] == f"{warnings} warning{'s' if warnings > 1 else ''}"
-    code, lines = report(capsys, "twilio:")
-    assert (code, about(lines, "no credentials")) == (1, PROBLEM)
-    assert lines[-1].startswith("1 problem")
+    assert about(report(capsys), "no credentials") == WARNING
+    assert about(report(capsys, "twilio:"), "no credentials") == PROBLEM
 
 
 def test_file_open_to_others_is_a_problem_with_its_mend(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "c").write_text("")
     (home / "c").chmod(0o644)
-    code, lines = report(capsys, "--credentials", str(home / "c"))
-    assert (code, about(lines, f"chmod 600 {home / 'c'}")) == (1, PROBLEM)
+    lines = report(capsys, "--credentials", str(home / "c"))
+    assert about(lines, f"chmod 600 {home / 'c'}") == PROBLEM
 
 
 def test_working_account_costs_two_lists_and_two_requests_for_each_of_a_few_media(
     account: Account, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, lines = report(capsys, account.source, *account.flags)
-    assert code == 0, lines
+    lines = report(capsys, account.source, *account.flags)
+    assert [line for line in lines if line.startswith(PROBLEM) and "the mount at" not in line] == []
     answers = ("recordings: S3 answers", "compositions: S3 answers")
     for words in ("takes the credentials", "private keys: ", "goes as Twilio's", *answers):
         assert about(lines, words) == OK
@@ -252,8 +253,8 @@ def test_without_a_source_nothing_is_asked(account: Account, capsys: pytest.Capt
 
 def test_refused_credentials_are_a_problem(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     account.simulated.simulator.inject(Fault("api", status=401, times=None))
-    code, lines = report(capsys, account.source, *account.flags)
-    assert (code, about(lines, account.simulated.simulator.url)) == (1, PROBLEM)
+    lines = report(capsys, account.source, *account.flags)
+    assert about(lines, account.simulated.simulator.url) == PROBLEM
 
 
 def test_no_private_key_is_a_warning(
@@ -262,7 +263,7 @@ def test_no_private_key_is_a_warning(
     simulator = account.simulated.simulator
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", simulator.account.account_sid)
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", simulator.account.auth_token)
-    _, lines = report(capsys, "twilio:", "--api-url", simulator.url)
+    lines = report(capsys, "twilio:", "--api-url", simulator.url)
     assert about(lines, "no private key") == WARNING
     assert about(lines, "takes the credentials") == OK
     assert simulator.account.auth_token not in "".join(lines)
