@@ -66,7 +66,7 @@ def caching(size: int) -> float:
         block = cache.reserve_ahead(("RT", index), BLOCK_SIZE)
         assert block is not None
         cache.publish(block)
-        cache.use(("RT", index), deadline, lambda _block: True)
+        cache.use("RT", range(index, index + 1), deadline, lambda _block: True)
     return time.perf_counter() - begun
 
 

@@ -5,10 +5,11 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from typing import TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
@@ -21,13 +22,14 @@ from twfs.clock import Clock, Deadline, SystemClock
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.crypto.unlock import Unlocked, Unlocker
 from twfs.errors import ObjectChanged, TwfsError
-from twfs.media.block_cache import BlockCache
+from twfs.media.block_cache import Block, BlockCache, Key
 from twfs.media.fetcher import Fetcher
 from twfs.media.reader import MediaLibrary, MediumReader, ReadingSettings
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.resources import Kind, Medium
 
+T = TypeVar("T")
 MIB = 2**20
 PATIENCE = 20.0
 """Seconds after which something that a test awaits is held to be lost."""
@@ -223,8 +225,8 @@ class House:
     def _tell_of_waiters(self) -> None:
         inner = self.cache.on_wait
 
-        def on_wait(block: object) -> None:
-            inner(block)  # type: ignore[arg-type]
+        def on_wait(blocks: Sequence[Block]) -> None:
+            inner(blocks)
             self.waiting.release()
 
         self.cache.on_wait = on_wait
@@ -261,12 +263,21 @@ def house(objects: Mapping[str, Sealed], **options: object) -> Iterator[House]:
     assert built.stored.open_streams == 0
 
 
+def use_block(blocks: BlockCache, key: Key, deadline: Deadline, consume: Callable[[Block], T]) -> T | None:
+    """What `consume` makes of one block; None if it is not there."""
+    made: list[T] = []
+    owner, index = key
+    used = blocks.use(owner, range(index, index + 1), deadline, lambda block: made.append(consume(block)))
+    assert used == len(made)
+    return made[0] if made else None
+
+
 def check_buffers(cache: BlockCache) -> None:
     """At rest every buffer is free or a ready block's, one block's only, and nobody holds or waits."""
     views = [*cache._free, *(block.view for block in cache._ready.values())]
     assert not cache._filling
     assert len({id(view) for view in views}) == len(views) == cache._made <= cache._count
-    assert all(block.holders == block.waiters == 0 for block in cache._ready.values())
+    assert all(block.holders == len(block.arrivals) == 0 for block in cache._ready.values())
 
 
 def eventually(holds: object) -> None:

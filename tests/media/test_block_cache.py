@@ -1,14 +1,16 @@
 import random
 import threading
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
+from itertools import takewhile
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from tests.media.fakes import MIB, Workers, check_buffers, eventually
+from tests.media.fakes import MIB, Workers, check_buffers, eventually, use_block
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, TwfsError, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache, Key
@@ -46,15 +48,22 @@ def head(block: Block) -> bytes:
     return bytes(block.view[:3])
 
 
+def heads(cache: BlockCache, indexes: range) -> list[bytes]:
+    """How the blocks of one reader's large request begin."""
+    made: list[bytes] = []
+    assert cache.use("RT", indexes, soon(), lambda block: made.append(head(block))) == len(made)
+    return made
+
+
 class Waiters:
     """Readers of one block that have begun to wait when this is made."""
 
     def __init__(self, cache: BlockCache, count: int, key: Key = KEY) -> None:
         begun = threading.Semaphore(0)
-        cache.on_wait = lambda _block: begun.release()
+        cache.on_wait = lambda _blocks: begun.release()
         self.workers = Workers()
         for _ in range(count):
-            self.workers.run(cache.use, key, soon(), head)
+            self.workers.run(use_block, cache, key, soon(), head)
         for _ in range(count):
             assert begun.acquire(timeout=10)
 
@@ -62,8 +71,8 @@ class Waiters:
 def test_a_published_block_is_read_and_counted() -> None:
     cache = BlockCache(SMALL)
     published(cache)
-    assert cache.use(KEY, soon(), head) == b"abc"
-    assert cache.use(("RT", 1), soon(), head) is None
+    assert use_block(cache, KEY, soon(), head) == b"abc"
+    assert use_block(cache, ("RT", 1), soon(), head) is None
     assert (cache.hits, cache.misses) == (1, 1)
     assert cache.usage()["ready_bytes"] == BLOCK_SIZE
 
@@ -75,7 +84,7 @@ def test_what_is_dropped_unread_was_fetched_for_nothing() -> None:
         published(cache, ("RT", index))
     read = range(0, count, 2)
     for index in read:
-        assert cache.use(("RT", index), soon(), head) == b"abc"
+        assert use_block(cache, ("RT", index), soon(), head) == b"abc"
     assert cache.usage()["wasted_bytes"] == 0
     for index in range(count):
         published(cache, ("CJ", index))
@@ -90,7 +99,7 @@ def test_what_was_waited_for_is_read() -> None:
     waiters.workers.join()
     for index in range(1, 2 * cache.capacity // BLOCK_SIZE):
         published(cache, ("CJ", index))
-    assert cache.use(KEY, soon(), head) is None
+    assert use_block(cache, KEY, soon(), head) is None
     assert cache.usage()["wasted_bytes"] == (cache.capacity // BLOCK_SIZE - 1) * BLOCK_SIZE
 
 
@@ -120,6 +129,62 @@ def test_ten_readers_get_one_block_that_was_reserved_once() -> None:
     check_buffers(cache)
 
 
+def test_blocks_are_used_in_order_up_to_one_that_is_not_there() -> None:
+    cache = BlockCache(SMALL)
+    for index in (0, 1, 2, 4):
+        published(cache, ("RT", index), b"%03d" % index)
+    assert heads(cache, range(5)) == [b"000", b"001", b"002"]
+    assert heads(cache, range(3, 5)) == []
+    assert heads(cache, range(4, 5)) == [b"004"]
+    assert (cache.hits, cache.misses) == (4, 2)
+    check_buffers(cache)
+
+
+def test_who_waits_for_several_blocks_is_woken_once() -> None:
+    cache = BlockCache(SMALL)
+    published(cache, ("RT", 0), b"000")
+    filling = [reserved(cache, ("RT", index)) for index in range(1, 8)]
+    awaited: list[list[int]] = []
+    workers, begun = Workers(), threading.Event()
+
+    def begins(blocks: Sequence[Block]) -> None:
+        awaited.append([block.key[1] for block in blocks])
+        begun.set()
+
+    cache.on_wait = begins
+    workers.run(heads, cache, range(8))
+    assert begun.wait(10)
+    (arrival,) = filling[0].arrivals
+    woken = 0
+    for block in reversed(filling):
+        assert not woken
+        assert cache.is_awaited([block])
+        block.view[:3] = b"%03d" % block.key[1]
+        cache.publish(block)
+        woken += not arrival.missing
+    assert woken == 1
+    assert workers.join().results == [[b"%03d" % index for index in range(8)]]
+    assert awaited == [list(range(1, 8))]
+    check_buffers(cache)
+
+
+def test_who_waits_for_several_blocks_learns_at_once_that_one_cannot_be_had() -> None:
+    cache = BlockCache(SMALL)
+    published(cache, ("RT", 0))
+    filling = [reserved(cache, ("RT", index)) for index in range(1, 4)]
+    workers, begun = Workers(), threading.Event()
+    cache.on_wait = lambda _blocks: begun.set()
+    workers.run(heads, cache, range(4))
+    assert begun.wait(10)
+    cache.fail([filling[1]], Unreachable("no luck"))
+    assert [str(error) for error in workers.join().errors] == ["no luck"]
+    assert not cache.is_awaited(filling)
+    for block in (filling[0], filling[2]):
+        cache.publish(block)
+    assert heads(cache, range(4)) == [b"abc", bytes(3)]
+    check_buffers(cache)
+
+
 def test_an_error_reaches_all_who_wait_and_is_then_forgotten() -> None:
     cache = BlockCache(SMALL)
     block = reserved(cache)
@@ -127,9 +192,9 @@ def test_an_error_reaches_all_who_wait_and_is_then_forgotten() -> None:
     cache.fail([block], Transient("no luck", 3.0))
     errors = waiters.workers.join().errors
     assert [(type(error), str(error)) for error in errors] == [(Transient, "no luck")] * 10
-    assert cache.use(KEY, soon(), head) is None
+    assert use_block(cache, KEY, soon(), head) is None
     published(cache)
-    assert cache.use(KEY, soon(), head) == b"abc"
+    assert use_block(cache, KEY, soon(), head) == b"abc"
     check_buffers(cache)
 
 
@@ -153,7 +218,7 @@ def test_a_deadline_ends_the_wait_for_a_block_and_loses_nothing() -> None:
     cache = BlockCache(SMALL)
     block = reserved(cache)
     with pytest.raises(DeadlineExceeded):
-        cache.use(KEY, at_once(), head)
+        use_block(cache, KEY, at_once(), head)
     assert not cache.is_awaited([block])
     cache.publish(block)
     check_buffers(cache)
@@ -193,7 +258,7 @@ def test_room_that_a_reader_held_is_given_to_who_waits_for_it() -> None:
         workers.run(cache.reserve, ("RT", 1), 1, soon())
         eventually(lambda: len(cache._room._waiters) == 1)  # type: ignore[attr-defined]
 
-    cache.use(KEY, soon(), wait_for_room)
+    use_block(cache, KEY, soon(), wait_for_room)
     assert [block for block in workers.join().results if isinstance(block, Block)]
     assert cache.look_up("RT", range(2))[0] == [0]
     assert len(filling) == cache._count - 1
@@ -206,13 +271,13 @@ def test_a_block_somebody_reads_is_never_the_one_that_makes_room() -> None:
 
     def take_all_the_room(block: Block) -> None:
         for index in range(1, cache._count):
-            cache.use(("RT", index), soon(), head)
+            use_block(cache, ("RT", index), soon(), head)
         for index in range(cache._count - 1):
             assert reserved(cache, ("CJ", index)).view is not block.view
         with pytest.raises(DeadlineExceeded):
             cache.reserve(("CJ", 99), 1, at_once())
 
-    cache.use(("RT", 0), soon(), take_all_the_room)
+    use_block(cache, ("RT", 0), soon(), take_all_the_room)
     assert cache.look_up("RT", [0]) == ([], True)
 
 
@@ -221,7 +286,7 @@ def test_the_least_recently_used_makes_room() -> None:
     for index in range(cache._count):
         published(cache, ("RT", index))
     for index in (0, 0, 1):
-        cache.use(("RT", index), soon(), head)
+        use_block(cache, ("RT", index), soon(), head)
     reserved(cache, ("CJ", 0))
     assert cache.look_up("RT", range(3))[0] == [1]
 
@@ -231,7 +296,7 @@ def test_what_was_read_once_makes_room_before_what_was_fetched_later_and_not_rea
     for index in range(cache._count):
         published(cache, ("RT", index))
         if index < cache._count // 2:
-            cache.use(("RT", index), soon(), head)
+            use_block(cache, ("RT", index), soon(), head)
     for index in range(cache._count // 2):
         reserved(cache, ("CJ", index))
     assert cache.look_up("RT", range(cache._count))[0] == list(range(cache._count // 2))
@@ -280,7 +345,9 @@ def test_many_threads_on_few_blocks_never_see_another_blocks_bytes() -> None:
             index = chosen.randrange(2 * COUNT)
             fill(index)
             with suppress(Unreachable):
-                seen = cache.use(("RT", index), soon(), lambda block: bytes(block.view[:4]) + bytes(block.view[-4:]))
+                seen = use_block(
+                    cache, ("RT", index), soon(), lambda block: bytes(block.view[:4]) + bytes(block.view[-4:])
+                )
                 assert seen in (None, index.to_bytes(4) * 2)
 
     workers = Workers()
@@ -345,17 +412,22 @@ class CacheModel(RuleBasedStateMachine):
         keys = data.draw(st.lists(st.sampled_from(list(self.filling)), min_size=1, unique=True))
         self.cache.fail([self.filling.pop(key) for key in keys], Unreachable("no"))
 
-    @rule(key=keys)
-    def use(self, key: Key) -> None:
-        if key in self.filling:
+    @rule(key=keys, count=st.integers(1, 8))
+    def use(self, key: Key, count: int) -> None:
+        owner, first = key
+        run = ((owner, index) for index in range(first, first + count))
+        found = list(takewhile(lambda each: each in self.filling or each in self.ready, run))
+        made: list[bytes] = []
+        indexes = range(first, first + count)
+        if self.filling.keys() & found:
             with pytest.raises(DeadlineExceeded):
-                self.cache.use(key, Deadline(CLOCK, 0.001), head)
-            self.used.add(key)
-        elif key in self.ready:
-            assert self.cache.use(key, soon(), head) == self.content[key]
-            self._touch(key)
+                self.cache.use(owner, indexes, Deadline(CLOCK, 0.001), lambda block: made.append(head(block)))
+            assert made == []
         else:
-            assert self.cache.use(key, soon(), head) is None
+            assert self.cache.use(owner, indexes, soon(), lambda block: made.append(head(block))) == len(found)
+            assert made == [self.content[each] for each in found]
+        for each in found:
+            self._touch(each)
 
     @precondition(lambda self: self.ready)
     @rule(data=st.data(), broken=st.booleans())
@@ -371,7 +443,7 @@ class CacheModel(RuleBasedStateMachine):
                 raise TwfsError("the reader's own")
 
         with suppress(TwfsError):
-            self.cache.use(key, soon(), consume)
+            use_block(self.cache, key, soon(), consume)
 
     def _fill_up_but_for(self, held: Block) -> None:
         self.serial += 1
@@ -384,7 +456,7 @@ class CacheModel(RuleBasedStateMachine):
 
     def _touch(self, key: Key) -> None:
         """The first use of a block does not make it recent."""
-        if key in self.used:
+        if key in self.used and key in self.ready:
             self.ready.remove(key)
             self.ready.append(key)
         self.used.add(key)

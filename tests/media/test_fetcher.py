@@ -12,6 +12,7 @@ from tests.media.fakes import (
     house,
     plain_object,
     random_bytes,
+    use_block,
 )
 from twfs.clock import Deadline
 from twfs.errors import TwfsError, Unreachable
@@ -52,8 +53,9 @@ def order_of_ranges(built: House) -> list[int]:
 
 def wait_for(built: House, block: Block) -> Workers:
     workers = Workers()
-    workers.run(built.cache.use, block.key, Deadline(built.clock, PATIENCE), lambda held: bytes(held.view[:8]))
-    while not block.waiters:
+    patience = Deadline(built.clock, PATIENCE)
+    workers.run(use_block, built.cache, block.key, patience, lambda held: bytes(held.view[:8]))
+    while not block.arrivals:
         assert built.waiting.acquire(timeout=PATIENCE)
     return workers
 

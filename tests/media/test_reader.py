@@ -249,7 +249,7 @@ def test_a_cancelled_fetch_still_delivers_to_whom_waits_for_it() -> None:
         ranges = len(built.requests())
         other, workers = built.open("RT"), Workers()
         workers.run(built.read, other, last, 4096)
-        while not ahead.blocks[-1].waiters:
+        while not ahead.blocks[-1].arrivals:
             assert built.waiting.acquire(timeout=10)
         reader.close()
         built.stored.unblock()

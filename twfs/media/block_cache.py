@@ -15,7 +15,6 @@ import mmap
 import threading
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from contextlib import suppress
-from typing import TypeVar
 
 from cachetools import Cache, LRUCache
 
@@ -34,14 +33,13 @@ _FEWEST_BLOCKS = 32
 _AHEAD_SHARE = 0.75
 """Part of the cache that blocks being filled may take before prefetching must wait: the rest is for readers' own."""
 
-T = TypeVar("T")
 Key = tuple[Hashable, int]
 
 
 class Block:
     """One block; its fields belong to the cache, readers use `view` and `size` while they hold it."""
 
-    __slots__ = ("arrival", "error", "holders", "is_ready", "is_used", "key", "size", "view", "waiters")
+    __slots__ = ("arrivals", "error", "holders", "is_ready", "is_used", "key", "size", "view")
 
     def __init__(self, key: Key, size: int, view: memoryview) -> None:
         """Being filled, and held by whoever fills it."""
@@ -53,9 +51,26 @@ class Block:
         """Whether a reader had anything of it."""
         self.error: BaseException | None = None
         self.holders = 1
-        self.waiters = 0
-        self.arrival: threading.Condition | None = None
-        """Made when somebody waits: most blocks come before they are asked for."""
+        self.arrivals: list[_Arrival] = []
+        """Of those who wait for it."""
+
+
+class _Arrival:
+    """Of all blocks that one reader waits for: it is woken once, not for each of the eight of a large request."""
+
+    __slots__ = ("complete", "error", "missing")
+
+    def __init__(self, lock: threading.Lock, missing: int) -> None:
+        self.missing = missing
+        self.error: BaseException | None = None
+        self.complete = threading.Condition(lock)
+
+    def settled(self, error: BaseException | None) -> None:
+        """One of them is there, or could not be had."""
+        self.missing -= 1
+        self.error = self.error or error
+        if not self.missing or self.error is not None:
+            self.complete.notify()
 
 
 class BlockCache:
@@ -73,8 +88,8 @@ class BlockCache:
         self._ready: LRUCache[Key, Block] = LRUCache(maxsize=self._count)
         self._lock = threading.Lock()
         self._room = threading.Condition(self._lock)
-        self.on_wait: Callable[[Block], None] = lambda _block: None
-        """Called, with the cache locked, when a reader begins to wait for a block; it must not call the cache."""
+        self.on_wait: Callable[[Sequence[Block]], None] = lambda _blocks: None
+        """Called, with the cache locked, when a reader begins to wait for blocks; it must not call the cache."""
         self.hits = 0
         self.misses = 0
         self.wasted_bytes = 0
@@ -130,21 +145,24 @@ class BlockCache:
                 block.error = kept
                 self._settled(block)
 
-    def use(self, key: Key, deadline: Deadline, consume: Callable[[Block], T]) -> T | None:
-        """What `consume` makes of the block, once it is ready; None if it is not there (any more).
+    def use(self, owner: Hashable, indexes: range, deadline: Deadline, consume: Callable[[Block], object]) -> int:
+        """Have `consume` an object's blocks in order, as far as they are there or on their way, once all those are.
+
+        Returns:
+            How many: 0 if the first of `indexes` is not there (any more).
 
         Raises:
-            DeadlineExceeded: it was not filled in time.
-            TwfsError: it could not be filled.
+            DeadlineExceeded: they were not filled in time.
+            TwfsError: one of them could not be filled.
         """
-        block = self._hold(key, deadline)
-        if block is None:
-            return None
+        blocks = self._hold(owner, indexes, deadline)
         try:
-            return consume(block)
+            for block in blocks:
+                consume(block)
         finally:
             with self._lock:
-                self._let_go(block)
+                self._let_go(blocks)
+        return len(blocks)
 
     def raise_failure(self, block: Block) -> None:
         """For who reserved a block and finds it gone.
@@ -158,7 +176,7 @@ class BlockCache:
 
     def is_awaited(self, blocks: Sequence[Block]) -> bool:
         """Whether a reader waits for any of these; one that begins to is told of by `on_wait`."""
-        return any(block.waiters for block in blocks)
+        return any(block.arrivals for block in blocks)
 
     def usage(self) -> dict[str, int]:
         """Bytes allocated, ready, being filled, and fetched for nothing; hits and misses."""
@@ -173,61 +191,74 @@ class BlockCache:
                 "wasted_bytes": self.wasted_bytes,
             }
 
-    def _hold(self, key: Key, deadline: Deadline) -> Block | None:
+    def _hold(self, owner: Hashable, indexes: range, deadline: Deadline) -> list[Block]:
         with self._lock:
-            if key in self._ready:
-                block = self._touched(key)
-                self.hits += 1
-                block.holders += 1
-                block.is_used = True
-                return block
-            self.misses += 1
-            filling = self._filling.get(key)
-            if filling is None:
-                return None
-            filling.holders += 1
-            filling.is_used = True
-            try:
-                self._await(filling, deadline)
-            except BaseException:
-                self._let_go(filling)
-                raise
-            return filling
+            blocks = self._found(owner, indexes)
+            filling = [block for block in blocks if not block.is_ready]
+            if filling:
+                try:
+                    self._await(filling, deadline)
+                except BaseException:
+                    self._let_go(blocks)
+                    raise
+            return blocks
 
     # The following must be called with the lock held.
 
     def _has(self, key: Key) -> bool:
         return key in self._ready or key in self._filling
 
+    def _found(self, owner: Hashable, indexes: range) -> list[Block]:
+        """The first of an object's blocks up to one that is neither there nor on its way; held from now on."""
+        blocks = []
+        for key in ((owner, index) for index in indexes):
+            if key in self._ready:
+                self.hits += 1
+                block = self._touched(key)
+            else:
+                self.misses += 1
+                if key not in self._filling:
+                    break
+                block = self._filling[key]
+            block.holders += 1
+            block.is_used = True
+            blocks.append(block)
+        return blocks
+
     def _touched(self, key: Key) -> Block:
         block = Cache.__getitem__(self._ready, key)
         return self._ready[key] if block.is_used else block
 
-    def _await(self, block: Block, deadline: Deadline) -> None:
-        block.waiters += 1
+    def _await(self, blocks: Sequence[Block], deadline: Deadline) -> None:
+        arrival = _Arrival(self._lock, len(blocks))
+        for block in blocks:
+            block.arrivals.append(arrival)
         try:
-            self.on_wait(block)
-            if block.arrival is None:
-                block.arrival = threading.Condition(self._lock)
-            while not block.is_ready and block.error is None:
-                block.arrival.wait(deadline.remaining())
+            self.on_wait(blocks)
+            while arrival.missing and arrival.error is None:
+                arrival.complete.wait(deadline.remaining())
         finally:
-            block.waiters -= 1
-        self.raise_failure(block)
+            for block in blocks:
+                if arrival in block.arrivals:
+                    block.arrivals.remove(arrival)
+        if arrival.error is not None:
+            # Its own for each reader: threads that raise one and the same write into each other's traceback.
+            raise without_traceback(arrival.error)
 
     def _settled(self, block: Block) -> None:
-        if block.arrival is not None:
-            block.arrival.notify_all()
-            block.arrival = None
-        self._let_go(block)
+        for arrival in block.arrivals:
+            arrival.settled(block.error)
+        block.arrivals.clear()
+        self._let_go([block])
 
-    def _let_go(self, block: Block) -> None:
-        """End one hold; what nobody holds any more makes room."""
-        block.holders -= 1
-        if block.holders == 0:
-            if block.error is not None:
-                self._free.append(block.view)
-            self._room.notify_all()
+    def _let_go(self, blocks: Iterable[Block]) -> None:
+        """End one hold of each; what nobody holds any more makes room."""
+        for block in blocks:
+            block.holders -= 1
+            if block.holders == 0:
+                if block.error is not None:
+                    self._free.append(block.view)
+                self._room.notify_all()
 
     def _new(self, key: Key, size: int) -> Block | None:
         view = self._buffer()

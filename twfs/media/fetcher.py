@@ -122,14 +122,14 @@ class Fetcher:
         for fetch in dropped:
             self._cache.fail(fetch.blocks, _cancelled())
 
-    def _hurry(self, block: Block) -> None:
-        """A reader waits for this block: what would fetch it must not queue behind prefetching."""
+    def _hurry(self, blocks: Sequence[Block]) -> None:
+        """A reader waits for these blocks: what would fetch them must not queue behind prefetching."""
         with self._changed:
-            fetch = next((fetch for fetch in self._queue if not fetch.urgent and block in fetch.blocks), None)
-            if fetch is not None:
-                fetch.urgent = True
-                self._make_way(fetch)
-                self._changed.notify()
+            for fetch in self._queue:
+                if not fetch.urgent and any(block in fetch.blocks for block in blocks):
+                    fetch.urgent = True
+                    self._make_way(fetch)
+                    self._changed.notify()
 
     def _make_way(self, fetch: Fetch) -> None:
         """Have what was begun last ahead of readers give its thread to an urgent fetch, if all have something to do."""

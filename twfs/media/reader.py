@@ -156,8 +156,7 @@ class MediumReader:
         if self._object.unlocking is not None:
             self._object.unlocking.while_waiting()
         try:
-            for index in block_indexes(wanted, BLOCK_SIZE):
-                self._copy(index, wanted, view, asked, deadline)
+            self._copy(wanted, view, asked, deadline)
         except ObjectChanged:
             self._report_change()
             raise
@@ -171,30 +170,30 @@ class MediumReader:
             self._library.closed(self)
         self._library.fetcher.cancel(ahead)
 
-    def _copy(
-        self, index: int, wanted: ByteRange, view: memoryview, asked: dict[int, Block], deadline: Deadline
-    ) -> None:
-        """Copy what is wanted of one block; have it fetched again if it was dropped meanwhile, not if it failed."""
-        base = index * BLOCK_SIZE
+    def _copy(self, wanted: ByteRange, view: memoryview, asked: dict[int, Block], deadline: Deadline) -> None:
+        """Copy what is wanted of all blocks; have fetched again what was dropped meanwhile, not what failed."""
 
-        def copy(block: Block) -> bool:
+        def copy(block: Block) -> None:
+            base = block.key[1] * BLOCK_SIZE
             start, end = max(wanted.start, base), min(wanted.end, base + block.size)
             view[start - wanted.start : end - wanted.start] = block.view[start - base : end - base]
-            return True
 
-        while not self._use(index, deadline, copy):
-            # Its error may have come, and been forgotten by the cache, before this reader began to wait.
-            if index in asked:
-                self._library.cache.raise_failure(asked[index])
-            deadline.remaining()
-            rest = range(index, block_indexes(wanted, BLOCK_SIZE).stop)
-            asked |= self._demand(self._library.cache.look_up(self._object_key, rest)[0], deadline)
+        left = block_indexes(wanted, BLOCK_SIZE)
+        while left:
+            used = self._use(left, deadline, copy)
+            left = left[used:]
+            if left and not used:
+                # Its error may have come, and been forgotten by the cache, before this reader began to wait.
+                if left.start in asked:
+                    self._library.cache.raise_failure(asked[left.start])
+                deadline.remaining()
+                asked |= self._demand(self._library.cache.look_up(self._object_key, left)[0], deadline)
 
-    def _use(self, index: int, deadline: Deadline, copy: Callable[[Block], bool]) -> bool:
+    def _use(self, indexes: range, deadline: Deadline, copy: Callable[[Block], None]) -> int:
         try:
-            return self._library.cache.use((self._object_key, index), deadline, copy) is not None
+            return self._library.cache.use(self._object_key, indexes, deadline, copy)
         except Cancelled:
-            return False
+            return 0
 
     def _report_change(self) -> None:
         with self._planning:
