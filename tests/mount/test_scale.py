@@ -1,4 +1,4 @@
-"""Ten thousand media that are known: listing and stat need no request."""
+"""Thousands of media that are known: listing and stat need no request. How fast they are is for `tests.benchmarks`."""
 
 import os
 from pathlib import Path
@@ -14,10 +14,8 @@ from twfs.simulator.objects import StoredObject
 
 pytestmark = needs_fuse
 
-COUNT = 10_000
+COUNT = 3_000
 CONTENT = b"the same in all of them" * 100
-SECONDS = 50.0
-"""Processor time: a millisecond for each of some fifty thousand questions of the kernel's."""
 
 
 def large_account() -> SimulatedAccount:
@@ -52,20 +50,11 @@ def test_ls_and_stat_of_known_media_ask_nobody(tmp_path: Path, private_key: RSAP
         know_all(place)
         # The kernel keeps nothing: each name and each size is asked for.
         with mounted(place, attr_timeout="0") as mount:
-            began = processor_seconds(mount.process.pid)
             shown = run(["ls", "-lR", str(mount.path)])
             assert shown.returncode == 0, shown.stderr
             assert shown.stdout.count(f" {len(CONTENT)} ") == COUNT
             assert shown.stdout.count(" -> ") == 2 * COUNT
             with os.scandir(mount.path / "recordings") as entries:
                 sizes = [entry.stat().st_size for entry in entries]
-            spent = processor_seconds(mount.process.pid) - began
             assert sizes == [len(CONTENT)] * COUNT
             assert [place.simulator.count(kind) for kind in ("api.media", "api.fetch", "s3")] == [0, 0, 0]
-            assert spent < SECONDS
-
-
-def processor_seconds(pid: int) -> float:
-    """What a process has used so far: the same on a machine that does much else."""
-    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(after_name[11]) + int(after_name[12])) / os.sysconf("SC_CLK_TCK")
