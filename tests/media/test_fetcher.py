@@ -151,15 +151,70 @@ def test_a_reader_that_begins_to_wait_for_queued_prefetching_is_made_way_for() -
 
 
 def test_a_reader_that_waits_before_the_fetch_is_handed_in_counts_too() -> None:
-    with small_house(connections=2) as built:
+    with small_house(connections=1) as built:
         built.stored.block()
         submitted(built, 0)
         reached_the_gate(built, 1)
+        submitted(built, 10)
         late = fetch_of(built, 20)
         workers = wait_for(built, late.blocks[0])
         built.fetcher.submit(late)
-        reached_the_gate(built, 1)
         built.stored.unblock()
+        built.settle()
+        assert order_of_ranges(built) == [0, 20, 10]
+        assert len(workers.join().results) == 1
+
+
+def test_what_is_urgent_and_queued_takes_a_thread_too() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        ahead = submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        # Handed in at once: the idle thread takes one of them, and for the other there is none.
+        for index in (10, 20):
+            with built.fetcher._changed:
+                fetch = fetch_of(built, index, urgent=True)
+                built.fetcher._queue.append(fetch)
+                built.fetcher._make_way(fetch)
+            assert ahead.gives_way == (index == 20)
+        with built.fetcher._changed:
+            built.fetcher._changed.notify_all()
+        built.stored.unblock()
+        built.settle()
+        assert order_of_ranges(built) == [0, 10, 20, 1]
+
+
+def test_what_nobody_waits_for_gives_way_first() -> None:
+    with small_house(connections=2) as built:
+        built.stored.block()
+        first, last = (submitted(built, index, 4) for index in (0, 10))
+        reached_the_gate(built, 2)
+        workers = wait_for(built, last.blocks[3])
+        submitted(built, 30, urgent=True)
+        assert (first.gives_way, last.gives_way) == (True, False)
+        built.stored.unblock()
+        built.settle()
+        assert sorted(order_of_ranges(built)) == [0, 1, 10, 30]
+        assert len(workers.join().results) == 1
+
+
+def test_what_gave_way_and_is_then_waited_for_goes_before_other_prefetching() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        ahead = submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        urgent = submitted(built, 30, urgent=True)
+        submitted(built, 50)
+        built.stored.may_close.clear()
+        built.stored.unblock()
+        assert built.stored.closing.acquire(timeout=PATIENCE)
+        # It has ended, and is not queued again yet: nothing else can make it urgent.
+        workers = wait_for(built, ahead.blocks[2])
+        built.fetcher._queue.append(built.fetcher._queue.pop(0))
+        built.stored.may_close.set()
+        built.settle()
+        assert order_of_ranges(built)[:2] == [0, 1]
+        assert urgent.is_over
         assert len(workers.join().results) == 1
 
 

@@ -132,11 +132,15 @@ class Fetcher:
                     self._changed.notify()
 
     def _make_way(self, fetch: Fetch) -> None:
-        """Have what was begun last ahead of readers give its thread to an urgent fetch, if all have something to do."""
-        if fetch.urgent and self._running >= self.connections:
-            last = next((running for running in reversed(self._running_ahead) if not running.gives_way), None)
-            if last is not None:
-                last.gives_way = True
+        """Have what was begun last ahead of readers give its thread to an urgent fetch, if there is none for it.
+
+        Rather what no reader waits for: only that can end at its next block.
+        """
+        urgent = sum(queued.urgent for queued in self._queue)
+        if fetch.urgent and self._running + urgent > self.connections:
+            able = [running for running in reversed(self._running_ahead) if not running.gives_way]
+            if able:
+                next((each for each in able if not self._cache.is_awaited(each.blocks)), able[0]).gives_way = True
 
     def _goes_on(self, fetch: Fetch, filled: int) -> bool:
         """Whether the blocks from number `filled` on are still to be fetched, by this thread."""
