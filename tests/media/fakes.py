@@ -85,6 +85,8 @@ class FakeStoredMedia:
         self.bytes_read = 0
         self.failures: dict[str, tuple[int, BaseException]] = {}
         """Per medium: at which stored byte each range fails, and how."""
+        self.fails_once = False
+        """A failure that struck is over."""
         self.open_error: BaseException | None = None
         self.close_error: BaseException | None = None
         self.seconds_per_read = 0.0
@@ -142,7 +144,7 @@ class FakeStoredMedia:
         end = position + len(view)
         if sid in self.failures and position <= self.failures[sid][0] < end:
             view[:] = b"\xee" * len(view)
-            raise self.failures[sid][1]
+            raise (self.failures.pop(sid) if self.fails_once else self.failures[sid])[1]
         view[:] = self.objects[sid].stored[position:end]
         with self._lock:
             self.bytes_read += len(view)

@@ -20,7 +20,7 @@ from tests.media.fakes import (
     sealed_object,
 )
 from twfs.clock import Deadline
-from twfs.errors import DeadlineExceeded, MediaDamaged, NoKey, ObjectChanged, Unreachable
+from twfs.errors import DeadlineExceeded, MediaDamaged, NoKey, ObjectChanged, TwfsError, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Kind, Medium
@@ -333,6 +333,36 @@ def test_prefetching_that_failed_costs_the_reader_nothing() -> None:
         built.stored.failures.clear()
         for start in range(2 * MIB, 8 * MIB, 128 * KIB):
             assert built.read(reader, start, 128 * KIB) == sealed.plain[start : start + 128 * KIB]
+
+
+@pytest.mark.parametrize("error", [Unreachable("down"), DeadlineExceeded("no answer within 30 s")])
+def test_prefetching_that_fails_while_a_reader_waits_costs_it_nothing(error: TwfsError) -> None:
+    sealed = medium_of(16 * MIB, None)
+    with house({"RT": sealed}) as built:
+        reader = begin_reading_ahead(built)
+        ahead = next(fetch for fetch in reader._ahead if not fetch.is_over)
+        at = ahead.plain_range.start
+        built.stored.failures["RT"], built.stored.fails_once = (at, error), True
+        workers = Workers()
+        workers.run(built.read, built.open("RT"), at, 100)
+        while not ahead.blocks[0].arrivals:
+            assert built.waiting.acquire(timeout=10)
+        built.stored.unblock()
+        assert workers.join().results == [sealed.plain[at : at + 100]]
+
+
+def test_what_fails_again_for_the_reader_itself_has_failed() -> None:
+    with house({"RT": medium_of(16 * MIB, None)}) as built:
+        reader = begin_reading_ahead(built)
+        at = next(fetch for fetch in reader._ahead if not fetch.is_over).plain_range.start
+        built.stored.failures["RT"] = (at, Unreachable("down"))
+        before = len(built.requests())
+        workers = Workers()
+        workers.run(built.read, built.open("RT"), at, 100)
+        built.stored.unblock()
+        assert [str(failure) for failure in workers.join().errors] == ["down"]
+        again = [part for part in built.requests()[before:] if part.start <= at < part.end]
+        assert len(again) <= 1
 
 
 def test_a_reader_that_waits_gives_up_at_its_deadline() -> None:

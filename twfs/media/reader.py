@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from twfs.clock import Clock, Deadline
 from twfs.crypto.unlock import Unlocker
-from twfs.errors import MediaDamaged, ObjectChanged
+from twfs.errors import DeadlineExceeded, MediaDamaged, ObjectChanged, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.media.fetcher import Cancelled, Fetch, Fetcher
@@ -179,21 +179,27 @@ class MediumReader:
             view[start - wanted.start : end - wanted.start] = block.view[start - base : end - base]
 
         left = block_indexes(wanted, BLOCK_SIZE)
+        is_anew = False
         while left:
-            used = self._use(left, deadline, copy)
+            try:
+                used = self._library.cache.use(self._object_key, left, deadline, copy)
+            except Cancelled:
+                used = 0
+            except (Unreachable, DeadlineExceeded):
+                # Whoever had it fetched may have spent time and attempts before this reader came, which has its own.
+                if is_anew or any(block.error for block in asked.values()):
+                    raise
+                used, is_anew = 0, True
             left = left[used:]
             if left and not used:
-                # Its error may have come, and been forgotten by the cache, before this reader began to wait.
-                if left.start in asked:
-                    self._library.cache.raise_failure(asked[left.start])
-                deadline.remaining()
-                asked |= self._demand(self._library.cache.look_up(self._object_key, left)[0], deadline)
+                asked |= self._ask_again(left, asked, deadline)
 
-    def _use(self, indexes: range, deadline: Deadline, copy: Callable[[Block], None]) -> int:
-        try:
-            return self._library.cache.use(self._object_key, indexes, deadline, copy)
-        except Cancelled:
-            return 0
+    def _ask_again(self, left: range, asked: dict[int, Block], deadline: Deadline) -> dict[int, Block]:
+        # Its error may have come, and been forgotten by the cache, before this reader began to wait.
+        if left.start in asked:
+            self._library.cache.raise_failure(asked[left.start])
+        deadline.remaining()
+        return self._demand(self._library.cache.look_up(self._object_key, left)[0], deadline)
 
     def _report_change(self) -> None:
         with self._planning:
