@@ -136,6 +136,16 @@ def test_local_leavings_of_killed_writers_go(tmp_path: Path) -> None:
     assert sorted(folder.iterdir()) == sorted([others, tmp_path / GOODS.name])
 
 
+def test_local_writers_of_the_same_do_not_meet(tmp_path: Path) -> None:
+    destination = LocalFolder(tmp_path)
+    with destination.writing(GOODS) as pour:
+        pour(memoryview(CONTENT)[:450])
+        write(destination, GOODS, CONTENT)
+        pour(memoryview(CONTENT)[450:])
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / GOODS.name]
+    assert (tmp_path / GOODS.name).read_bytes() == CONTENT
+
+
 def test_any_file_system(memory: Any) -> None:
     destination = Destination.at("memory://archive")
     assert not destination.has(GOODS)

@@ -13,12 +13,10 @@ is configured where it is used, by the environment or the files of its own libra
 """
 
 import os
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
-from glob import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +26,7 @@ from fsspec.spec import AbstractFileSystem
 
 from twfs.errors import ConfigError, MediaDamaged
 from twfs.ranges import ceil_div
+from twfs.transfer.replacing import replacing
 
 _ONE_REQUEST = 8 * 2**20
 """Objects of up to so many bytes are gathered in memory and put to S3 in one request instead of three."""
@@ -107,20 +106,11 @@ class LocalFolder(Destination):
         """To a name of its own in the same folder, which is taken away if the block fails."""
         path = self.root / goods.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-        try:
-            with part.open("xb") as file:
-                yield file.write
-                file.flush()
-                os.fsync(file.fileno())
-            _check_size(goods, part.stat().st_size)
-            os.utime(part, (goods.changed_at, goods.changed_at))
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
-        # A process that was killed could not take its own away.
-        for leftover in path.parent.glob(f".{escape(path.name)}.*.part"):
-            leftover.unlink(missing_ok=True)
+        with replacing(path) as file:
+            yield file.write
+            file.flush()
+            _check_size(goods, os.fstat(file.fileno()).st_size)
+            os.utime(file.fileno(), (goods.changed_at, goods.changed_at))
 
 
 class S3Prefix(Destination):

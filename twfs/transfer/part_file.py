@@ -106,13 +106,21 @@ class PartFile:
         self.path.unlink()
 
     def _lock(self) -> None:
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_ours = self.path.lstat().st_ino == os.fstat(self._handle).st_ino
-        except (BlockingIOError, FileNotFoundError):
-            is_ours = False
-        if not is_ours:
+        if not locked(self._handle, self.path):
             raise Occupied(f"another process is writing {self.goal}")
+
+
+def locked(handle: int, path: Path) -> bool:
+    """Lock an open file until it is closed; whether nobody else has it locked, and it is still the one at `path`.
+
+    Raises:
+        OSError: the file system has no locks.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return path.lstat().st_ino == os.fstat(handle).st_ino
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def refuse_irregular(goal: Path) -> None:
