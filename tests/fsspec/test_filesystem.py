@@ -1,10 +1,13 @@
 import errno
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.callbacks import Callback
 from fsspec.core import url_to_fs
 
 from twfs.cli.simulated import Simulated
@@ -173,6 +176,40 @@ def test_get_copies_whole_media_or_nothing(simulated: Simulated, fs: TwilioFileS
     with pytest.raises(OSError, match=plain):
         fresh.get_file(plain, str(tmp_path / "half"))
     assert not (tmp_path / "half").exists()
+
+
+def test_get_keeps_what_was_there_until_it_has_all(simulated: Simulated, fs: TwilioFileSystem, tmp_path: Path) -> None:
+    goal = tmp_path / "there"
+    goal.write_bytes(b"earlier")
+    for refused in (lost_key(fs), "recordings/nothing"):
+        with pytest.raises(OSError, match=refused):
+            fs.get_file(refused, str(goal))
+    name, seen = a_file(fs), []
+
+    class Watch(Callback):  # type: ignore[misc]  # fsspec has no types
+        def relative_update(self, inc: int = 1) -> None:
+            seen.append((inc, goal.read_bytes()))
+
+    fs.get_file(name, goal, callback=Watch())
+    assert seen[0] == (760194, b"earlier")
+    assert goal.read_bytes() == sample_bytes("screen-h264.mkv")
+    assert [path.name for path in tmp_path.glob("*there*")] == ["there"]
+
+
+def test_get_into_what_is_no_file_of_its_own(fs: TwilioFileSystem, tmp_path: Path) -> None:
+    name, content = a_file(fs), sample_bytes("screen-h264.mkv")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/file")
+    fs.get_file(name, str(tmp_path / "link"))
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "file").read_bytes() == content
+    with pytest.raises(IsADirectoryError):
+        fs.get_file(name, str(tmp_path / "folder"))
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor(1) as aside:
+        reading = aside.submit((tmp_path / "pipe").read_bytes)
+        fs.get_file(name, str(tmp_path / "pipe"))
+        assert reading.result() == content
 
 
 def is_of_bytes(request: Request) -> bool:

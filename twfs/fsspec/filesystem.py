@@ -9,10 +9,9 @@ not there is taken for it here: an outage is an `OSError`, never an empty folder
 
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 from fsspec.callbacks import DEFAULT_CALLBACK
@@ -26,6 +25,7 @@ from twfs.fsspec.account import Account, OpenFile, account_for
 from twfs.fsspec.entries import Info, at_once, brief_info, full_info, joined, listed_info, type_of
 from twfs.fsspec.failures import os_errors, refuse_change
 from twfs.fsspec.file import MediumFile
+from twfs.transfer.replacing import replacing
 
 _SCHEME = "twilio://"
 _UNLISTED = ("by-date", "by-room")
@@ -284,18 +284,19 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
     def get_file(
         self, rpath: str, lpath: Any, callback: Any = DEFAULT_CALLBACK, outfile: Any = None, **kwargs: Any
     ) -> None:
-        """As fsspec's, but what could not be read whole leaves no file behind.
+        """As fsspec's, but a file has its name only when it is whole; what had it before stays until then.
 
         Raises:
             OSError: it could not be read, or not be written.
         """
-        try:
+        if outfile is not None or isfilelike(lpath) or not _is_file_or_free(lpath) or self.isdir(rpath):
             super().get_file(rpath, lpath, callback=callback, outfile=outfile, **kwargs)
-        except BaseException:
-            if outfile is None and not isfilelike(lpath):
-                with suppress(FileNotFoundError, IsADirectoryError):
-                    os.unlink(lpath)  # noqa: PTH108 - any kind of path that fsspec takes
-            raise
+            return
+        # What a link leads to is replaced, not the link.
+        goal = Path(lpath).resolve()
+        goal.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(goal) as file:
+            super().get_file(rpath, lpath, callback=callback, outfile=file, **kwargs)
 
     def _open(
         self,
@@ -358,6 +359,12 @@ def _text(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ":".join(map(str, value))
     return os.fspath(value) if isinstance(value, PurePath) else str(value)
+
+
+def _is_file_or_free(lpath: Any) -> bool:
+    """Whether a new file may take the name: not that of a folder, nor of a device or a pipe, which is written to."""
+    path = Path(lpath)
+    return path.is_file() or not path.exists()
 
 
 def _is_shown(folder: str, name: str) -> bool:
