@@ -6,6 +6,7 @@ from typing import Any
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -164,6 +165,46 @@ def test_any_file_system_after_a_failure(memory: Any) -> None:
     with pytest.raises(MediaDamaged, match="450 bytes"):
         write(destination, GOODS, CONTENT[:450])
     assert memory.find("/archive") == []
+
+
+@pytest.mark.parametrize("protocol", ["file", "memory"])
+def test_any_file_systems_writers_of_the_same_do_not_meet(protocol: str, tmp_path: Path, memory: Any) -> None:
+    fs = fsspec.filesystem(protocol)
+    root = str(tmp_path)
+    destination = AnyFolder(fs, root)
+    with destination.writing(GOODS) as pour:
+        pour(memoryview(CONTENT)[:450])
+        write(destination, GOODS, CONTENT)
+        pour(memoryview(CONTENT)[450:])
+    assert fs.find(root) == [f"{root}/{GOODS.name}"]
+    assert fs.cat_file(f"{root}/{GOODS.name}") == CONTENT
+    assert memory.find("/") == (fs.find(root) if fs is memory else [])
+
+
+def test_any_file_systems_leavings_of_killed_writers_go(memory: Any) -> None:
+    destination = Destination.at("memory://archive")
+    path = f"/archive/{GOODS.name}"
+    with destination.writing(GOODS) as pour:
+        pour(memoryview(CONTENT))
+        (left,) = memory.find("/archive")
+    others = f"{memory._parent(path)}/.b.0123abcd.part"
+    for name in (left, others):
+        memory.pipe_file(name, b"half")
+    write(destination, GOODS, CONTENT)
+    assert memory.find("/archive") == sorted([others, path])
+
+
+def test_any_file_system_whose_leavings_cannot_go(memory: Any) -> None:
+    class Keeping(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+        """Lists what it cannot take away."""
+
+        cachable = False
+
+        def ls(self, path: str, **_kwargs: Any) -> list[str]:
+            return [f"{path}/.{Path(GOODS.name).name}.0123abcd.part"]
+
+    write(AnyFolder(Keeping(), "/archive"), GOODS, CONTENT)
+    assert memory.cat_file(f"/archive/{GOODS.name}") == CONTENT
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT, LARGE], ids=["empty", "one request", "multipart"])

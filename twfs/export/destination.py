@@ -13,6 +13,7 @@ is configured where it is used, by the environment or the files of its own libra
 """
 
 import os
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -170,21 +171,41 @@ class AnyFolder(Destination):
 
     @contextmanager
     def writing(self, goods: Goods) -> Iterator[Write]:
-        """To another name in the same folder, which is taken away if the block fails."""
+        """To a name of its own in the same folder, which is taken away if the block fails.
+
+        There are no locks here to tell what a killed run left from what another run is writing. So all that was there
+        before goes in the end: a run whose own has gone finds the medium there instead.
+        """
         path = f"{self._root}/{goods.name}"
         folder, _, name = path.rpartition("/")
-        # Always the same, so that what a killed process left is written over.
-        part = f"{folder}/.{name}.part"
+        part = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
         self._fs.makedirs(folder, exist_ok=True)
+        leftovers = self._parts(folder, name)
         try:
             with self._fs.open(part, "wb") as file:
                 yield file.write
-            _check_size(goods, _size_at(self._fs, part))
+            size = _size_at(self._fs, part)
+            if size is None and self.has(goods):
+                return
+            _check_size(goods, size)
             self._move(part, path)
         except BaseException:
             with suppress(FileNotFoundError):
                 self._fs.rm_file(part)
             raise
+        for leftover in leftovers:
+            # The medium is there: what stays, or went by itself meanwhile, is no reason to fail.
+            with suppress(Exception):
+                self._fs.rm_file(leftover)
+
+    def _parts(self, folder: str, name: str) -> list[str]:
+        """Unfinished files of this name, whoever writes or wrote them."""
+        try:
+            found = [path.rpartition("/")[2] for path in self._fs.ls(folder, detail=False)]
+        except FileNotFoundError:
+            # Where folders are but prefixes of names.
+            return []
+        return [f"{folder}/{each}" for each in found if each.startswith(f".{name}.") and each.endswith(".part")]
 
     def _move(self, part: str, path: str) -> None:
         if self._fs.exists(path):
