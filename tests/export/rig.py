@@ -10,6 +10,7 @@ from twfs.config.load import load_config
 from twfs.export.job import name_of
 from twfs.mount.session import Session, open_session
 from twfs.resources import Medium
+from twfs.simulator.exchange import Request
 from twfs.transfer.choice import everything
 
 SOURCE = "twilio:demo"
@@ -37,3 +38,8 @@ def expected(simulated: Simulated, media: list[Medium]) -> dict[str, bytes]:
 def tree(folder: Path) -> dict[str, bytes]:
     """All files below, hidden ones too."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def is_of_bytes(request: Request) -> bool:
+    """Whether it is no probe."""
+    return not request.headers["range"].startswith("bytes=-")

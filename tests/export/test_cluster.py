@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from distributed import Client, LocalCluster
 
 from tests.export.buckets import BUCKET, bucket
-from tests.export.rig import SOURCE, expected, flags, listed, tree
+from tests.export.rig import SOURCE, expected, flags, is_of_bytes, listed, tree
 from twfs.cli.simulated import Simulated
 from twfs.errors import ConfigError
 from twfs.export.cluster import WorkerSession, export_on_cluster
@@ -23,7 +23,6 @@ from twfs.export.job import Job, Order, examine, name_of
 from twfs.export.outcome import Ending, Report
 from twfs.mount.session import Session
 from twfs.resources import Medium
-from twfs.simulator.exchange import Request
 from twfs.simulator.faults import Fault
 from twfs.simulator.journal import ServedRequest
 
@@ -79,11 +78,6 @@ def endings(report: Report) -> tuple[int, int, int]:
     return report.count(Ending.WRITTEN), report.count(Ending.SKIPPED), report.count(Ending.FAILED)
 
 
-def is_of_bytes(request: Request) -> bool:
-    """Whether it is no probe."""
-    return not request.headers["range"].startswith("bytes=-")
-
-
 def fetches(sid: str, simulated: Simulated) -> list[ServedRequest]:
     """What was asked of a medium's bytes, without probes."""
     asked = [each for each in simulated.simulator.requests if each.kind == "s3.get" and sid in each.path]
@@ -132,6 +126,30 @@ def test_what_a_killed_worker_left_is_taken_away(cluster: LocalCluster, simulate
         assert list((tmp_path / "x").rglob(".*.part"))
         assert endings(running.result(PATIENCE)) == (1, 0, 0)
         assert tree(tmp_path / "x") == expected(simulated, [medium])
+
+
+def test_object_that_was_replaced_is_looked_at_anew(
+    cluster: LocalCluster, simulated: Simulated, tmp_path: Path
+) -> None:
+    account = simulated.simulator.account
+    source = f"twilio:{account.account_sid}"
+    with listed(simulated) as (session, media):
+        names = ("erin-screen", "erin-voice", "dave-lost-key")
+        chosen = [next(medium for medium in media if medium.track_name == name) for name in names]
+        screen, voice, lost = chosen
+        for medium in chosen:
+            examine(session, medium)
+        for medium, stored in ((screen, account.medium(voice.sid).stored), (voice, account.medium(lost.sid).stored)):
+            account.replace(medium.sid, stored)
+        report = exported(cluster, session, [screen, voice], str(tmp_path / "x"), source)
+        assert endings(report) == (1, 0, 1)
+        assert tree(tmp_path / "x") == {name_of(screen): account.plain(screen.sid)}
+        assert endings(exported(cluster, session, [screen], str(tmp_path / "x"), source)) == (0, 1, 0)
+
+        # Another one whenever it is read.
+        simulated.simulator.inject(Fault("s3.get", status=412, times=None, match=is_of_bytes))
+        report = exported(cluster, session, [screen], str(tmp_path / "y"), source)
+        assert [outcome.reason for outcome in report.outcomes] == ["the object changed while open"]
 
 
 def test_workers_that_are_not_configured_say_so(cluster: LocalCluster, simulated: Simulated, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.export.rig import expected, listed, tree
+from tests.export.rig import expected, is_of_bytes, listed, tree
 from twfs.cli.simulated import Simulated
 from twfs.export.here import export_here
-from twfs.export.job import Job, Order, carry_out, examine
+from twfs.export.job import Job, Order, carry_out, examine, name_of
 from twfs.export.outcome import Ending, Outcome, Report
 from twfs.mount.session import Session
 from twfs.resources import Medium
@@ -103,14 +103,31 @@ def test_deleted_media_are_no_failure(forgotten: bool, simulated: Simulated, tmp
     assert tree(tmp_path / "x") == {}
 
 
-def test_other_object_in_its_place_is_a_failure(simulated: Simulated, tmp_path: Path) -> None:
-    account = simulated.simulator.account
-    with listed(simulated) as (session, media), RangePool(session) as pool:
-        job, other = (job_of(session, media, name) for name in ("erin-screen", "erin-voice"))
-        account.replace(job.medium.sid, account.medium(other.medium.sid).stored)
-        outcome = carry_out(pool, job, Order(str(tmp_path / "x")), threading.Event())
-    assert (outcome.ending, outcome.reason) == (Ending.FAILED, "the object changed while open")
-    assert tree(tmp_path / "x") == {}
+def test_object_that_was_replaced_is_looked_at_anew(simulated: Simulated, tmp_path: Path) -> None:
+    account, names = simulated.simulator.account, ("erin-screen", "erin-voice", "dave-lost-key")
+    with listed(simulated) as (_, media):
+        screen, voice, lost = (next(medium for medium in media if medium.track_name == name) for name in names)
+    exported(simulated, tmp_path / "before")
+    for medium, stored in ((screen, account.medium(voice.sid).stored), (voice, account.medium(lost.sid).stored)):
+        account.replace(medium.sid, stored)
+    report = exported(simulated, tmp_path / "x")
+    assert report.count(Ending.WRITTEN) == 10
+    assert tree(tmp_path / "x")[name_of(screen)] == account.plain(screen.sid)
+    assert reason(report, Ending.FAILED, voice.sid).startswith("none of the 1 private keys at hand fits")
+    # It is known for good now.
+    report = exported(simulated, tmp_path / "x")
+    assert (report.count(Ending.WRITTEN), reason(report, Ending.SKIPPED, screen.sid)) == (0, "it is there already")
+
+
+def test_object_that_is_another_one_whenever_it_is_read_is_a_failure(simulated: Simulated, tmp_path: Path) -> None:
+    with listed(simulated) as (_, media):
+        (medium,) = [medium for medium in media if medium.track_name == "erin-screen"]
+    simulated.simulator.inject(
+        Fault("s3.get", status=412, times=None, match=lambda r: medium.sid in r.path and is_of_bytes(r))
+    )
+    report = exported(simulated, tmp_path / "x")
+    assert reason(report, Ending.FAILED, medium.sid) == "the object changed while open"
+    assert medium.sid not in "".join(tree(tmp_path / "x"))
 
 
 class Altered:

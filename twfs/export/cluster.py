@@ -10,27 +10,40 @@ times, 3 by default), and nothing has its name at the destination before it is w
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from distributed import Client, WorkerPlugin, as_completed, get_worker
 
 from twfs.config.load import load_config
-from twfs.errors import ConfigError, TwfsError
+from twfs.errors import ConfigError, ObjectChanged, TwfsError, without_traceback
 from twfs.export.job import Job, Order, carry_out, examine, failed
 from twfs.export.outcome import Outcome
 from twfs.mount.session import Session, open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.range_pool import RangePool
+from twfs.transfer.whole import replacement
+
+T = TypeVar("T")
 
 _CONNECT_SECONDS = 10
 
 
 class WorkerLost(TwfsError):
     """The cluster gave a task up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Changed:
+    """A worker met another object than the job says."""
+
+    job: Job
+    change: ObjectChanged
 
 
 class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no types
@@ -87,19 +100,22 @@ def export_on_cluster(
     with _connected(scheduler) as client:
         client.register_plugin(plugin)
         try:
-            yield from _submitted(client, session, media, order, plugin.name)
+            yield from _exported(client, session, media, order, plugin.name)
         finally:
             client.unregister_worker_plugin(plugin.name)
 
 
-def export_on_worker(plugin_name: str, job: Job, order: Order) -> Outcome:
-    """The task."""
+def export_on_worker(plugin_name: str, job: Job, order: Order) -> Outcome | ObjectChanged:
+    """The task. A change is given back: of one that is raised the worker would log all that the task was given."""
     plugin: WorkerSession = get_worker().plugins[plugin_name]
     try:
         pool = plugin.pool()
     except TwfsError as error:
-        return failed(job.medium, error, job.info.plain_size)
-    return carry_out(pool, job, order, threading.Event())
+        return _failed(job, error)
+    try:
+        return carry_out(pool, job, order, threading.Event())
+    except ObjectChanged as change:
+        return without_traceback(change)
 
 
 @contextmanager
@@ -112,27 +128,62 @@ def _connected(scheduler: str) -> Iterator[Any]:
         yield client
 
 
-def _submitted(
+def _exported(
     client: Any, session: Session, media: Sequence[Medium], order: Order, plugin_name: str
 ) -> Iterator[Outcome]:
-    """Tasks are handed in as media are examined; their results come after."""
+    """All media; those that turned out to be other objects once more, with what they are now.
+
+    That is found out here, for the catalogue of a worker knows of no media.
+    """
+    send = partial(_sent, client, session, order=order, plugin_name=plugin_name)
+    changed: list[_Changed] = []
+    for result in send(media, lambda medium: examine(session, medium)):
+        if isinstance(result, _Changed):
+            changed.append(result)
+        else:
+            yield result
+    for result in send(changed, lambda each: _anew(session, each)):
+        yield _failed(result.job, result.change) if isinstance(result, _Changed) else result
+
+
+def _sent(
+    client: Any,
+    session: Session,
+    items: Sequence[T],
+    look: Callable[[T], Job | Outcome],
+    *,
+    order: Order,
+    plugin_name: str,
+) -> Iterator[Outcome | _Changed]:
+    """Tasks are handed in as `look` finds what there is to do; their results come after."""
     tasks: dict[Any, Job] = {}
     stop = threading.Event()
-    for found in work_through(
-        media, lambda medium: examine(session, medium), crew_size(session.config), stop, session.clock
-    ):
+    for found in work_through(items, look, crew_size(session.config), stop, session.clock):
         if isinstance(found, Outcome):
             yield found
             continue
         key = f"twfs-export-{found.medium.sid}-{uuid4().hex}"
         tasks[client.submit(export_on_worker, plugin_name, found, order, key=key, pure=False)] = found
     for task in as_completed(tasks, loop=client.loop):
-        yield _outcome_of(task, tasks.pop(task))
+        yield _result_of(task, tasks.pop(task))
 
 
-def _outcome_of(task: Any, job: Job) -> Outcome:
+def _anew(session: Session, changed: _Changed) -> Job | Outcome:
+    """The job with what the medium is now, or why there is none."""
+    job = changed.job
+    try:
+        return Job(job.medium, replacement(session, job.medium, job.info, changed.change))
+    except TwfsError as error:
+        return _failed(job, error)
+
+
+def _result_of(task: Any, job: Job) -> Outcome | _Changed:
     if task.status == "finished":
-        outcome: Outcome = task.result()
-        return outcome
+        result: Outcome | ObjectChanged = task.result()
+        return _Changed(job, result) if isinstance(result, ObjectChanged) else result
     error = task.exception() if task.status == "error" else WorkerLost(f"the cluster gave it up ({task.status})")
+    return _failed(job, error)
+
+
+def _failed(job: Job, error: BaseException) -> Outcome:
     return failed(job.medium, error, job.info.plain_size)

@@ -57,7 +57,11 @@ def examine(session: Session, medium: Medium) -> Job | Outcome:
 
 
 def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event) -> Outcome:
-    """Copy it unless it is there. Never raises for what is wrong with it or with the destination."""
+    """Copy it unless it is there. Of what else is wrong with it or with the destination the outcome tells.
+
+    Raises:
+        ObjectChanged: it is another object than the job says.
+    """
     goods = job.goods
     try:
         destination = Destination.at(order.destination_url)
@@ -65,9 +69,11 @@ def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event) ->
             return ended(job.medium, Ending.SKIPPED, "it is there already", goods.plain_size)
         with destination.writing(goods) as write:
             _pour(pool, job, write, stop, with_md5=order.with_md5)
-    except Exception as error:  # noqa: BLE001 - a destination's library raises what it likes; the report says what
+    except Exception as error:  # a destination's library raises what it likes; the report says what
         if isinstance(error, ObjectChanged | NotFound) and _is_deleted(pool.session, job.medium):
             return ended(job.medium, Ending.SKIPPED, "it was deleted at Twilio")
+        if isinstance(error, ObjectChanged):
+            raise
         return failed(job.medium, error, goods.plain_size)
     return ended(job.medium, Ending.WRITTEN, "", goods.plain_size)
 

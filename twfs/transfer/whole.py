@@ -53,11 +53,22 @@ def unless_replaced(session: Session, medium: Medium, info: MediaInfo, transfer:
     """
     try:
         return transfer(info)
-    except ObjectChanged:
-        present = _readable(session.catalog.examine(medium.sid, Deadline(session.clock, session.config.timeout)))
-        if present == info:
-            raise
-        return transfer(present)
+    except ObjectChanged as change:
+        present = replacement(session, medium, info, change)
+    return transfer(present)
+
+
+def replacement(session: Session, medium: Medium, info: MediaInfo, change: ObjectChanged) -> MediaInfo:
+    """What the medium is now, after a transfer by what was known of it, `info`, met the `change`.
+
+    Raises:
+        ObjectChanged: `change`, if it is what was known.
+        Exception: as `readable_info`.
+    """
+    present = _readable(session.catalog.examine(medium.sid, Deadline(session.clock, session.config.timeout)))
+    if present == info:
+        raise change
+    return present
 
 
 def _readable(info: MediaInfo) -> MediaInfo:
