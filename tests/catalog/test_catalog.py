@@ -1,6 +1,7 @@
 import gc
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,38 @@ def test_what_moves_out_of_the_selection_is_not_shown() -> None:
     house.catalog._refresher._look_singly(())
     assert house.catalog.media() == {}
     house.catalog.stop()
+
+
+def test_object_that_changed_is_examined_at_once_where_there_is_no_background(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    sid = house.twilio.add(Kind.RECORDING, 1)
+    house.catalog.first_listing()
+    before = house.catalog.info(sid, house.deadline())
+    house.twilio.objects[sid] = replace(house.twilio.objects[sid], etag='"another"')
+    house.twilio.probe_down = Unreachable("down")
+    house.catalog.has_changed(sid)
+    assert house.catalog.info(sid, house.deadline()) == before
+    house.twilio.probe_down = None
+    house.catalog.has_changed(sid)
+    now = house.catalog.info(sid, house.deadline())
+    assert now.etag == '"another"'
+    house.catalog.stop()
+    assert house.remount().load()
+    assert house.catalog.known_info(sid) == now
+    house.catalog.stop()
+
+
+def test_reader_that_met_another_object_does_not_wait_where_there_is_a_background() -> None:
+    house = House()
+    sid = house.twilio.add(Kind.RECORDING, 1)
+    house.catalog.first_listing()
+    house.catalog.info(sid, house.deadline())
+    house.catalog.start()
+    # So that the background does not come to it either.
+    house.twilio.fail_fetch = Unreachable("down")
+    house.catalog.has_changed(sid)
+    house.catalog.stop()
+    assert house.twilio.requests["probe"] == 1
 
 
 def test_listing_again_what_is_known_keeps_it(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Sessions: shared while in use, ended after, never carried into another process."""
 
+import errno
 import gc
 import hashlib
 import json
@@ -268,3 +269,20 @@ def test_object_that_changed_is_no_part_of_an_open_file(simulated: Simulated, fs
         assert again.read() == SCREEN[1000:]
     with pytest.raises(OSError, match="changed while open"):
         fs.open(name, size=1)
+
+
+def test_object_that_was_replaced_is_known_after_one_failure(simulated: Simulated) -> None:
+    options: dict[str, Any] = {"account": "demo", "config": str(simulated.config_file), "skip_instance_cache": True}
+    fs = TwilioFileSystem(**options)
+    name = screen(fs)
+    assert fs.size(name) == len(SCREEN)
+    account, sid = simulated.simulator.account, name.rpartition("_")[2][:34]
+    (other,) = fs.glob("by-date/**/*_erin-voice_*")
+    account.replace(sid, account.medium(other.rpartition("_")[2][:34]).stored)
+    with pytest.raises(OSError, match="changed while open") as stale:
+        fs.cat_file(name)
+    assert stale.value.errno == errno.ESTALE
+    assert fs.cat_file(name) == account.plain(sid)
+    assert fs.size(name) == len(account.plain(sid))
+    # For good.
+    assert TwilioFileSystem(**options).cat_file(name) == account.plain(sid)

@@ -102,7 +102,7 @@ class World:
             fetcher=self.house.fetcher,
             settings=ReadingSettings(MIB),
             clock=self.clock,
-            on_changed=self.catalog.suspect,
+            on_changed=self.catalog.has_changed,
         )
         self.vfs = Vfs(self.catalog, library, FsSettings(0, 0, TIMEOUT), self.clock, {})
 

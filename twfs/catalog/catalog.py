@@ -50,6 +50,7 @@ class Catalog:
             timeout=settings.timeout,
             on_doubtful=self.suspect,
         )
+        self._has_background = False
         self._refresher = Refresher(
             listing, self._truth, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
         )
@@ -88,6 +89,7 @@ class Catalog:
 
     def start(self) -> None:
         """Refresh and probe in the background from now on."""
+        self._has_background = True
         self._refresher.start()
         self._prober.start()
 
@@ -159,8 +161,14 @@ class Catalog:
         return self._book.plain_bytes(self._truth.media())
 
     def suspect(self, sid: str) -> None:
-        """A reader met 404 or another object: ask Twilio for this one soon, in the background."""
+        """Somebody met 404 or another object: ask Twilio for this one soon, in the background."""
         self._refresher.suspect(sid)
+
+    def has_changed(self, sid: str) -> None:
+        """A reader met another object: `suspect`; without a background it is examined now, for who opens it next."""
+        self.suspect(sid)
+        if not self._has_background:
+            self._prober.check(sid)
 
     def refresh_now(self) -> None:
         """Have the background make a full pass now; returns at once."""

@@ -213,6 +213,17 @@ class Prober:
             self._trust.found_absent(sid)
         self._loop.wake()
 
+    def check(self, sid: str) -> None:
+        """Probe a known medium once more, in the caller's thread; a failure leaves what is known, and is logged."""
+        before = self._book.known(sid)
+        try:
+            info = self._look(sid, Deadline(self._clock, self._timeout))
+        except TwfsError as error:
+            self._troubles.arose(sid, error, f"{sid} could not be examined again, what is known of it is kept")
+            return
+        self._troubles.ended(sid, f"{sid} could be examined now")
+        self._replace(sid, before, info)
+
     def step(self) -> float:
         """One piece of background work; seconds until the next is worthwhile (0: at once)."""
         unproven = self._book.first_unproven()
@@ -226,7 +237,7 @@ class Prober:
             doubted = self._doubted.popitem()[0] if self._doubted else None
             ahead = self._next_ahead() if doubted is None else None
         if doubted is not None:
-            self._check(doubted)
+            self.check(doubted)
         elif ahead is not None:
             self._attempt(ahead)
         else:
@@ -426,17 +437,6 @@ class Prober:
         if not 0 <= facts.stored_size < _SIZE_LIMIT:
             raise MediaDamaged(f"{sid}: S3 claims a size of {facts.stored_size} bytes")
         return self._interpreter.interpret(facts)
-
-    def _check(self, sid: str) -> None:
-        """A second look at a known medium; a failure leaves what is known."""
-        before = self._book.known(sid)
-        try:
-            info = self._look(sid, Deadline(self._clock, self._timeout))
-        except TwfsError as error:
-            self._troubles.arose(sid, error, f"{sid} could not be examined again, what is known of it is kept")
-            return
-        self._troubles.ended(sid, f"{sid} could be examined now")
-        self._replace(sid, before, info)
 
     def _replace(self, sid: str, before: MediaInfo | None, info: MediaInfo) -> None:
         if info != before:

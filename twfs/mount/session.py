@@ -104,6 +104,6 @@ def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, tra
         fetcher=fetcher,
         settings=ReadingSettings(config.readahead),
         clock=clock,
-        on_changed=catalog.suspect,
+        on_changed=catalog.has_changed,
     )
     return Session(config, clock, api, catalog, cache, fetcher, library, stored, traffic)
