@@ -66,6 +66,8 @@ def test_each_url_has_its_destination(tmp_path: Path, memory: Any, s3: Any) -> N
     [
         ("nonsense://x", "nonsense://x: no destination: Protocol not known"),
         ("ftp://me:hunter2@host/x", "DEST holds a password"),
+        ("simplecache::s3://me:hunter2@bucket/x", "DEST holds a password"),
+        ("zip://x::simplecache::ftp://me:hunter2@host/x.zip", "DEST holds a password"),
         ("file://[x", "no destination"),
     ],
 )

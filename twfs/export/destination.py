@@ -63,7 +63,8 @@ class Destination(ABC):
             ConfigError: it names none, its library is missing, or a password stands in it.
         """
         try:
-            if urlsplit(url).password is not None:
+            # fsspec chains file systems, each with a URL of its own: `simplecache::s3://…`.
+            if any(urlsplit(part).password is not None for part in url.split("::")):
                 raise ConfigError("DEST holds a password, which ps shows; give it to the library in another way")
             fs, root = url_to_fs(url)
         except (ValueError, ImportError) as error:
