@@ -42,6 +42,14 @@ def test_what_was_not_verified_stays(account: Account, capsys: pytest.CaptureFix
     assert second == "twfs: 1 of 1 media were not deleted"
 
 
+def test_one_404_deletes_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    sid, before = readable(account)[0], left(account)
+    account.simulated.simulator.inject(Fault("api.media", status=404))
+    assert rm(account, sid, "--yes") == 1
+    assert (left(account), deletions(account)) == (before, 0)
+    assert f"`twfs rm --unverified {sid}` deletes it all the same" in capsys.readouterr().err
+
+
 def test_what_verify_has_proven_is_deleted(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     sid, before = readable(account)[0], left(account)
     assert main(["verify", account.source, sid, *account.flags]) == 0

@@ -126,6 +126,18 @@ def test_what_could_not_be_copied_stays_at_twilio(tmp_path: Path, private_key: R
         assert {path.stem: path.read_bytes() for path in backup.iterdir()} == plain
 
 
+@needs_rsync
+def test_what_twilio_claims_not_to_find_stays(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(StoredObject(b"all of it"), date_created=LONG_AGO)
+    with customer(tmp_path, account, private_key) as place:
+        place.simulator.inject(Fault("api.media", status=404, times=None))
+        with mounted(place, **ON) as mount:
+            assert move(mount, tmp_path / "backup")[0] == 23
+            assert left(place) == {sid}
+            assert f"`twfs rm --unverified {sid}`" in mount.log
+
+
 @both_bindings
 def test_rm_of_what_was_not_read_whole_is_refused(tmp_path: Path, private_key: RSAPrivateKey, fuse: str) -> None:
     account, plain = account_to_move(private_key)

@@ -22,7 +22,9 @@ class Remover:
     def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[MediaInfo], bool]) -> None:
         """Delete a medium all of whose bytes were read and proven; one that never had media counts as read.
 
-        The object is looked at once more: it is the one that Twilio has now that must have been read.
+        The object is looked at once more: it is the one that Twilio has now that must have been read. If there is
+        none, and Twilio's record claims a size, nothing is deleted: a 404 may be a mistake. Whether the record of a
+        track that was muted all the time has size 0, null or another one is UNKNOWN; to refuse is the safe side.
 
         Args:
             medium: one of the catalogue's.
@@ -36,7 +38,7 @@ class Remover:
             DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: Twilio or S3 did not confirm; nothing
                 vanishes here.
         """
-        self._check(medium.sid, deadline, was_read)
+        self._check(medium, deadline, was_read)
         self._delete(medium, deadline, f"deleted at Twilio, asked for by {by}")
 
     def remove_unverified(self, medium: Medium, deadline: Deadline, by: str) -> None:
@@ -47,14 +49,19 @@ class Remover:
         """
         self._delete(medium, deadline, f"deleted at Twilio without proof that it was read, asked for by {by}")
 
-    def _check(self, sid: str, deadline: Deadline, was_read: Callable[[MediaInfo], bool]) -> None:
+    def _check(self, medium: Medium, deadline: Deadline, was_read: Callable[[MediaInfo], bool]) -> None:
+        sid = medium.sid
         try:
             info = self._catalog.examine(sid, deadline)
         except MediaAbsent as error:
             raise NotVerified(f"{sid} is not deleted: it has no media yet, which may still come") from error
         match info.state:
             case MediaState.ABSENT:
-                return
+                if medium.claimed_size:
+                    raise NotVerified(
+                        f"{sid} is not deleted: Twilio finds no media of it, and its record claims"
+                        f" {medium.claimed_size} bytes; `twfs rm --unverified {sid}` deletes it all the same"
+                    )
             case MediaState.READABLE:
                 if not (self._catalog.is_verified(sid, info.etag) or was_read(info)):
                     raise NotVerified(
