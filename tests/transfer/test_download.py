@@ -119,6 +119,21 @@ def test_interrupted_download_is_gone_on_with(
     assert names(out) == ["a"]
 
 
+@pytest.mark.parametrize("part_size", [None, 5 * MIB])
+@pytest.mark.parametrize("resumed_at", [0, 2 * MIB])
+def test_bytes_of_before_that_no_md5_covers_are_not_verified(
+    tmp_path: Path, out: Path, private_key: RSAPrivateKey, part_size: int | None, resumed_at: int
+) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(seal(content(SIZE), private_key.public_key(), part_size=part_size))
+    with rig(tmp_path, account, private_key) as here:
+        if resumed_at:
+            here.fetch(sid, out / "a", Counted(enough=resumed_at))
+        outcome = here.fetch(sid, out / "a")
+        assert (outcome.ending, outcome.resumed_at) == (Ending.WRITTEN, resumed_at)
+        assert here.session.catalog.is_verified(sid, outcome.etag) == (part_size is None or not resumed_at)
+
+
 def rig_again(folder: Path, account: SimulatedAccount, key: RSAPrivateKey) -> AbstractContextManager[Rig]:
     """Another day: another session, another place for its state."""
     place = folder / "again"

@@ -64,7 +64,8 @@ class Downloader:
                 part.discard()
                 raise
             part.commit(medium.changed_at)
-        if md5 is not Md5.UNASKED:
+        # Bytes of before that no MD5 covers may be any.
+        if md5 is Md5.OK or (md5 is not Md5.UNASKED and not resumed_at):
             self._session.catalog.record_verified(medium.sid, info.etag)
         return Outcome(
             medium,
