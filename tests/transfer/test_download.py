@@ -156,8 +156,8 @@ def test_beginning_of_an_object_that_was_replaced_is_not_used(
     assert names(out) == ["a"]
 
 
-def test_beginning_that_was_changed_is_noticed_and_thrown_away(
-    tmp_path: Path, out: Path, private_key: RSAPrivateKey
+def test_beginning_that_was_changed_is_noticed_and_fetched_once_more(
+    tmp_path: Path, out: Path, private_key: RSAPrivateKey, caplog: pytest.LogCaptureFixture
 ) -> None:
     account, plain = SimulatedAccount(), content(SIZE)
     sid = account.add_recording(seal(plain, private_key.public_key()))
@@ -167,12 +167,27 @@ def test_beginning_that_was_changed_is_noticed_and_thrown_away(
         with part.open("r+b") as file:
             file.seek(MIB)
             file.write(b"\0\0\0\0")
-        outcome = here.fetch(sid, out / "a")
-        assert outcome.ending is Ending.DAMAGED
-        assert "MD5" in outcome.reason
-        assert names(out) == []
-        assert here.fetch(sid, out / "a").ending is Ending.WRITTEN
+        watch = Counted()
+        outcome = here.fetch(sid, out / "a", watch)
+        assert (outcome.ending, outcome.md5, outcome.resumed_at) == (Ending.WRITTEN, Md5.OK, 0)
+        assert outcome.fetched == watch.fetched == 2 * SIZE - 2 * MIB
+        assert watch.fetched + watch.spared_bytes == SIZE
+        assert here.session.catalog.is_verified(sid, outcome.etag)
+    assert "fetched once more" in caplog.messages[-1]
     assert (out / "a").read_bytes() == plain
+    assert names(out) == ["a"]
+
+
+def test_damage_of_the_rest_is_told_after_a_second_try(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(Corrupted(seal(content(SIZE), private_key.public_key()), 3 * MIB))
+    with rig(tmp_path, account, private_key) as here:
+        here.fetch(sid, out / "a", Counted(enough=2 * MIB))
+        watch = Counted()
+        outcome = here.fetch(sid, out / "a", watch)
+        assert (outcome.ending, "MD5" in outcome.reason) == (Ending.DAMAGED, True)
+        assert watch.fetched == 2 * SIZE - 2 * MIB
+    assert names(out) == []
 
 
 def test_beginning_that_is_too_long_is_begun_anew(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:

@@ -27,7 +27,7 @@ class Progress:
         self._lock = threading.Lock()
 
     def spared(self, count: int) -> None:
-        """So many bytes need not be fetched."""
+        """So many bytes need not be fetched; if negative, so many more must be."""
         with self._lock:
             self._total -= count
 

@@ -3,10 +3,13 @@
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twfs.crypto.cbc import AES_BLOCK
+from twfs.crypto.keyring import PrivateKey
 from twfs.errors import CredentialsRefused, MediaDamaged, TwfsError
+from twfs.log import log
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.outcome import Ending, Outcome, failure
@@ -14,6 +17,21 @@ from twfs.transfer.part_file import PartFile, is_disk_full
 from twfs.transfer.proof import Md5, Proof
 from twfs.transfer.range_pool import RangePool
 from twfs.transfer.whole import Watch, fetch_rest, readable_info, unless_replaced
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled:
+    """How a part file became whole."""
+
+    md5: Md5
+    private_key: PrivateKey | None
+    fetched: int
+    resumed_at: int
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether all its bytes are S3's: bytes of before that no MD5 covers may be any."""
+        return self.md5 is Md5.OK or (self.md5 is not Md5.UNASKED and not self.resumed_at)
 
 
 class Downloader:
@@ -52,20 +70,10 @@ class Downloader:
 
     def _fetch(self, medium: Medium, info: MediaInfo, goal: Path) -> Outcome:
         began = self._session.clock.monotonic()
-        proof = Proof(info, self._session.config.keyring, with_md5=self._with_md5)
-        with closing(proof), PartFile(goal, _identity(medium, info)) as part:
-            resumed_at = _resume(part, proof)
-            self._watch.spared(resumed_at)
-            fetch_rest(self._pool, medium, proof, resumed_at, write=part.write, watch=self._watch, stop=self._stop)
-            try:
-                md5 = proof.conclude()
-            except MediaDamaged:
-                # Nothing to go on with: one of its bytes is wrong, and nobody knows which.
-                part.discard()
-                raise
+        with PartFile(goal, _identity(medium, info)) as part:
+            filled = self._fill(medium, info, part)
             part.commit(medium.changed_at)
-        # Bytes of before that no MD5 covers may be any.
-        if md5 is Md5.OK or (md5 is not Md5.UNASKED and not resumed_at):
+        if filled.is_proven:
             self._session.catalog.record_verified(medium.sid, info.etag)
         return Outcome(
             medium,
@@ -74,12 +82,38 @@ class Downloader:
             plain_size=info.plain_size,
             stored_size=_stored_size(info),
             etag=info.etag,
-            md5=md5,
-            private_key=proof.private_key,
-            fetched=info.plain_size - resumed_at,
-            resumed_at=resumed_at,
+            md5=filled.md5,
+            private_key=filled.private_key,
+            fetched=filled.fetched,
+            resumed_at=filled.resumed_at,
             seconds=self._session.clock.monotonic() - began,
         )
+
+    def _fill(self, medium: Medium, info: MediaInfo, part: PartFile) -> _Filled:
+        """Make the part file whole.
+
+        Raises:
+            MediaDamaged: it is not what S3 stores, fetched from its first byte on; the part file is gone.
+            Exception: as `fetch_rest`; the part file is kept.
+        """
+        with closing(Proof(info, self._session.config.keyring, with_md5=self._with_md5)) as proof:
+            resumed_at = _resume(part, proof)
+            fetched = info.plain_size - resumed_at
+            self._watch.spared(resumed_at)
+            fetch_rest(self._pool, medium, proof, resumed_at, write=part.write, watch=self._watch, stop=self._stop)
+            try:
+                return _Filled(proof.conclude(), proof.private_key, fetched, resumed_at)
+            except MediaDamaged as error:
+                if not resumed_at:
+                    # Nothing to go on with: one of its bytes is wrong, and nobody knows which.
+                    part.discard()
+                    raise
+                # Its beginning may have been spoiled on this disk: that says nothing of what S3 stores.
+                log.warning("%s is fetched once more, all of it; with the beginning at hand: %s", medium.sid, error)
+        part.cut(0)
+        self._watch.spared(-info.plain_size)
+        again = self._fill(medium, info, part)
+        return replace(again, fetched=fetched + again.fetched)
 
 
 def is_same(goal: Path, medium: Medium, info: MediaInfo) -> bool:

@@ -27,7 +27,7 @@ class Watch(Protocol):
     """Who looks on while media are transferred; called from several threads."""
 
     def spared(self, count: int) -> None:
-        """So many bytes that seemed to be needed need not be fetched."""
+        """So many bytes that seemed to be needed need not be fetched; if negative, so many more must be."""
 
     def advanced(self, count: int) -> None:
         """So many more bytes were fetched."""
