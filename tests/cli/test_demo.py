@@ -20,7 +20,8 @@ def demo(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
     """`twfs demo` that has said where it is mounted; what it made temporarily is in `folder`/tmp."""
     (folder / "tmp").mkdir()
     running = subprocess.Popen(
-        [sys.executable, "-m", "twfs", "demo", *words],
+        # Whoever runs the tests in the background has SIGINT ignored, and so would this command.
+        ["env", "--default-signal=INT", sys.executable, "-m", "twfs", "demo", *words],
         cwd=folder,
         env=os.environ | {"TMPDIR": str(folder / "tmp"), "TWFS_KIND": "compositions"},
         stdout=subprocess.PIPE,

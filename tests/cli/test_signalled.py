@@ -31,12 +31,16 @@ print("ended", flush=True)
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    """What signals do is the same afterwards."""
+    """Signals are not ignored, as SIGINT is where the tests run in the background, and do the same afterwards."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    assert [signal.getsignal(number) for number in numbers] == before
-    assert signal.set_wakeup_fd(-1) == -1
+    before = [signal.signal(number, signal.SIG_DFL) for number in numbers]
+    try:
+        yield
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_DFL] * 3
+        assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 @pytest.mark.usefixtures("handlers")
@@ -49,6 +53,18 @@ def test_a_signal_ends_the_wait_and_is_remembered(number: signal.Signals) -> Non
         assert ending.wait(10)
         assert ending.has_come()
         assert ending.wait()
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_an_ignored_signal_ends_nothing(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    with until_signalled() as ending:
+        os.kill(os.getpid(), number)
+        assert not ending.wait(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert ending.wait(10)
+    assert signal.signal(number, signal.SIG_DFL) is signal.SIG_IGN
 
 
 @pytest.mark.usefixtures("handlers")

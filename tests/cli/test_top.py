@@ -61,7 +61,9 @@ def test_without_readers_it_says_so(mount: Mounted) -> None:
 
 @pytest.fixture
 def live(mount: Mounted) -> Iterator[Terminal]:
-    terminal = Terminal(sys.executable, "-m", "twfs", "top", str(mount.path), "--interval", "0.1")
+    # Whoever runs the tests in the background has SIGINT ignored, and so would this command.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "twfs", "top"]
+    terminal = Terminal(*command, str(mount.path), "--interval", "0.1")
     try:
         yield terminal
     finally:

@@ -33,6 +33,8 @@ class Ending:
 def until_signalled() -> Iterator[Ending]:
     """What tells of SIGINT, SIGTERM and SIGHUP, which end nothing else while the block runs; main thread only.
 
+    Those that are ignored stay so: nohup(1), and shells for what runs in the background, mean that it goes on.
+
     Python's C handler writes the byte that is waited for (signal.set_wakeup_fd), and what runs in Python does nothing.
     Locks, as a `threading.Event` has one, cannot be used there: the next signal interrupts the handler of the one
     before, and waits for ever for a lock that is held below it.
@@ -41,7 +43,8 @@ def until_signalled() -> Iterator[Ending]:
     with reader, writer:
         writer.settimeout(0)
         wakeup_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-        before = {number: signal.signal(number, lambda *_: None) for number in _SIGNALS}
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        before = {number: signal.signal(number, lambda *_: None) for number in heeded}
         try:
             yield Ending(reader)
         finally:
