@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from contextlib import closing
@@ -14,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Account, twfs
+from tests.cli.running import SECONDS, Account, twfs
 from tests.cli.test_get import of_track
+from tests.mount.harness import wait_for
 from tests.transfer.generated import generated
 from twfs.cli.main import main
 from twfs.simulator.sealing import sealing_key
@@ -247,6 +249,25 @@ def test_memory_does_not_grow_with_the_file(made: Made, tmp_path: Path) -> None:
         return int(done.stderr) * 1024
 
     assert peak(128 * MIB) < peak(2 * MIB) + 16 * MIB
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_plaintext(made: Made, tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "out").mkdir()
+    with (tmp_path / "encrypted").open("wb") as file:
+        # All but its end is a hole: what that decrypts to is of no interest here.
+        file.seek(2**30)
+        file.write((made.folder / "encrypted").read_bytes()[-32:])
+    # Whoever runs the tests in the background has SIGINT ignored, and so would this command.
+    words = ["env", "--default-signal=INT", sys.executable, "-m", "twfs", "decrypt", str(tmp_path / "encrypted")]
+    words += ["-o", str(tmp_path / "out" / "plain"), "--private-key", made["private_key.pem"]]
+    words += ["--key-file", made["key.bin.enc"], "--iv-file", made["iv.bin"]]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: any(path.stat().st_size for path in (tmp_path / "out").iterdir()))
+    process.send_signal(number)
+    assert process.communicate(timeout=SECONDS) == ("", "twfs: interrupted\n")
+    assert process.returncode == 130
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_traceback_only_with_v(tmp_path: Path) -> None:

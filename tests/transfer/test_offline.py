@@ -11,6 +11,7 @@ from tests.crypto.keys import keyring
 from tests.crypto.sealed import SealedObject, seal
 from twfs.errors import ConfigError, MediaDamaged, NoKey
 from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
+from twfs.transfer.part_file import Occupied
 from twfs.transfer.proof import Md5
 from twfs.transfer.saved_headers import SavedHeaders
 
@@ -109,17 +110,35 @@ def test_file_that_changes_meanwhile(tmp_path: Path) -> None:
 
 
 def _interrupted(goal: Path) -> None:
-    with appearing_whole(goal) as file:
-        file.write(b"other")
+    with appearing_whole(goal) as part:
+        part.write(memoryview(b"other"))
         raise KeyboardInterrupt
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:
-    with appearing_whole(tmp_path / "a") as file:
-        file.write(b"hello")
+    with appearing_whole(tmp_path / "a") as part:
+        part.write(memoryview(b"hello"))
         assert not (tmp_path / "a").exists()
     assert (tmp_path / "a").read_bytes() == b"hello"
     with pytest.raises(KeyboardInterrupt):
         _interrupted(tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == b"hello"
+
+
+def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
+    with appearing_whole(tmp_path / "a") as part:
+        left = part.path
+    left.write_bytes(b"of another object")
+    with appearing_whole(tmp_path / "a") as part:
+        part.write(memoryview(b"hello"))
+    assert (tmp_path / "a").read_bytes() == b"hello"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_two_do_not_write_the_same(tmp_path: Path) -> None:
+    with appearing_whole(tmp_path / "a") as part:
+        part.write(memoryview(b"hello"))
+        with pytest.raises(Occupied):
+            _interrupted(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"hello"

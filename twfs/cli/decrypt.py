@@ -11,6 +11,7 @@ from typing import Any
 from twfs.cli.flags import add_md5_flag
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
+from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.transfers import in_words
 from twfs.config.layers import home_folder
 from twfs.config.secrets import is_folder, read_passphrase, read_private_keys
@@ -55,12 +56,12 @@ def run(arguments: argparse.Namespace) -> int:
     with _opened(arguments.encrypted) as file:
         encrypted = EncryptedFile(file, headers, keyring, with_md5=not arguments.no_md5)
         if str(arguments.output) == "-":
-            encrypted.decrypt(_whole_writes(sys.stdout.buffer.write))
+            encrypted.decrypt(sys.stdout.buffer.write)
             sys.stdout.buffer.flush()
             return 0
         _refuse_same(arguments.encrypted, arguments.output)
-        with appearing_whole(arguments.output) as goal:
-            done = encrypted.decrypt(_whole_writes(goal.write))
+        with until_signalled() as ending, appearing_whole(arguments.output) as part:
+            done = encrypted.decrypt(_unless_signalled(ending, part.write))
     say(_line(arguments.output, done))
     return 0
 
@@ -114,13 +115,15 @@ def _refuse_same(encrypted: Path, output: Path) -> None:
         raise UsageError(f"{output} is the encrypted file itself; name another one for the plaintext")
 
 
-def _whole_writes(write: Callable[[memoryview], int | None]) -> Callable[[memoryview], None]:
-    """`write` of a buffered stream, which writes all or raises."""
+def _unless_signalled(ending: Ending, write: Callable[[memoryview], None]) -> Callable[[memoryview], None]:
+    """`write`, as long as no signal has come; at the first call after one it raises KeyboardInterrupt instead."""
 
-    def whole(view: memoryview) -> None:
+    def write_or_end(view: memoryview) -> None:
+        if ending.has_come():
+            raise KeyboardInterrupt
         write(view)
 
-    return whole
+    return write_or_end
 
 
 def _line(path: Path, done: Decrypted) -> str:

@@ -1,4 +1,4 @@
-"""Waiting for the user, or the system, to end a command: `twfs demo`, `twfs simulator`, `twfs top`."""
+"""Waiting for the user, or the system, to end a command: `twfs demo`, `simulator`, `top`, `decrypt`."""
 
 import select
 import signal

@@ -6,19 +6,22 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import ConfigError, MediaDamaged
 from twfs.probe import TAIL_SIZE, ObjectFacts
-from twfs.transfer.part_file import refuse_irregular
+from twfs.transfer.part_file import PartFile
 from twfs.transfer.proof import Md5, unproven
 from twfs.transfer.saved_headers import SavedHeaders
 from twfs.transfer.stored_digest import Seal, StoredDigest, md5_of, seal_of
 
 _CHUNK_SIZE = 2**20
 """Bytes decrypted at once: whole AES blocks."""
+
+_IDENTITY = "decrypted from a file"
+"""The same for all objects: no beginning is gone on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class EncryptedFile:
         self._seal: Seal = seal
         self._tail = facts.tail
 
-    def decrypt(self, write: Callable[[memoryview], None]) -> Decrypted:
+    def decrypt(self, write: Callable[[memoryview], Any]) -> Decrypted:
         """Give `write` all plaintext in order, in pieces that are its own only during the call.
 
         Raises:
@@ -94,21 +97,21 @@ class EncryptedFile:
 
 
 @contextmanager
-def appearing_whole(goal: Path) -> Iterator[BinaryIO]:
+def appearing_whole(goal: Path) -> Iterator[PartFile]:
     """A file to write to, that gets its name when the block ends well, and is gone if it does not.
+
+    What a run left that was killed is written over.
 
     Raises:
         ConfigError: `goal` is something that a file cannot replace.
+        Occupied: another process writes it.
         OSError: it cannot be written.
     """
-    refuse_irregular(goal)
-    part = goal.with_name(f".{goal.name}.{os.getpid()}.part")
-    with part.open("xb") as file:
+    with PartFile(goal, _IDENTITY) as part:
         try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            part.replace(goal)
+            part.cut(0)
+            yield part
+            part.commit(None)
         except BaseException:
-            part.unlink()
+            part.discard()
             raise

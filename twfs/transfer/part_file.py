@@ -37,7 +37,7 @@ class PartFile:
             Occupied: another process is at it.
             OSError: the file cannot be made.
         """
-        refuse_irregular(goal)
+        _refuse_irregular(goal)
         digest = blake2b(identity.encode(), digest_size=8).hexdigest()
         self.goal = goal
         self.path = goal.with_name(f".{goal.name}.{digest}.part")
@@ -123,7 +123,7 @@ def locked(handle: int, path: Path) -> bool:
         return False
 
 
-def refuse_irregular(goal: Path) -> None:
+def _refuse_irregular(goal: Path) -> None:
     """Only a regular file may be replaced by a rename: not a device, a folder or what a link leads to.
 
     Raises:
