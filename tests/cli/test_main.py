@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import SECONDS, twfs
+from tests.cli.running import SECONDS
 from twfs.cli.main import COMMANDS, build_parser, main
 
 ACCOUNT = "twilio:AC" + "1" * 32
@@ -81,9 +81,22 @@ def test_secret_in_argv_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.usefixtures("home")
-def test_traceback_only_with_v() -> None:
-    assert "Traceback" not in twfs("mount", ACCOUNT, "/mnt").err
-    assert "Traceback" in twfs("mount", ACCOUNT, "/mnt", "-v").err
+@pytest.mark.parametrize(
+    ("words", "is_verbose"),
+    [
+        (["mount", ACCOUNT, "/mnt"], False),
+        (["mount", ACCOUNT, "/mnt", "-v"], True),
+        (["mount", ACCOUNT, "/mnt", "--verbose"], True),
+        (["mount", ACCOUNT, "/mnt", "-fv"], True),
+        (["mount", ACCOUNT, "/mnt", "-fvoro"], True),
+        (["mount", ACCOUNT, "/mnt", "-foserver=x"], False),
+        (["ls", "-oprivate_key=/nonexistent"], False),
+        (["get", ACCOUNT, "RT" + "0" * 32, "-o/srv/out"], False),
+    ],
+)
+def test_traceback_only_with_v(words: list[str], is_verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) != 0
+    assert ("Traceback" in capsys.readouterr().err) == is_verbose
 
 
 def test_unreadable_credentials_say_chmod(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """`twfs`: which command is meant, and how it ended."""
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -18,6 +19,7 @@ COMMANDS = (
 """As they are typed; each is a module of its own. To import all of them takes a third of the time of a start."""
 
 _MOUNT_COMMANDS = ("mount", "umount")
+_VERBOSE = re.compile(r"-[^-o]*v")
 _TELLS_OF_ALL = "install"
 """Writes the manual page and what the shells complete."""
 
@@ -69,7 +71,8 @@ def _run(words: Sequence[str]) -> int:
 
 
 def _is_verbose(words: Sequence[str]) -> bool:
-    return any(word == "--verbose" or (word.startswith("-") and word[1:2] != "-" and "v" in word) for word in words)
+    """Whether -v is among them, alone or before other letters; what follows an o is the value of -o."""
+    return any(word == "--verbose" or _VERBOSE.match(word) is not None for word in words)
 
 
 def _unknown(word: str, parser: argparse.ArgumentParser, path: Sequence[str]) -> str:
