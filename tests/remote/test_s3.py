@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -263,6 +264,42 @@ def test_ten_readers_with_an_expired_url_cause_one_renewal(rig: Rig) -> None:
         parts = list(pool.map(lambda _: rig.read(medium, PART), range(10)))
     assert set(parts) == {DATA[PART.start : PART.end]}
     assert rig.simulator.count("api") == 2
+
+
+# URLs that cannot be had
+
+
+@pytest.mark.parametrize("fault", [Fault("api.media", status=503), Fault("api.media", reset_after=0)])
+def test_a_url_that_cannot_be_had_is_asked_for_six_times_by_a_look(rig: Rig, fault: Fault) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(replace(fault, times=None))
+    with pytest.raises(Unreachable):
+        rig.store.inspect(medium, rig.deadline())
+    assert rig.costs == (6, 0)
+    assert 1.5 < rig.clock.seconds < 5
+    rig.simulator.clear_faults()
+    rig.simulator.inject(replace(fault, times=5))
+    assert rig.store.inspect(medium, rig.deadline()).stored_size == len(DATA)
+    assert rig.costs == (12, 1)
+
+
+def test_a_url_that_cannot_be_had_is_asked_for_six_times_by_a_read(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    facts = rig.store.inspect(medium, rig.deadline())
+    rig.simulator.expire_urls()
+    rig.simulator.inject(Fault("api.media", status=503, times=None))
+    with pytest.raises(Unreachable, match="HTTP 503"):
+        read(rig, medium.sid, facts)
+    assert rig.costs == (7, 7)
+    assert 1.5 < rig.clock.seconds < 5
+
+
+def test_a_pause_that_is_asked_for_with_the_url_is_kept(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("api.media", status=503, headers={"Retry-After": "5"}))
+    assert rig.store.inspect(medium, rig.deadline()).stored_size == len(DATA)
+    assert rig.costs == (2, 1)
+    assert rig.clock.seconds == 5
 
 
 # Another object

@@ -61,18 +61,18 @@ class TwilioApi(RestApi):
             log.debug("%s: it was gone already", url)
 
     def media_url(self, kind: Kind, sid: str, deadline: Deadline) -> str:
-        """A pre-signed URL of the media, not checked yet.
+        """A pre-signed URL of the media, not checked yet. Asked for once: who reads the media tries again as a whole.
 
         Raises:
             MediaAbsent: Twilio has no media for it (404).
-            RemoteError: no usable answer.
+            RemoteError: no usable answer; Unreachable: another attempt may bring one.
             CredentialsRefused: 401 or 403.
         """
         # Twilio's own libraries need the form with the slash to work too; without it is the documented one.
         url = f"{self._base_url}/v1/{_PATHS[kind]}/{sid}/Media"
         params = {"Ttl": str(_URL_SECONDS)}
         try:
-            return retrying(lambda: self._media_url_once(url, params, deadline), deadline)
+            return self._place_of_media(url, params, deadline)
         except NotFound as error:
             raise MediaAbsent(f"{sid}: Twilio has no media for it") from error
 
@@ -86,7 +86,7 @@ class TwilioApi(RestApi):
         settings = self._json(f"{self._base_url}/v1/{_SETTINGS[kind]}/Default", None, deadline)
         return isinstance(settings, Mapping) and settings.get("encryption_enabled") is True
 
-    def _media_url_once(self, url: str, params: Mapping[str, str], deadline: Deadline) -> str:
+    def _place_of_media(self, url: str, params: Mapping[str, str], deadline: Deadline) -> str:
         with self._ask(url, params, deadline, expected=(200, *_REDIRECTS)) as answer:
             # Read in any case: a connection whose answer was not read to its end cannot be used again.
             body = answer.read_bounded(LARGEST_ERROR, deadline)
