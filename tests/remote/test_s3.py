@@ -1,8 +1,9 @@
+import gzip
 import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,6 +40,9 @@ SEALED = StoredObject(DATA, {"X-Amz-Key": "a2V5", "x-amz-iv": "aXY="})
 WHOLE = ByteRange(0, len(DATA))
 PART = ByteRange(100_000, 200_000)
 FACTS = ObjectFacts(len(DATA), '"e"', {}, DATA[-32:])
+OURS = {"Content-Range": "bytes 100000-199999/300000", "ETag": '"e"'}
+GZIP = {"Content-Encoding": "gzip"}
+TAILS = {"Content-Range": "bytes 299968-299999/300000", "ETag": '"e"'}
 
 
 @contextmanager
@@ -396,6 +400,38 @@ def test_a_page_under_the_headers_of_the_object_is_not_its_bytes(rig: Rig, page:
     assert rig.costs == (1, 4)
 
 
+def chunked(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """A 206 whose length is not told, as by a proxy that compresses while it passes on."""
+    lines = ["HTTP/1.1 206 Said", "Transfer-Encoding: chunked"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+
+
+def test_what_a_proxy_has_compressed_is_not_the_object_s_bytes() -> None:
+    tail = saying(chunked(gzip.compress(DATA[-32:]), TAILS | GZIP))
+    part = saying(chunked(gzip.compress(DATA[PART.start : PART.end]), OURS | GZIP))
+    view = memoryview(bytearray(PART.size))
+    with RudeServer(tail, saying(answer(206, DATA[-32:], TAILS)), part) as server, own_object(server) as stored:
+        facts = stored.inspect(stored_deadline())
+        assert facts == FACTS
+        stream = stored.open(PART, facts)
+        with pytest.raises(Unreachable, match="compressed on its way"):
+            stream.readinto(view, stored_deadline())
+        stream.close()
+        assert len(server.requests) == 8
+
+
+@pytest.mark.parametrize("encoding", [{}, {"Content-Encoding": "identity"}])
+def test_an_answer_in_chunks_is_taken_where_nothing_has_compressed_it(encoding: dict[str, str]) -> None:
+    with RudeServer(saying(chunked(DATA[-32:], TAILS | encoding))) as server, own_object(server) as stored:
+        assert stored.inspect(stored_deadline()).tail == DATA[-32:]
+
+
+def test_an_object_that_is_stored_compressed_is_read_as_it_is_stored() -> None:
+    with RudeServer(saying(answer(206, DATA[-32:], TAILS | GZIP))) as server, own_object(server) as stored:
+        assert stored.inspect(stored_deadline()).tail == DATA[-32:]
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503])
 def test_the_bucket_s_trouble_is_waited_out(rig: Rig, status: int) -> None:
     medium = rig.add(SEALED)
@@ -475,9 +511,6 @@ def test_the_bucket_may_not_send_elsewhere_or_in_circles(place: str, requests: i
 
 
 # Time
-
-
-OURS = {"Content-Range": "bytes 100000-199999/300000", "ETag": '"e"'}
 
 
 @pytest.mark.parametrize(

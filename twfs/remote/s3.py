@@ -128,6 +128,9 @@ class S3Object:
         if length and length != str(part.size):
             # Some proxy's own page under S3's headers, perhaps: its bytes must not be taken for the object's.
             raise Transient(f"{self._sid}: S3's answer is not as long as the range that it says it sends")
+        if not length and answer.headers.get("Content-Encoding", "identity").lower() != "identity":
+            # Of an object that is stored encoded S3 itself says so, and how long it is: these bytes are a proxy's.
+            raise Transient(f"{self._sid}: the answer was compressed on its way; is a proxy in between?")
         return part, total
 
     def _get(self, headers: Mapping[str, str], deadline: Deadline) -> Answer:
