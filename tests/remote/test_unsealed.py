@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.remote.rig import Rig
 from twfs.crypto.cbc import cipher_size
-from twfs.errors import MediaDamaged
+from twfs.errors import MediaDamaged, Unreachable
 from twfs.probe import ObjectFacts
 from twfs.remote.store import _SETTINGS_SECONDS
 from twfs.remote.unsealed import HEAD_SIZE, begins_like_media, may_be_ciphertext, record_says_encrypted
@@ -88,12 +88,25 @@ def test_what_cannot_be_ciphertext_costs_no_more_than_ever(rig: Rig, size: int) 
     assert rig.costs == (1, 1 if size else 2)
 
 
-@pytest.mark.parametrize("status", [403, 404, 500])
-def test_settings_that_cannot_be_had_tell_nothing(rig: Rig, status: int) -> None:
+@pytest.mark.parametrize("status", [403, 404])
+def test_settings_that_are_refused_tell_nothing_and_are_not_asked_for_again(rig: Rig, status: int) -> None:
     rig.account.store_settings(Kind.RECORDING, ENCRYPTING)
-    rig.simulator.inject(Fault("api", match="Settings", status=status, times=None))
+    rig.simulator.inject(Fault("api", match="Settings", status=status))
     medium = listed(rig, CIPHERTEXT, len(CIPHERTEXT))
-    assert rig.store.inspect(medium, rig.deadline()).stored_size == len(CIPHERTEXT)
+    for _ in range(2):
+        assert rig.store.inspect(medium, rig.deadline()).stored_size == len(CIPHERTEXT)
+
+
+@pytest.mark.parametrize("fault", [Fault("api", status=500), Fault("api", status=429), Fault("api", reset_after=0)])
+def test_while_the_settings_cannot_be_had_only_what_looks_plain_passes_for_plain(rig: Rig, fault: Fault) -> None:
+    rig.account.store_settings(Kind.RECORDING, ENCRYPTING)
+    sealed, plain = (listed(rig, data, len(data)) for data in (CIPHERTEXT, MATROSKA))
+    rig.simulator.inject(replace(fault, match="Settings", times=None))
+    with pytest.raises(Unreachable, match=f"{sealed.sid}: came without an envelope.*RecordingSettings"):
+        rig.store.inspect(sealed, rig.deadline())
+    assert rig.store.inspect(plain, rig.deadline()).stored_size == len(MATROSKA)
+    rig.simulator.clear_faults()
+    refusal(rig, sealed)
 
 
 def test_settings_are_asked_for_again_some_time_later(rig: Rig) -> None:

@@ -5,7 +5,7 @@ from contextlib import closing
 from functools import lru_cache
 
 from twfs.clock import Clock, Deadline
-from twfs.errors import CredentialsRefused, DeadlineExceeded, MediaDamaged, RemoteError
+from twfs.errors import CredentialsRefused, DeadlineExceeded, MediaDamaged, RemoteError, Unreachable
 from twfs.log import log
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
@@ -54,11 +54,7 @@ class MediaStore:
         """
         stored_object = self._object(medium.kind, medium.sid)
         facts = stored_object.inspect(deadline)
-        if (
-            may_be_ciphertext(facts)
-            and self._should_be_encrypted(medium, facts, deadline)
-            and not begins_like_media(_head(stored_object, facts, deadline))
-        ):
+        if may_be_ciphertext(facts) and self._lost_its_envelope(medium, stored_object, facts, deadline):
             raise MediaDamaged(
                 f"{medium.sid}: should be encrypted, and came without its envelope (x-amz-meta headers);"
                 " is there a proxy that drops them?"
@@ -69,19 +65,39 @@ class MediaStore:
         """A stream of bytes `stored_range` of the object that `facts` describe; no request before its first read."""
         return self._object(medium.kind, medium.sid).open(stored_range, facts)
 
+    def _lost_its_envelope(
+        self, medium: Medium, stored_object: S3Object, facts: ObjectFacts, deadline: Deadline
+    ) -> bool:
+        """Of an object that could be ciphertext: whether it should be encrypted and does not look like plain media."""
+        try:
+            if not self._should_be_encrypted(medium, facts, deadline):
+                return False
+        except Unreachable as error:
+            # Nobody says whether it should be, for now: only what looks like plain media can be taken for that.
+            if begins_like_media(_head(stored_object, facts, deadline)):
+                return False
+            raise Unreachable(
+                f"{medium.sid}: came without an envelope, and whether it should have one cannot be found out ({error})"
+            ) from None
+        return not begins_like_media(_head(stored_object, facts, deadline))
+
     def _should_be_encrypted(self, medium: Medium, facts: ObjectFacts, deadline: Deadline) -> bool:
         if record_says_encrypted(medium, facts):
             return True
         return has_known_container(medium) and self._account_encrypts(medium.kind, deadline)
 
     def _account_encrypts(self, kind: Kind, deadline: Deadline) -> bool:
-        """Whether the account's settings say so; credentials that may not ask for them know nothing."""
+        """Whether the account's settings say so; where they may not be asked for, or are not there, they do not.
+
+        Raises:
+            Unreachable, DeadlineExceeded: they cannot be had now. That is no answer, and is not remembered.
+        """
         until, answer = self._encrypts.get(kind, (0.0, False))
         if self._clock.monotonic() < until:
             return answer
         try:
             answer = self._api.encrypts(kind, deadline)
-        except DeadlineExceeded:
+        except (Unreachable, DeadlineExceeded):
             raise
         except (RemoteError, CredentialsRefused) as error:
             log.debug("whether %s are encrypted cannot be found out: %s", kind, error)
