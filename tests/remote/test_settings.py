@@ -102,9 +102,10 @@ def test_a_key_that_twilio_does_not_know_is_refused_and_changes_nothing(account_
     assert account_rig.settings.fetch(Kind.RECORDING) == now
 
 
-def test_a_lost_answer_is_made_good_by_reading_back(account_rig: AccountRig) -> None:
+@pytest.mark.parametrize("fault", [Fault("api.settings", reset_after=0), Fault("api.settings", body=b"")])
+def test_a_lost_answer_is_made_good_by_reading_back(account_rig: AccountRig, fault: Fault) -> None:
     key_sid = str(account_rig.create()["sid"])
-    account_rig.simulator.inject(Fault("api.settings", reset_after=0, match=by_method("POST")))
+    account_rig.simulator.inject(replace(fault, match=by_method("POST")))
     found = account_rig.settings.store(Kind.RECORDING, StorageSettings().encrypted_for(key_sid))
     assert found.encryption_key_sid == key_sid
     assert posts(account_rig) == 1 + 1

@@ -35,6 +35,7 @@ _LONGEST_QUOTA_PAUSE = 60.0
 """A longer Retry-After is honoured so far: nothing undocumented may silence the account for days."""
 
 _DONE = (200, 201, 204)
+_OR_NOT = "; it may have been carried out, or not"
 
 
 class OutcomeUnknown(RemoteError):
@@ -88,7 +89,11 @@ class RestApi:
             RemoteError: it was not carried out.
             CredentialsRefused: 401 or 403.
         """
-        return _object(self._change("POST", url, form), url)
+        content = self._change("POST", url, form)
+        try:
+            return _object(content, url)
+        except RemoteError as error:
+            raise OutcomeUnknown(f"{error}{_OR_NOT}") from None
 
     def remove(self, url: str) -> None:
         """DELETE; sent again only as `create_or_change` is: a 404 could else mean both success and failure.
@@ -160,9 +165,9 @@ class RestApi:
         except NotSent:
             raise
         except (Unreachable, DeadlineExceeded) as error:
-            raise OutcomeUnknown(f"{error}; it may have been carried out, or not") from error
+            raise OutcomeUnknown(f"{error}{_OR_NOT}") from error
         if isinstance(failure, Transient) and answer.status != 429:
-            raise OutcomeUnknown(f"{failure}; it may have been carried out, or not")
+            raise OutcomeUnknown(f"{failure}{_OR_NOT}")
         raise failure
 
     def _failure(self, answer: Answer, url: str, deadline: Deadline) -> RemoteError | CredentialsRefused:
