@@ -1,5 +1,8 @@
+import errno
 import gzip
 import random
+import socket
+import ssl
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -27,6 +30,8 @@ from tests.simulator.support import HandClock
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
 from twfs.remote.http import Authorization, HttpPool, named_errors, without_query
+from twfs.simulator.account import SimulatedAccount
+from twfs.simulator.server import Simulator
 
 SECRET = "X-Amz-Signature=5ec2e7"
 SLACK = 4.0
@@ -246,12 +251,52 @@ def test_nonsense_is_one_clear_error(pool: HttpPool, manner: Manner) -> None:
     assert "\n" not in str(error)
 
 
-def test_no_server_is_an_error_without_query(pool: HttpPool) -> None:
+def complaint(pool: HttpPool, target: str) -> str:
+    """What is said of a request to `target` behind its URL, which stands there without its query."""
+    _, error = timed(lambda: get_all(pool, f"{target}/path?{SECRET}", within(30)))
+    where, said, why = str(error).partition(f"{target}/path: ")
+    assert (where, said) == ("", f"{target}/path: ")
+    return why
+
+
+def test_no_server_is_an_error_that_says_why(pool: HttpPool) -> None:
     with RudeServer(saying(answer())) as server:
         url = server.url
-    for target in (url, "http://name.invalid"):
-        _, error = timed(lambda target=target: pool.get(f"{target}/path?{SECRET}", {}, within(30)))  # type: ignore[misc]
-        assert str(error) == f"{target}/path: no connection"
+    assert complaint(pool, url) == "no connection: connection refused"
+    # What a machine says that has no name server at all.
+    unresolved = ("no connection: the name was not found", "no connection: the name cannot be looked up")
+    assert complaint(pool, "http://name.invalid") in unresolved
+
+
+def test_a_server_that_speaks_no_tls_is_told_from_a_certificate_that_is_not_accepted(
+    pool: HttpPool, tmp_path: Path
+) -> None:
+    with Simulator(SimulatedAccount()) as server:
+        port = urlsplit(server.url).port
+        assert port is not None
+        # OpenSSL goes on to say WRONG_VERSION_NUMBER, or something else in other versions.
+        assert complaint(pool, f"https://localhost:{port}").startswith("the TLS handshake failed")
+        with tls_in_front_of(port, Authority(tmp_path, "unknown").server_context("localhost")) as secure_port:
+            assert complaint(pool, f"https://localhost:{secure_port}") == "the TLS certificate was not accepted"
+
+
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, SECRET), "the name was not found"),
+        (socket.gaierror(socket.EAI_AGAIN, SECRET), "the name cannot be looked up"),
+        (OSError(errno.ECONNREFUSED, SECRET), "connection refused"),
+        (OSError(errno.EHOSTUNREACH, SECRET), "no route to host"),
+        (OSError(errno.ENETUNREACH, SECRET), "network is unreachable"),
+        (OSError(errno.ETIMEDOUT, SECRET), "connection timed out"),
+    ],
+)
+def test_why_there_is_no_connection_is_told_in_the_system_s_words(cause: OSError, why: str) -> None:
+    reason = urllib3.exceptions.HTTPError(SECRET)
+    reason.__cause__ = cause
+    with pytest.raises(Unreachable) as caught, named_errors("http://h.test/", Deadline(HandClock(), 1)):
+        raise requests.ConnectionError(reason)
+    assert str(caught.value) == f"http://h.test/: no connection: {why}"
 
 
 def test_netrc_is_never_used(pool: HttpPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +336,7 @@ def test_authorization_shows_no_secret() -> None:
     assert "word" not in repr(Authorization("SK1", "word"))
 
 
-@given(st.from_regex(r"[A-Za-z0-9%=&_.-]{8,60}", fullmatch=True), st.integers(0, 8))
+@given(st.from_regex(r"[A-Za-z0-9%=&_.-]{8,60}", fullmatch=True), st.integers(0, 11))
 def test_no_library_s_words_get_into_a_message(secret: str, which: int) -> None:
     url = f"https://bucket.s3.amazonaws.com/RT1?{secret}"
     error = (
@@ -302,6 +347,9 @@ def test_no_library_s_words_get_into_a_message(secret: str, which: int) -> None:
         urllib3.exceptions.LocationParseError(url),
         urllib3.exceptions.ProtocolError(url),
         OSError(url),
+        OSError(url, url),
+        ssl.SSLError(url),
+        ssl.SSLError(1, url),
         ValueError(url),
         UnicodeError(url),
     )[which]

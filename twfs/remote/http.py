@@ -6,6 +6,8 @@ it leads and what it may carry along.
 
 import base64
 import contextlib
+import os
+import socket
 import ssl
 import threading
 from collections.abc import Iterator, Mapping
@@ -289,16 +291,42 @@ def _never_left(error: Exception) -> bool:
 
 
 def _in_words(error: Exception) -> str:
+    causes = tuple(_causes(error))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return "the TLS certificate was not accepted"
     words = (
-        (requests.exceptions.SSLError, "the TLS certificate was not accepted"),
-        (requests.exceptions.ProxyError, "the proxy refused"),
+        (requests.exceptions.SSLError, "the TLS handshake failed"),
+        (requests.exceptions.ProxyError, "no way through the proxy"),
         (requests.exceptions.ConnectTimeout, "no connection in time"),
         (requests.exceptions.ReadTimeout, "no answer in time"),
         (urllib3.exceptions.ReadTimeoutError, "the connection fell silent"),
         (requests.exceptions.ConnectionError, "no connection"),
         (urllib3.exceptions.IncompleteRead, "the connection closed before the promised length"),
     )
-    return next((text for kind, text in words if isinstance(error, kind)), f"it broke off ({type(error).__name__})")
+    text = next((text for kind, text in words if isinstance(error, kind)), f"it broke off ({type(error).__name__})")
+    why = next(filter(None, map(_reason, causes)), "")
+    return f"{text}: {why}" if why else text
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """It, and those that it was made of, which the libraries name in either of two ways."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or next((part for part in cause.args if isinstance(part, BaseException)), None)
+
+
+def _reason(error: BaseException) -> str:
+    """What the system or OpenSSL has to say, by its number or symbol; empty if `error` is none of theirs.
+
+    Never the text that an error carries: libraries put theirs there too, and those may hold URLs.
+    """
+    if isinstance(error, socket.gaierror):
+        return "the name cannot be looked up" if error.errno == socket.EAI_AGAIN else "the name was not found"
+    if isinstance(error, ssl.SSLError):
+        return getattr(error, "reason", None) or ""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number).lower() if isinstance(number, int) else ""
 
 
 def without_query(url: str) -> str:
