@@ -137,6 +137,13 @@ TWILIO = (
         "404 for the media URL of a medium never read", (ABSENT,), "", lambda scene: api(scene, status=404), when="new"
     ),
     Case(
+        "404 with HTML for the media URL",
+        LATE,
+        "HTTP 404.*is a proxy in between|no answer within 8 s",
+        lambda scene: api(scene, status=404, body=HTML),
+        when="new",
+    ),
+    Case(
         "404 for the media URL of an open file",
         ("ESTALE",),
         "deleted while open",

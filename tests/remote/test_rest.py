@@ -74,6 +74,13 @@ def test_a_refused_change_is_told_and_not_tried_again(
     assert sent(account_rig, "POST") == 1
 
 
+def test_a_404_of_a_gateway_leaves_a_change_uncertain(account_rig: AccountRig) -> None:
+    account_rig.simulator.inject(Fault("api.keys", status=404, body="<html>default backend</html>"))
+    with pytest.raises(OutcomeUnknown, match="is a proxy in between"):
+        account_rig.create()
+    assert sent(account_rig, "POST") == 1
+
+
 class LateClock(HandClock):
     """Its second pause lets something happen."""
 

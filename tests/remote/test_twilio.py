@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
@@ -338,6 +338,33 @@ def test_any_other_answer_to_a_deletion_is_a_failure(status: int) -> None:
         with pytest.raises(RemoteError, match=f"HTTP {status}"):
             api.delete(Kind.RECORDING, SID, soon())
         assert server.requests[0].startswith(f"DELETE /v1/Recordings/{SID} ".encode())
+
+
+FOREIGN = [b"", b"<html>default backend</html>", b"null", b"[404]", b"{}", b'{"message": "no Route matched"}']
+"""What gateways say with a 404."""
+
+
+@pytest.mark.parametrize("body", FOREIGN)
+def test_a_404_that_is_not_twilio_s_says_nothing_of_a_medium(rig: Rig, body: bytes) -> None:
+    medium = rig.add(StoredObject(b"x"))
+    calls: list[Callable[[], object]] = [
+        lambda: rig.api.fetch(medium.kind, medium.sid),
+        lambda: rig.api.media_url(medium.kind, medium.sid, rig.deadline()),
+        lambda: rig.api.delete(medium.kind, medium.sid, rig.deadline()),
+    ]
+    for call in calls:
+        rig.simulator.inject(Fault("api", status=404, body=body, times=6))
+        with pytest.raises(Unreachable, match=r"HTTP 404.*is a proxy in between"):
+            call()
+    assert sids(rig.api) == [medium.sid]
+
+
+@pytest.mark.parametrize("body", [{"code": 20404}, {"status": 404, "message": "not found"}])
+def test_a_404_of_twilio_s_is_believed(body: object) -> None:
+    with RudeServer(said(body, 404)) as server, OwnApi(server) as api:
+        with pytest.raises(NotFound):
+            api.fetch(Kind.RECORDING, SID)
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -60,7 +60,7 @@ class RestApi:
         """One resource.
 
         Raises:
-            NotFound: there is none.
+            NotFound: Twilio says that there is none.
             RemoteError: no usable answer.
             CredentialsRefused: 401 or 403.
         """
@@ -171,12 +171,15 @@ class RestApi:
         raise failure
 
     def _failure(self, answer: Answer, url: str, deadline: Deadline) -> RemoteError | CredentialsRefused:
-        message = _error_message(answer, url, deadline)
+        body = _error_body(answer, deadline)
+        message = _error_message(answer, url, body)
         log.debug("%s", message)
         if answer.status in (401, 403):
             return CredentialsRefused(f"{message}; check account_sid, api_key and the secret")
         if answer.status == 404:
-            return NotFound(message)
+            # What a gateway says of its own routes is no word about a resource: on a 404 things are taken for gone.
+            foreign = Transient(f"{message}, not in Twilio's words; is a proxy in between?")
+            return NotFound(message) if _is_of_twilio(body) else foreign
         if answer.status == 429:
             asked = retry_after(answer.headers.get("Retry-After"))
             self._limit.hold_off(_QUOTA_PAUSE if asked is None else min(asked, _LONGEST_QUOTA_PAUSE))
@@ -230,14 +233,22 @@ def _object(content: object, url: str) -> Mapping[str, object]:
     return content
 
 
-def _error_message(answer: Answer, url: str, deadline: Deadline) -> str:
-    """One line from Twilio's error body `{code, message, more_info, status}`, with the id that its support asks for."""
+def _error_body(answer: Answer, deadline: Deadline) -> Mapping[str, object]:
+    """Twilio's `{code, message, more_info, status}`, or whatever object came; empty if none did."""
     try:
         body = json.loads(answer.read_bounded(LARGEST_ERROR, deadline))
     except (ValueError, RecursionError, Unreachable):
-        body = None
-    said = body.get("message") if isinstance(body, Mapping) else None
-    code = body.get("code") if isinstance(body, Mapping) else None
+        return {}
+    return body if isinstance(body, Mapping) else {}
+
+
+def _is_of_twilio(body: Mapping[str, object]) -> bool:
+    return isinstance(body.get("code"), int) or body.get("status") == 404
+
+
+def _error_message(answer: Answer, url: str, body: Mapping[str, object]) -> str:
+    """One line from an error's body, with the id that Twilio's support asks for."""
+    said, code = body.get("message"), body.get("code")
     words = [f"{without_query(url)}: HTTP {answer.status}"]
     words += [f"code {code}"[:40]] if isinstance(code, int) else []
     words += [said[:200]] if isinstance(said, str) else []

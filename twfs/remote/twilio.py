@@ -51,7 +51,7 @@ class TwilioApi(RestApi):
         """Delete a medium; that it is gone already (404) is as good. Once more does no more than once: it is retried.
 
         Raises:
-            RemoteError: any answer but 204 and 404, or none; then it may be gone or not.
+            RemoteError: any answer but 204 and Twilio's 404, or none; then it may be gone or not.
             CredentialsRefused: 401 or 403.
         """
         url = f"{self._base_url}/v1/{_PATHS[kind]}/{sid}"
