@@ -310,6 +310,21 @@ def test_an_outage_during_single_looks_costs_one_request_a_round(house: House) -
     assert len(house.catalog.media()) == 4
 
 
+def test_an_outage_of_single_looks_is_over_once_a_list_has_settled_what_they_were_for(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    old = house.twilio.add(Kind.RECORDING, 50, "processing", created=START - 1_000_000)
+    refresher_of(house.catalog).round(full=True)
+    house.twilio.fail_fetch = Unreachable("down")
+    refresher_of(house.catalog).round(full=False)
+    assert house.catalog.status()["refresh_error"] == "down"
+    house.twilio.complete(old)
+    refresher_of(house.catalog).round(full=True)
+    assert house.catalog.status()["refresh_error"] is None
+    assert "media in doubt could be looked at again" in caplog.messages
+
+
 def test_a_failed_full_pass_is_tried_again_before_six_hours(house: House) -> None:
     house.twilio.fail_page[Kind.RECORDING] = (2, Unreachable("down"))
     let_pass(house, FULL_PASS_SECONDS + 60)
@@ -326,6 +341,18 @@ def test_records_that_are_no_media_are_skipped_with_one_line(house: House, caplo
         refresher_of(house.catalog).round(full=True)
     assert len(house.catalog.media()) == 8
     assert len([r for r in caplog.records if "skipped" in r.getMessage()]) == 1
+
+
+def test_a_record_is_skipped_until_a_full_list_has_none_such(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    house.twilio.extra[Kind.RECORDING] = [None]
+    refresher_of(house.catalog).round(full=True)
+    house.twilio.extra[Kind.RECORDING] = []
+    refresher_of(house.catalog).round(full=False)
+    assert house.catalog.status()["refresh_error"] is not None
+    refresher_of(house.catalog).round(full=True)
+    assert house.catalog.status()["refresh_error"] is None
+    assert "no record of the list of recordings is skipped any more" in caplog.messages
 
 
 def test_the_same_medium_on_two_pages_is_one(house: House) -> None:

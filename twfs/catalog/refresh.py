@@ -43,6 +43,8 @@ class _Listed:
 
     changed: list[Resource] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
+    is_understood: bool = True
+    """Whether no record had to be skipped."""
 
 
 _Outcome = _Listed | RemoteError | CredentialsRefused | None
@@ -242,6 +244,7 @@ class Refresher:
         for record in page:
             medium = self._parse(kind, record)
             if medium is None:
+                listed.is_understood = False
                 continue
             listed.seen.add(medium.sid)
             if medium != self._truth.get(medium.sid):
@@ -262,6 +265,9 @@ class Refresher:
             fresh |= listed.seen
             if full:
                 self._doubt_missing(kind, listed.seen)
+            # A list of what is new says nothing of a record that is older.
+            if full and listed.is_understood:
+                self._troubles.ended(("record", kind), f"no record of the list of {kind} is skipped any more")
         changed = [resource for listed in complete.values() for resource in listed.changed]
         listed_at = self._clock.wall() if full and len(complete) == len(outcomes) else None
         if complete:
@@ -334,7 +340,8 @@ class Refresher:
             # Taken out one by one, for what one of them raises must not be lost.
             for _ in pool.map(lambda medium: self._look(medium, looks), asked):
                 pass
-        if asked and looks.came_through:
+        # Also when there was none to ask for: what could not be looked at was settled by a list, or is gone.
+        if looks.came_through:
             self._troubles.ended("single", "media in doubt could be looked at again")
         return looks
 
