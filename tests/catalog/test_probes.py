@@ -590,6 +590,79 @@ def test_doubt_replaces_what_is_known_only_by_another_answer(bench: Bench) -> No
     assert (bench.info(sid).plain_size, bench.prober.contradictions) == (4993, 1)
 
 
+@pytest.mark.parametrize("trouble", [Unreachable("down"), MediaDamaged("nonsense"), NotFound("404 of S3")])
+def test_a_doubt_that_could_not_be_cleared_up_is_looked_into_until_it_is(bench: Bench, trouble: TwfsError) -> None:
+    sid = bench.sids[0]
+    bench.run(1)
+    bench.twilio.fail_probe[sid] = trouble
+    bench.prober.doubt(sid)
+    bench.run(3600)
+    assert 5 <= bench.probes - 5 <= 8
+    assert bench.prober.last_error == str(trouble)
+    del bench.twilio.fail_probe[sid]
+    bench.twilio.objects[sid] = replace(facts_of(sid), stored_size=5000, etag='"other"')
+    bench.run(3600)
+    assert bench.prober.last_error is None
+    assert (bench.info(sid).plain_size, bench.prober.contradictions) == (4993, 1)
+
+
+def test_an_outage_is_no_trouble_of_the_medium_that_was_being_looked_at_again(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.run(1)
+    bench.twilio.probe_down = Unreachable("down")
+    bench.prober.doubt(bench.sids[0])
+    bench.run(1)
+    assert caplog.messages == ["examining media in the background is paused: down"]
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_the_trouble_of_a_medium_goes_with_it(bench: Bench, *, is_known: bool) -> None:
+    gone = bench.sids[0]
+    bench.run(1 if is_known else 0)
+    bench.twilio.fail_probe[gone] = MediaDamaged("nonsense")
+    bench.prober.doubt(gone)
+    bench.run(1)
+    assert bench.prober.last_error == "nonsense"
+    bench.sids.remove(gone)
+    bench.update()
+    assert bench.prober.last_error is None
+    bench.run(24 * 3600)
+    assert bench.prober.step() == IDLE_SECONDS
+
+
+def test_what_goes_while_it_is_being_examined_is_no_trouble(bench: Bench) -> None:
+    gate = bench.twilio.gate = threading.Event()
+    gone = bench.sids.pop(0)
+    bench.twilio.fail_probe[gone] = MediaDamaged("nonsense")
+    with ThreadPoolExecutor(1) as pool:
+        looking = pool.submit(bench.prober.step)
+        wait_until(lambda: bench.probes == 1)
+        bench.update()
+        gate.set()
+        looking.result()
+    assert bench.prober.last_error is None
+
+
+def test_what_went_before_it_was_looked_at_again_is_no_trouble(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.run(1)
+    bench.prober.doubt(bench.sids[0])
+    del bench.media[bench.sids[0]]
+    assert bench.prober.step() == 0
+    assert bench.prober.step() == IDLE_SECONDS
+    assert caplog.messages == []
+
+
+def test_damage_is_over_when_twilio_has_no_media_any_more(bench: Bench) -> None:
+    sid = bench.sids[0]
+    bench.twilio.fail_probe[sid] = MediaDamaged("nonsense")
+    bench.run(1)
+    assert bench.prober.last_error == "nonsense"
+    del bench.twilio.fail_probe[sid], bench.twilio.objects[sid]
+    bench.run(2 * FIRST_DELAY)
+    assert bench.prober.last_error is None
+
+
 def test_doubt_of_what_was_never_probed_is_nothing(bench: Bench) -> None:
     bench.prober.doubt(bench.sids[0])
     bench.run(1)

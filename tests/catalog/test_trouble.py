@@ -46,3 +46,14 @@ def test_subjects_are_apart(caplog: pytest.LogCaptureFixture) -> None:
     troubles.ended("b", "b")
     assert troubles.last_text() == "down"
     assert len(caplog.records) == 2
+
+
+def test_what_there_is_no_more_has_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    troubles = Troubles()
+    for subject in ("a", "b"):
+        troubles.arose(subject, Unreachable(f"no {subject}"), "bad")
+    troubles.forget(lambda subject: subject == "b")
+    assert troubles.last_text() == "no a"
+    troubles.ended("b", "b is well")
+    assert caplog.messages == ["bad: no a", "bad: no b"]

@@ -12,7 +12,7 @@ as one that names a media host that is not allowed, pauses one kind of media: ea
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,7 +111,8 @@ class Prober:
         self._left_at = -inf
         """When a reader was last waited for no more."""
         self._background = 0
-        self._doubted: dict[str, None] = {}
+        self._doubted: dict[str, float] = {}
+        """When each is to be looked at again."""
         self._later: list[tuple[float, str]] = []
         self._failures: dict[str, int] = {}
         now = clock.monotonic()
@@ -128,6 +129,9 @@ class Prober:
             self._queue = deque(self._sample(waiting, media))
             self._queue.extend(waiting)
             self._places = None
+            for sid in self._failures.keys() - media.keys():
+                del self._failures[sid]
+        self._troubles.forget(self._is_gone)
         self._loop.wake()
 
     def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
@@ -207,7 +211,7 @@ class Prober:
         medium = self._media().get(sid)
         with self._lock:
             if self._book.is_believed(sid):
-                self._doubted[sid] = None
+                self._doubted[sid] = self._clock.monotonic()
         if medium is not None and self._is_muted(medium):
             # Twilio has the resource, and no media: it was not deleted but is a muted track.
             self._trust.found_absent(sid)
@@ -218,10 +222,15 @@ class Prober:
         before = self._book.known(sid)
         try:
             info = self._look(sid, Deadline(self._clock, self._timeout))
-        except TwfsError as error:
-            self._troubles.arose(sid, error, f"{sid} could not be examined again, what is known of it is kept")
+        except NoSuchName:
             return
-        self._troubles.ended(sid, f"{sid} could be examined now")
+        except TwfsError as error:
+            with self._lock:
+                self._doubted[sid] = self._retry_at(sid)
+            if not _is_shared(error):
+                self._complain(sid, error, "could not be examined again, what is known of it is kept")
+            return
+        self._succeeded(sid)
         self._replace(sid, before, info)
 
     def step(self) -> float:
@@ -234,7 +243,7 @@ class Prober:
             now = self._clock.monotonic()
             if now < self._pauses[None].end:
                 return self._pauses[None].end - now
-            doubted = self._doubted.popitem()[0] if self._doubted else None
+            doubted = self._next_doubted(now)
             ahead = self._next_ahead() if doubted is None else None
         if doubted is not None:
             self.check(doubted)
@@ -329,7 +338,7 @@ class Prober:
                 return self._left_at + GRACE - now
             sid = self._next(now)
             if sid is None:
-                return self._later[0][0] - now if self._later else IDLE_SECONDS
+                return self._until_next(now)
             self._background += 1
         try:
             self._attempt(sid)
@@ -353,6 +362,18 @@ class Prober:
             heapq.heappush(self._later, (paused_until, sid))
         return None
 
+    def _next_doubted(self, now: float) -> str | None:
+        """A known medium that is to be looked at again now. Must be called with the lock held."""
+        sid = next((sid for sid, due in self._doubted.items() if due <= now), None)
+        if sid is not None:
+            del self._doubted[sid]
+        return sid
+
+    def _until_next(self, now: float) -> float:
+        """Seconds until the first of what waits is due. Must be called with the lock held."""
+        moments = [due for due, _ in self._later[:1]] + list(self._doubted.values())
+        return min(moments) - now if moments else IDLE_SECONDS
+
     def _paused_until(self, kind: Kind) -> float:
         """The end of the pause of this kind of media, 0 if there is none. Must be called with the lock held."""
         end = self._pauses[kind].end
@@ -367,10 +388,12 @@ class Prober:
         try:
             if self._fly(sid, flight, Deadline(self._clock, self._timeout)).state is MediaState.ABSENT:
                 self._delay(sid)
+        except NoSuchName:
+            return
         except TwfsError as error:
             self._delay(sid)
             if not _is_shared(error):
-                self._troubles.arose(sid, error, f"{sid} could not be examined, it is tried again later")
+                self._complain(sid, error, "could not be examined, it is tried again later")
 
     def _board(self, sid: str) -> tuple[Future[MediaInfo], bool]:
         """The probe of `sid` that is under way, or a new one which the caller must fly."""
@@ -406,10 +429,10 @@ class Prober:
         except MediaAbsent:
             if self._book.record_absent(sid) or self._speaks_against_trust(sid):
                 self._on_doubtful(sid)
+            self._troubles.ended(sid, f"{sid} has no media now")
             return MediaInfo(MediaState.ABSENT, 0)
         self._book.record(sid, info)
-        self._failures.pop(sid, None)
-        self._troubles.ended(sid, f"{sid} could be examined now")
+        self._succeeded(sid)
         return info
 
     def _look(self, sid: str, deadline: Deadline) -> MediaInfo:
@@ -438,6 +461,20 @@ class Prober:
             raise MediaDamaged(f"{sid}: S3 claims a size of {facts.stored_size} bytes")
         return self._interpreter.interpret(facts)
 
+    def _succeeded(self, sid: str) -> None:
+        with self._lock:
+            self._failures.pop(sid, None)
+        self._troubles.ended(sid, f"{sid} could be examined now")
+
+    def _complain(self, sid: str, error: TwfsError, meaning: str) -> None:
+        """Tell of one medium's own trouble; not of one that went meanwhile, for nothing would end it."""
+        self._troubles.arose(sid, error, f"{sid} {meaning}")
+        self._troubles.forget(self._is_gone)
+
+    def _is_gone(self, subject: Hashable) -> bool:
+        """Whether it is a medium's SID, and of one that is not shown any more."""
+        return isinstance(subject, str) and subject not in self._media()
+
     def _replace(self, sid: str, before: MediaInfo | None, info: MediaInfo) -> None:
         if info != before:
             self._book.record(sid, info)
@@ -462,10 +499,13 @@ class Prober:
 
     def _delay(self, sid: str) -> None:
         with self._lock:
-            count = self._failures.get(sid, 0)
-            self._failures[sid] = count + 1
-            delay = min(FIRST_DELAY * 2.0 ** min(count, 20), LONGEST_DELAY)
-            heapq.heappush(self._later, (self._clock.monotonic() + delay, sid))
+            heapq.heappush(self._later, (self._retry_at(sid), sid))
+
+    def _retry_at(self, sid: str) -> float:
+        """When to probe `sid` again, which failed just now. Must be called with the lock held."""
+        count = self._failures.get(sid, 0)
+        self._failures[sid] = count + 1
+        return self._clock.monotonic() + min(FIRST_DELAY * 2.0 ** min(count, 20), LONGEST_DELAY)
 
 
 def _is_outage(error: Exception) -> bool:

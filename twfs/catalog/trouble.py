@@ -1,7 +1,7 @@
 """What is going wrong right now: said once per subject in the log, and kept for the status."""
 
 import threading
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 
 from twfs.log import log
 
@@ -34,6 +34,11 @@ class Troubles:
             before = self._present.pop(subject, None)
         if before is not None:
             log.info("%s", meaning)
+
+    def forget(self, is_gone: Callable[[Hashable], bool]) -> None:
+        """Subjects that there are no more have no trouble; nothing is logged, for nothing became well."""
+        with self._lock:
+            self._present = {subject: what for subject, what in self._present.items() if not is_gone(subject)}
 
     def last_text(self) -> str | None:
         """The message of the trouble that is newest by subject, if there is any."""
