@@ -304,6 +304,33 @@ def test_an_unforeseen_error_reaches_all_and_blocks_nobody(bench: Bench) -> None
     assert bench.info(sid).state is MediaState.READABLE
 
 
+def test_what_a_reader_could_not_learn_is_probed_even_if_the_list_changed_meanwhile(bench: Bench) -> None:
+    bench.run(1)
+    bench.sids.append(bench.twilio.add(Kind.RECORDING, 5))
+    bench.update()
+    gate = bench.twilio.gate = threading.Event()
+    bench.twilio.fail_probe[bench.sids[5]] = Unreachable("down")
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(bench.info, bench.sids[5])
+        wait_until(lambda: bench.probes == 6)
+        bench.update()
+        gate.set()
+        assert isinstance(reader.exception(), Unreachable)
+    bench.twilio.fail_probe.clear()
+    bench.run(60)
+    assert bench.book.is_believed(bench.sids[5])
+
+
+def test_what_failed_waits_once_however_it_came_to_be_probed(bench: Bench) -> None:
+    """Ahead of a reader and by the background, while the list changes."""
+    bench.twilio.fail_probe = {sid: MediaDamaged("nonsense") for sid in bench.sids[1:]}
+    bench.info(bench.sids[0])
+    for _ in range(10):
+        bench.run(60)
+        bench.update()
+    assert sorted(sid for _, sid in bench.prober._later) == bench.sids[1:]
+
+
 def test_absent_is_believed_for_a_minute_only(bench: Bench) -> None:
     sid = bench.sids[0]
     kept = bench.twilio.objects.pop(sid)

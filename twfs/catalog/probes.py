@@ -114,6 +114,8 @@ class Prober:
         self._doubted: dict[str, float] = {}
         """When each is to be looked at again."""
         self._later: list[tuple[float, str]] = []
+        self._delayed: set[str] = set()
+        """Those in `_later`, where each is once."""
         self._failures: dict[str, int] = {}
         now = clock.monotonic()
         self._pauses: dict[Kind | None, _Pause] = {kind: _Pause(0.0, now, now) for kind in (None, *Kind)}
@@ -124,8 +126,8 @@ class Prober:
         """The media changed; queue those that were never probed, in their order after a sample of all of them."""
         with self._lock:
             media = self._media()
-            elsewhere = {sid for _, sid in self._later}.union(self._flights)
-            waiting = [sid for sid in media if not self._book.is_believed(sid) and sid not in elsewhere]
+            # With those that are being probed right now: nothing else brings back what a reader asks for in vain.
+            waiting = [sid for sid in media if not self._book.is_believed(sid) and sid not in self._delayed]
             self._queue = deque(self._sample(waiting, media))
             self._queue.extend(waiting)
             self._places = None
@@ -350,16 +352,18 @@ class Prober:
     def _next(self, now: float) -> str | None:
         """The medium whose turn it is. Must be called with the lock held."""
         while self._later and self._later[0][0] <= now:
-            self._queue.appendleft(heapq.heappop(self._later)[1])
+            sid = heapq.heappop(self._later)[1]
+            self._delayed.discard(sid)
+            self._queue.appendleft(sid)
         while self._queue:
             sid = self._queue.popleft()
             medium = self._media().get(sid)
-            if medium is None or self._book.is_believed(sid):
+            if medium is None or self._book.is_believed(sid) or sid in self._delayed:
                 continue
             paused_until = self._paused_until(medium.kind)
             if not paused_until:
                 return sid
-            heapq.heappush(self._later, (paused_until, sid))
+            self._put_off(sid, paused_until)
         return None
 
     def _next_doubted(self, now: float) -> str | None:
@@ -499,7 +503,13 @@ class Prober:
 
     def _delay(self, sid: str) -> None:
         with self._lock:
-            heapq.heappush(self._later, (self._retry_at(sid), sid))
+            self._put_off(sid, self._retry_at(sid))
+
+    def _put_off(self, sid: str, due: float) -> None:
+        """Have `sid` wait until then, or as long as it waits already. Must be called with the lock held."""
+        if sid not in self._delayed:
+            self._delayed.add(sid)
+            heapq.heappush(self._later, (due, sid))
 
     def _retry_at(self, sid: str) -> float:
         """When to probe `sid` again, which failed just now. Must be called with the lock held."""
