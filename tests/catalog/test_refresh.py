@@ -241,6 +241,39 @@ def test_a_list_that_shifts_while_it_is_paged_makes_nothing_vanish(house: House)
     assert not house.catalog._prober._doubted, "its object is in no doubt"
 
 
+def behind(house: House, number: int, status: str | None) -> str:
+    """A recording of which the list says something else than the single look."""
+    sid = sid_of(Kind.RECORDING, number)
+    house.twilio.hidden = {sid}
+    house.twilio.extra[Kind.RECORDING] = [{**house.twilio.records[sid], "status": status}]
+    return sid
+
+
+@pytest.mark.parametrize("status", ["processing", "failed", None])
+@pytest.mark.parametrize("full", [True, False])
+def test_a_list_that_is_behind_hides_nothing(house: House, status: str | None, *, full: bool) -> None:
+    sid = behind(house, 2, status)
+    before = house.catalog.media()
+    house.twilio.fail_fetch = Unreachable("down")
+    refresher_of(house.catalog).round(full=full)
+    assert house.catalog.media() is before
+    assert house.catalog.status()["in_doubt"] == 1
+    house.twilio.fail_fetch = None
+    refresher_of(house.catalog).round(full=full)
+    assert house.catalog.media() is before
+    assert house.catalog.status()["in_doubt"] == 0
+    house.twilio.records[sid]["status"] = status
+    refresher_of(house.catalog).round(full=full)
+    assert sid not in house.catalog.media(), "the single look says so, too"
+
+
+def test_a_list_that_names_a_medium_as_deleted_is_believed(house: House) -> None:
+    sid = behind(house, 2, "deleted")
+    refresher_of(house.catalog).round(full=True)
+    assert sid not in house.catalog.media()
+    assert house.twilio.requests["fetch"] == 0
+
+
 def test_an_account_that_seems_empty_vanishes_only_by_name(house: House) -> None:
     """An empty 200 answer to a listing is no proof of anything."""
     kept, house.twilio.records = house.twilio.records, {}

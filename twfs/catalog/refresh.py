@@ -1,7 +1,7 @@
 """Keeping the list of media true: listings that come whole or not at all, and single looks at what is in doubt.
 
-A listing only ever adds and updates. A medium goes only when Twilio, asked for that one, says that it is gone:
-so neither a failing page nor a list that shifts while it is paged through can make anything vanish.
+A listing only ever adds and updates. A medium goes only when Twilio, asked for that one, says that it is gone or not
+finished: so neither a failing page, nor a list that is behind or shifts while it is paged through, can make any vanish.
 """
 
 import json
@@ -247,8 +247,22 @@ class Refresher:
                 listed.is_understood = False
                 continue
             listed.seen.add(medium.sid)
-            if medium != self._truth.get(medium.sid):
+            if medium == self._truth.get(medium.sid):
+                continue
+            if self._would_hide(medium):
+                # Lists are eventually consistent: the single look decides.
+                self._doubt(medium.sid)
+            else:
                 listed.changed.append((medium, _text(record)))
+
+    def _would_hide(self, medium: Medium) -> bool:
+        """Whether a file would vanish if that were taken over, though it does not say that it was deleted."""
+        is_shown = medium.is_completed and self._settings.includes(medium)
+        return medium.sid in self._truth.media() and not is_shown and not self._is_deleted(medium)
+
+    def _doubt(self, sid: str) -> None:
+        with self._suspects_lock:
+            self._suspects.setdefault(sid, False)
 
     def _parse(self, kind: Kind, record: object) -> Medium | None:
         try:
@@ -276,10 +290,9 @@ class Refresher:
         return fresh
 
     def _doubt_missing(self, kind: Kind, seen: set[str]) -> None:
-        with self._suspects_lock:
-            for medium in self._truth.of_kind(kind):
-                if medium.sid not in seen:
-                    self._suspects.setdefault(medium.sid, False)
+        for medium in self._truth.of_kind(kind):
+            if medium.sid not in seen:
+                self._doubt(medium.sid)
 
     def _apply(self, changed: list[Resource], gone: Collection[str], listed_at: float | None) -> None:
         """Deleted resources that a listing or a look names are gone, too."""
