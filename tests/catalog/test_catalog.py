@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, room_of, sid_of
+from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, record_of, room_of, sid_of
 from twfs.catalog.catalog import Catalog
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.store import Store
@@ -151,6 +151,16 @@ def test_a_selection_restricts_what_is_asked_and_shown() -> None:
     house.catalog.first_listing()
     assert list(house.catalog.media()) == [chosen]
     assert house.twilio.requests == {"recordings": 1}
+    house.catalog.stop()
+
+
+@pytest.mark.parametrize("grouping", [None, {}, {"participant_sid": f"PA{1:032x}"}])
+def test_what_twilio_lists_of_a_room_is_shown_though_it_names_none(grouping: object) -> None:
+    house = House(settings=CatalogSettings(kind="recordings", room=room_of(2)))
+    sid = sid_of(Kind.RECORDING, 1)
+    house.twilio.extra[Kind.RECORDING] = [{**record_of(Kind.RECORDING, 1), "grouping_sids": grouping}]
+    house.catalog.first_listing()
+    assert list(house.catalog.media()) == [sid]
     house.catalog.stop()
 
 

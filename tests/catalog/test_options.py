@@ -107,3 +107,12 @@ def test_the_selection_is_half_open() -> None:
 def test_a_medium_without_date_is_not_hidden_by_dates() -> None:
     medium = parse_medium(Kind.RECORDING, {**record_of(Kind.RECORDING, 1), "date_created": None})
     assert CatalogSettings(since=1, until=2).includes(medium)
+
+
+def test_a_medium_without_room_is_of_the_room_only_where_twilio_chose_it() -> None:
+    medium = parse_medium(Kind.RECORDING, {**record_of(Kind.RECORDING, 1), "grouping_sids": None})
+    assert medium.room_sid is None
+    assert CatalogSettings(room=room_of(1)).includes(medium)
+    assert not CatalogSettings(room=room_of(1)).chooses(medium)
+    assert CatalogSettings().chooses(medium)
+    assert not CatalogSettings(kind="compositions").chooses(medium)

@@ -1,3 +1,5 @@
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,6 +10,7 @@ from tests.transfer.rig import rig
 from twfs.catalog.options import CatalogSettings
 from twfs.errors import NoSuchName, Unreachable
 from twfs.simulator.account import SimulatedAccount
+from twfs.simulator.exchange import Answer
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
 from twfs.transfer.choice import by_sid, everything
@@ -28,6 +31,21 @@ def test_everything_of_a_selection_in_the_order_of_time(tmp_path: Path, private_
     with rig(tmp_path, account, private_key) as here:
         assert [medium.sid for medium in everything(here.session, CatalogSettings())] == sids
         assert [medium.sid for medium in everything(here.session, CatalogSettings(since=since))] == sids[2:]
+
+
+def _without_rooms(answer: Answer) -> Answer:
+    assert isinstance(answer.body, bytes)
+    page = json.loads(answer.body)
+    records = [{**record, "grouping_sids": None} for record in page.get("recordings", [])]
+    return replace(answer, body=json.dumps({**page, "recordings": records}).encode())
+
+
+def test_what_names_no_room_is_in_none_that_is_asked_for(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account, sids = account_of(2)
+    with rig(tmp_path, account, private_key) as here:
+        here.simulator.inject(Fault("api.list", alter=_without_rooms, times=None))
+        assert [medium.sid for medium in everything(here.session, CatalogSettings())] == sids
+        assert everything(here.session, CatalogSettings(room="RM" + "1" * 32)) == []
 
 
 def test_everything_needs_an_answer_of_now(tmp_path: Path, private_key: RSAPrivateKey) -> None:

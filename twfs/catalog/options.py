@@ -38,14 +38,19 @@ class CatalogSettings:
         return ListFilter(created_after=self.since, created_before=self.until, room_sid=self.room)
 
     def includes(self, medium: Medium) -> bool:
-        """Whether nothing that is known of `medium` contradicts the selection."""
+        """Whether nothing that is known of `medium`, which Twilio listed for this selection, contradicts it."""
         created = medium.created_at
         return (
             medium.kind in self.kinds
-            and (self.room is None or medium.room_sid == self.room)
+            # A record need not name its room. Then Twilio's filter is believed, which all of this store passed.
+            and (self.room is None or medium.room_sid in (None, self.room))
             and (created is None or self.since is None or created >= self.since)
             and (created is None or self.until is None or created < self.until)
         )
+
+    def chooses(self, medium: Medium) -> bool:
+        """The same of a medium that Twilio listed among all: one that names no room is not known to be of this one."""
+        return self.includes(medium) and (self.room is None or medium.room_sid == self.room)
 
 
 def parse_moment(text: str) -> int:

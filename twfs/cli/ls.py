@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = configured(arguments.source, overrides, verbose=arguments.verbose)
     with open_session(config) as session:
         trouble = _list(session)
-        media = sorted(filter(selection.includes, session.catalog.media().values()), key=by_time)
+        media = sorted(filter(selection.chooses, session.catalog.media().values()), key=by_time)
         failures = _probe(session, media) if arguments.probe and trouble is None else 0
         rows = [(medium, session.catalog.known_info(medium.sid)) for medium in media]
     say(_summary(rows, arguments) if arguments.summary else _listing(rows, arguments))

@@ -34,7 +34,7 @@ def everything(session: Session, selection: CatalogSettings) -> list[Medium]:
     """
     session.catalog.load()
     session.catalog.first_listing()
-    return sorted(filter(selection.includes, session.catalog.media().values()), key=by_time)
+    return sorted(filter(selection.chooses, session.catalog.media().values()), key=by_time)
 
 
 def by_time(medium: Medium) -> tuple[int, str]:
