@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from tests.benchmarks.processes import Failed, cpu_seconds, last_line, peak_mib, running, wait_for
+from twfs.mount.system import mounts
 
 MOUNTPOINT = "MOUNTPOINT"
 """Stands for the mountpoint in a command."""
@@ -76,7 +77,7 @@ def _unmount(place: Path, process: subprocess.Popen[str]) -> None:
 
 def _is_mountpoint(place: Path) -> bool:
     """Asks the kernel's table, for a dead mount answers nothing."""
-    return any(line.split()[4] == str(place) for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    return any(entry.mountpoint == place for entry in mounts())
 
 
 def rclone_command(url: str, cache: Path | None = None) -> list[str]:

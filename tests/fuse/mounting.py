@@ -38,13 +38,17 @@ class Mounted:
 
     def mount_line(self) -> list[str]:
         """Its line of /proc/mounts, in fields."""
-        lines = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-        (fields,) = [fields for fields in lines if fields[1] == str(self.path)]
+        (fields,) = [fields for fields in _mount_lines() if fields[1] == str(self.path)]
         return fields
 
 
 def is_mounted(path: Path) -> bool:
-    return any(line.split()[1] == str(path) for line in Path("/proc/mounts").read_text().splitlines())
+    return any(fields[1] == str(path) for fields in _mount_lines())
+
+
+def _mount_lines() -> list[list[str]]:
+    """Those of /proc/mounts, in fields; other programs' mounts may have any names."""
+    return [line.split(" ") for line in os.fsdecode(Path("/proc/mounts").read_bytes()).split("\n")[:-1]]
 
 
 def wait_until(what: str, condition: object, process: subprocess.Popen[bytes], log_path: Path) -> None:

@@ -31,6 +31,12 @@ def test_another_thread_is_the_process_it_belongs_to() -> None:
         child.stdin.close()
 
 
+def test_a_name_of_several_lines_is_a_name(tmp_path: Path) -> None:
+    (tmp_path / "7").mkdir()
+    (tmp_path / "7" / "status").write_bytes(b"Name:\ta\fTgid:\r9\nUmask:\t0022\nTgid:\t7\n")
+    assert process_of(7, tmp_path) == Process(7, "a\fTgid:\r9")
+
+
 def test_a_thread_that_has_gone_or_is_out_of_sight_is_told_by_its_number() -> None:
     thread = threading.Thread(target=int)
     thread.start()

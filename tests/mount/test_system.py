@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from tests.mount.harness import needs_root
-from twfs.mount.system import MountFailed, absolute, detach_stale, find_mount, is_mounted, is_stale, mounts, unmount
+from twfs.mount.system import (
+    MountEntry,
+    MountFailed,
+    absolute,
+    detach_stale,
+    find_mount,
+    is_mounted,
+    is_stale,
+    mounts,
+    unmount,
+)
 
 
 def test_the_root_is_mounted_and_is_no_twfs() -> None:
@@ -27,6 +37,23 @@ def test_links_in_the_path_are_resolved_but_not_the_mountpoint_itself(tmp_path: 
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "real" / "last").symlink_to("/nowhere")
     assert absolute(tmp_path / "link" / "last") == tmp_path / "real" / "last"
+
+
+@pytest.mark.parametrize("odd", ["\r", "\x0b", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\udcff"])
+def test_what_only_python_ends_lines_at_is_part_of_a_name(tmp_path: Path, odd: str) -> None:
+    """A file rather than a mount: that would be one for every other program of this machine, too."""
+    place = f"/srv/a{odd}b"
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_bytes(
+        b"28 1 254:1 / / rw,relatime shared:1 - ext4 /dev/root rw\n"
+        + os.fsencode(f"29 28 0:30 / {place} rw,relatime shared:2 - fuse.twfs a{odd}source rw\n")
+        + b"30 28 0:31 / /srv/with\\040space rw - tmpfs  rw\n"
+    )
+    assert list(mounts(mountinfo)) == [
+        MountEntry(Path("/"), "/dev/root", "ext4", "254:1"),
+        MountEntry(Path(place), f"a{odd}source", "fuse.twfs", "0:30"),
+        MountEntry(Path("/srv/with space"), "", "tmpfs", "0:31"),
+    ]
 
 
 @needs_root

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from twfs.mount.processes import Process, process_of
+from twfs.mount.system import mounts
 
 _PROC = Path("/proc")
 
@@ -35,9 +36,7 @@ def _namespace(process: Path) -> str | None:
 
 
 def _devices(mountinfo: Path) -> set[str]:
-    """The third field (proc_pid_mountinfo(5))."""
     try:
-        lines = mountinfo.read_text(errors="replace").splitlines()
+        return {entry.device for entry in mounts(mountinfo)}
     except OSError:
         return set()
-    return {line.split(" ", 3)[2] for line in lines}

@@ -21,7 +21,8 @@ def process_of(thread: int, proc: Path = _PROC) -> Process:
     Only what the kernel answers from its own tables is read: `cmdline` and `exe` need the process' memory map, whose
     lock it may hold while it waits for a page of ours.
     """
-    status = dict(line.partition(":")[::2] for line in _text(proc / str(thread) / "status").splitlines())
+    # A program names itself: of what ends lines for Python, the kernel escapes the line feed alone.
+    status = dict(line.partition(":")[::2] for line in _text(proc / str(thread) / "status").split("\n"))
     pid = int(status.get("Tgid", "").strip() or thread)
     name = status.get("Name", "").strip() if pid == thread else _text(proc / str(pid) / "comm").strip()
     return Process(pid, name)
@@ -29,6 +30,6 @@ def process_of(thread: int, proc: Path = _PROC) -> Process:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
+        return path.read_bytes().decode(errors="replace")
     except OSError:
         return ""  # It has been killed meanwhile, or is out of sight (another PID name space, hidepid).

@@ -18,6 +18,7 @@ _TOOL_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 """mount(8) runs helpers with a minimal PATH."""
 
 _UNMOUNT_SECONDS = 30
+_MOUNTINFO = Path("/proc/self/mountinfo")
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -36,9 +37,14 @@ class MountEntry:
     """`major:minor`"""
 
 
-def mounts() -> Iterator[MountEntry]:
-    """All mounts that this process sees, oldest first."""
-    for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines():
+def mounts(mountinfo: Path = _MOUNTINFO) -> Iterator[MountEntry]:
+    """All mounts that this process sees, oldest first; or another one, whose `mountinfo` it is.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    # The kernel escapes blank, tab, line feed, backslash and "#"; whatever else ends a line for Python is left alone.
+    for line in os.fsdecode(mountinfo.read_bytes()).split("\n")[:-1]:
         fields, _, tail = line.partition(" - ")
         words, tail_words = fields.split(" "), tail.split(" ")
         yield MountEntry(Path(_unescape(words[4])), _unescape(tail_words[1]), tail_words[0], words[2])
