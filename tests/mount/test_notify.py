@@ -1,3 +1,4 @@
+import logging
 import os
 import socket
 import threading
@@ -109,6 +110,30 @@ def test_signs_of_life_come_as_long_as_the_mount_answers(tmp_path: Path, manager
     ended.set()
     supervised.end()
     assert not is_watched()
+
+
+def test_signs_of_life_come_though_the_status_fails(
+    tmp_path: Path, manager: Manager, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines, answered = iter(["well"]), iter([True] * 3)
+    notifier = Notifier(str(tmp_path / "notify"))
+    supervised = Supervision(notifier, 0.01, lambda _seconds: next(answered, False), lambda: next(lines))
+    supervised.begin()
+    heard = [manager.heard() for _ in range(4)]
+    supervised.end()
+    assert heard == [{"READY": "1", "STATUS": "well"}, *[{"WATCHDOG": "1"}] * 3]
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert warnings == ["the service manager is told no status: StopIteration"]
+
+
+def test_a_mount_begins_though_its_status_fails(tmp_path: Path, manager: Manager) -> None:
+    Supervision(Notifier(str(tmp_path / "notify")), None, lambda _seconds: True, lambda: str(1 // 0)).begin()
+    assert manager.heard() == {"READY": "1"}
+
+
+def test_a_mountpoint_that_is_no_text_can_be_told_of(tmp_path: Path, manager: Manager) -> None:
+    Notifier(str(tmp_path / "notify")).send(STATUS="12 media at /srv/\udcff")
+    assert manager.heard() == {"STATUS": "12 media at /srv/?"}
 
 
 def test_another_process_is_watched(tmp_path: Path, manager: Manager) -> None:

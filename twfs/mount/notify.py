@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from twfs.errors import ConfigError
-from twfs.log import log
+from twfs.log import OncePerTrouble, log
 
 _MICROSECONDS = 1e6
 _PINGS_PER_TIMEOUT = 3
@@ -37,7 +37,8 @@ class Notifier:
         text = "\n".join(f"{name}={' '.join(value.splitlines())}" for name, value in fields.items())
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                channel.sendto(text.encode(), self._address)
+                # A path need not be UTF-8; a datagram must be.
+                channel.sendto(text.encode(errors="replace"), self._address)
         except OSError as error:
             # The service manager draws its own conclusions from silence; the mount must go on.
             log.warning("the service manager cannot be told %s: %s", ", ".join(fields), error.strerror)
@@ -60,12 +61,13 @@ class Supervision:
         self._period = period
         self._answers = answers
         self._describe = describe
+        self._complaints = OncePerTrouble()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
         """The mount stands; not before the daemonising fork, for a thread is started."""
-        self._notifier.send(READY="1", STATUS=self._describe())
+        self._notifier.send(READY="1", **self._status())
         if self._period is not None:
             self._thread = threading.Thread(target=self._watch, args=(self._period,), name="watchdog", daemon=True)
             self._thread.start()
@@ -80,9 +82,17 @@ class Supervision:
     def _watch(self, period: float) -> None:
         while not self._ended.wait(period):
             if self._answers(period):
-                self._notifier.send(WATCHDOG="1", STATUS=self._describe())
+                self._notifier.send(WATCHDOG="1", **self._status())
             elif not self._ended.is_set():
                 log.error("the mount does not answer; the service manager will end it")
+
+    def _status(self) -> dict[str, str]:
+        """The line, unless it fails: neither the mount nor its signs of life hang on that."""
+        try:
+            return {"STATUS": self._describe()}
+        except Exception as failure:  # noqa: BLE001 - whatever it is
+            self._complaints.warn("status", f"the service manager is told no status: {type(failure).__name__}")
+            return {}
 
 
 def supervision(place: Path, environ: Mapping[str, str], describe: Callable[[], str]) -> Supervision:
