@@ -429,6 +429,29 @@ def test_what_is_cached_holds_as_long_as_the_object_is_the_same() -> None:
     assert [is_unchanged(), is_unchanged()] == [False, True]
 
 
+def test_a_handle_of_the_former_object_fills_no_pages_of_the_next() -> None:
+    scene = Scene()
+    former = scene.vfs.open(PATH, os.O_RDONLY).handle
+    scene.catalog.infos[MEDIUM.sid] = readable(SIZE, etag='"e2"')
+    assert scene.read(former, SIZE, 0) == WHOLE, "as long as nobody has opened the next"
+    present = scene.vfs.open(LINK, os.O_RDONLY).handle
+    scene.library.reads.clear()
+    for plain_offset in (0, SIZE):
+        with pytest.raises(ObjectChanged, match=MEDIUM.sid):
+            scene.read(former, SIZE, plain_offset)
+    assert scene.library.reads == []
+    assert scene.vfs.getattr(PATH, former).st_size == SIZE
+    assert scene.read(present, SIZE, 0) == content_of(MEDIUM.sid, SIZE, '"e2"')
+    scene.vfs.release(former)
+    assert scene.read(present, SIZE, 0) == content_of(MEDIUM.sid, SIZE, '"e2"')
+
+
+def test_objects_without_an_etag_cannot_be_told_apart() -> None:
+    scene = Scene({MEDIUM: readable(SIZE, etag="")})
+    handles = [scene.vfs.open(PATH, os.O_RDONLY).handle for _ in range(2)]
+    assert [scene.read(handle, SIZE, 0) for handle in handles] == [content_of(MEDIUM.sid, SIZE, "")] * 2
+
+
 def test_a_size_that_was_told_wrong_is_not_relied_on() -> None:
     scene = Scene({MEDIUM: MediaInfo(MediaState.ABSENT, 0)})
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from tests.clocks import ManualClock
 from tests.fs.fakes import FakeCatalog, FakeLibrary, content_of, readable, recording
 from tests.fs.unhurried import unhurried
-from twfs.errors import NoSuchName, Unreachable
+from twfs.errors import NoSuchName, ObjectChanged, Unreachable
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
 from twfs.probe import MediaInfo, MediaState
@@ -25,6 +25,8 @@ class Opened:
     handle: int
     path: str
     content: bytes
+    sid: str
+    etag: str
 
 
 def path_of(medium: Medium) -> str:
@@ -77,7 +79,8 @@ class VfsMachine(RuleBasedStateMachine):
         info = self.media[medium]
         assert opened.is_unchanged == (self.last_etag.get(medium.sid, info.etag) == info.etag)
         self.last_etag[medium.sid] = info.etag
-        file = Opened(opened.handle, path_of(medium), content_of(medium.sid, info.plain_size, info.etag))
+        content = content_of(medium.sid, info.plain_size, info.etag)
+        file = Opened(opened.handle, path_of(medium), content, medium.sid, info.etag)
         assert file.handle not in [other.handle for other in self.open_now]
         self.open_now.append(file)
         return file
@@ -87,7 +90,12 @@ class VfsMachine(RuleBasedStateMachine):
         if file is None or file not in self.open_now:
             return
         buffer = bytearray(length)
-        count = self.vfs.read(file.handle, memoryview(buffer), plain_offset)
+        try:
+            count = self.vfs.read(file.handle, memoryview(buffer), plain_offset)
+        except ObjectChanged:
+            assert self.last_etag[file.sid] != file.etag
+            return
+        assert self.last_etag[file.sid] == file.etag
         assert buffer[:count] == file.content[plain_offset : plain_offset + length]
         assert self.vfs.getattr(file.path, file.handle).st_size == len(file.content)
 

@@ -434,6 +434,21 @@ def test_another_object_is_not_read_from_the_page_cache(version: str, tmp_path: 
 
 
 @pytest.mark.parametrize("version", BINDINGS)
+def test_a_reader_of_the_former_object_spoils_no_page_of_the_next(version: str, tmp_path: Path) -> None:
+    changed, size = tmp_path / "changed", served.SIZES[-1]
+    with (
+        mounted(tmp_path, "--fuse", version, "--changed", str(changed)) as mount,
+        path_of(mount, LARGE).open("rb", buffering=0) as former,
+    ):
+        os.posix_fadvise(former.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        assert os.pread(former.fileno(), 4096, 0) == content_of(LARGE.sid, size)[:4096]
+        changed.touch()
+        with path_of(mount, LARGE).open("rb", buffering=0) as present:
+            assert errno_of(lambda: os.pread(former.fileno(), 4096, 2**20)) == errno.ESTALE
+            assert present.read() == content_of(LARGE.sid, size, served.SECOND_ETAG)
+
+
+@pytest.mark.parametrize("version", BINDINGS)
 def test_an_object_that_has_grown_is_no_short_file(version: str, tmp_path: Path) -> None:
     changed, size = tmp_path / "changed", served.SIZES[3]
     with mounted(tmp_path, "--fuse", version, "--changed", str(changed)) as mount:

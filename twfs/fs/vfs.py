@@ -238,9 +238,11 @@ class Vfs:
 
         Raises:
             BadHandle: no such handle.
-            RemoteError, CredentialsRefused, ObjectChanged, MediaDamaged: the bytes could not be had.
+            RemoteError, CredentialsRefused, MediaDamaged: the bytes could not be had.
+            ObjectChanged: nor will they be: there is another object, which may have been opened since.
         """
         file = self._handles.get(handle)
+        self._check_current(file)
         wanted = ByteRange(plain_offset, plain_offset + len(view)).clipped(file.attributes.st_size)
         if not wanted.size:
             return 0
@@ -386,6 +388,18 @@ class Vfs:
         if differs:
             self._surprise = object()
         return OpenedFile(handle, bypasses_cache=differs, is_unchanged=is_unchanged)
+
+    def _check_current(self, file: _OpenFile) -> None:
+        """One inode has one set of pages: once they are another object's, this one's bytes must not get among them.
+
+        Raises:
+            ObjectChanged: the file was opened again since, and was another object.
+        """
+        if file.object_key is None:
+            return
+        sid, etag = file.object_key
+        if etag != self._shown[file.attributes.st_ino].etag:
+            raise ObjectChanged(f"{sid} was replaced since it was opened")
 
     def _show(self, attributes: Attributes, *, is_proven: bool = True) -> Attributes:
         self._note_shown(attributes.st_ino, attributes.st_size, is_proven=is_proven)
