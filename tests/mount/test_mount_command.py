@@ -114,6 +114,19 @@ def test_the_short_form_mounts_too(place: Customer) -> None:
     assert_mounted_and_discreet(place)
 
 
+def test_a_link_to_the_folder_is_as_good_as_the_folder(place: Customer) -> None:
+    link = place.folder / "link"
+    link.symlink_to("mnt")
+    done = run_twfs("mount", place.source, str(link), "-o", place.option_text())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert_mounted_and_discreet(place)
+    again = run_twfs("mount", place.source, str(link), "-o", place.option_text())
+    assert "mounted there already" in again.stderr
+    gone = run_twfs("umount", str(link))
+    assert (gone.returncode, gone.stderr) == (0, "")
+    assert not is_mounted(place.mountpoint)
+
+
 @needs_root
 @pytest.mark.parametrize("fstype", ["twfs", "fuse.twfs"])
 @pytest.mark.usefixtures("helpers")

@@ -32,11 +32,17 @@ def test_a_folder_that_is_no_mount_is_not_unmounted(tmp_path: Path) -> None:
         unmount(tmp_path)
 
 
-def test_links_in_the_path_are_resolved_but_not_the_mountpoint_itself(tmp_path: Path) -> None:
+def test_links_are_resolved_the_last_one_too(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
-    (tmp_path / "real" / "last").symlink_to("/nowhere")
-    assert absolute(tmp_path / "link" / "last") == tmp_path / "real" / "last"
+    (tmp_path / "real" / "last").symlink_to("../second")
+    (tmp_path / "second").symlink_to(tmp_path / "link" / "place")
+    assert absolute(tmp_path / "link" / "last") == tmp_path / "real" / "place"
+
+
+def test_links_in_a_circle_have_an_end(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("link")
+    assert absolute(tmp_path / "link") == tmp_path / "link"
 
 
 @pytest.mark.parametrize("odd", ["\r", "\x0b", "\f", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\udcff"])

@@ -19,6 +19,8 @@ _TOOL_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 
 _UNMOUNT_SECONDS = 30
 _MOUNTINFO = Path("/proc/self/mountinfo")
+_MOST_LINKS = 40
+"""As many as the kernel follows (path_resolution(7))."""
 _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
@@ -126,8 +128,21 @@ def raise_read_ahead(entry: MountEntry, kibibytes: int) -> bool:
 
 
 def absolute(mountpoint: Path) -> Path:
-    """The path as the kernel knows it: links in its parents resolved, itself not touched."""
-    whole = Path(os.path.abspath(mountpoint))  # noqa: PTH100  (Path.resolve would ask a dead mount)
+    """The path as the kernel knows it: all links resolved, and what they lead to not asked."""
+    place = _below_its_parents(mountpoint)
+    for _ in range(_MOST_LINKS):
+        try:
+            # Not Path.resolve, which would ask a dead mount; readlink(2) of one fails without asking it.
+            target = place.readlink()
+        except OSError:
+            break
+        place = _below_its_parents(place.parent / target)
+    return place
+
+
+def _below_its_parents(path: Path) -> Path:
+    """The path with the links in its parents resolved, itself not touched."""
+    whole = Path(os.path.abspath(path))  # noqa: PTH100  (Path.resolve would ask a dead mount)
     return whole.parent.resolve() / whole.name
 
 
