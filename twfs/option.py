@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from twfs.errors import ConfigError
@@ -51,6 +52,17 @@ def size_of_at_least(least: int) -> Callable[[str], int]:
         return size
 
     return parse
+
+
+def parse_path(text: str) -> Path:
+    """A path as written.
+
+    Raises:
+        ConfigError: empty, or holds a NUL.
+    """
+    if not text or "\0" in text:
+        raise ConfigError("a path is needed")
+    return Path(text)
 
 
 def parse_switch(text: str) -> bool:

@@ -63,6 +63,8 @@ def test_the_option_table_parses_its_own_words() -> None:
         table["kind"].parse("rooms")
     with pytest.raises(ConfigError, match="home directory"):
         table["state_dir"].parse("~nobody-of-that-name/x")
+    with pytest.raises(ConfigError, match="a path is needed"):
+        table["state_dir"].parse("")
 
 
 def test_the_state_folder() -> None:

@@ -42,6 +42,7 @@ def test_fake_mounts_nothing_and_succeeds(words: str, capsys: pytest.CaptureFixt
         (f"{SOURCE} /mnt -f -o api_secret=x -s", "is a secret"),
         ("/dev/sda1 /mnt -f", "write twilio:ACCOUNT"),
         (f"{SOURCE}", "required: DIR"),
+        (f"{SOURCE} ''", "argument DIR: a path is needed"),
         (f"{SOURCE} /mnt -o ro", "no credentials for AC111"),
         (f"{SOURCE} /mnt -x", "unrecognized arguments: -x"),
     ],

@@ -8,6 +8,13 @@ from tests.cli.running import SECONDS
 from twfs.cli.main import COMMANDS, build_parser, main
 
 ACCOUNT = "twilio:AC" + "1" * 32
+EMPTY_PATHS = [
+    *(["umount", ""], ["top", ""], ["demo", ""], ["keygen", ""], ["keygen", "/d", "--passphrase-file", ""]),
+    *(["install", "--prefix", ""], ["install", "--package", ""], ["simulator", "--media", ""]),
+    *(["simulator", "--public-key", ""], ["public-key", "create", "", "--name", "x"], ["decrypt", "", "-o", "x"]),
+    *(["decrypt", "x", "-o", ""], ["encryption", "enable", "--key", "CR" + "1" * 32, "--pem", ""]),
+]
+"""As of a variable that is not set: none of them may mean the current folder."""
 
 
 @pytest.mark.parametrize(
@@ -25,6 +32,8 @@ ACCOUNT = "twilio:AC" + "1" * 32
         ([ACCOUNT, "/mnt", "-o", "ro,dev,suid"], 1, "no credentials for AC111"),
         (["umount", "/nowhere"], 32, "no twfs is mounted there"),
         (["umount"], 1, "required: DIR"),
+        (["mount", ACCOUNT, ""], 1, "argument DIR: a path is needed; see twfs mount --help"),
+        *((words, 1 if "umount" in words else 2, "a path is needed") for words in EMPTY_PATHS),
         (["ls", "--jsonn"], 2, "did you mean --json?"),
         (["ls", "twilio:nobody"], 2, "no profile 'nobody'"),
         (["ls", "--since", "yesterday"], 2, "option since: 'yesterday' is no date"),

@@ -9,7 +9,7 @@ from os import getuid
 from pathlib import Path
 
 from twfs.errors import ConfigError
-from twfs.option import Option, number, one_of
+from twfs.option import Option, number, one_of, parse_path
 from twfs.resources import Kind, ListFilter, Medium, is_sid
 
 DEFAULT_API_URL = "https://video.twilio.com"
@@ -106,7 +106,7 @@ def store_path(state_dir: Path, account_sid: str, api_url: str, settings: Catalo
 
 def _parse_path(text: str) -> Path:
     try:
-        return Path(text).expanduser()
+        return parse_path(text).expanduser()
     except RuntimeError:
         raise ConfigError(f"{text!r} names a home directory that does not exist") from None
 

@@ -11,13 +11,15 @@ from typing import Any
 from twfs.cli.flags import add_md5_flag
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
+from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.transfers import in_words
 from twfs.config.layers import home_folder
 from twfs.config.secrets import is_folder, read_passphrase, read_private_keys
-from twfs.config.table import parse_path, parse_paths
+from twfs.config.table import parse_paths
 from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
+from twfs.option import parse_path
 from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
 from twfs.transfer.saved_headers import SavedHeaders, read_saved_headers
 
@@ -33,15 +35,15 @@ def add_parser(commands: Any) -> None:
         description="Decrypt a stored object that is at hand as a file. Key, padding and length are proven first; "
         "without saved headers, a file that was cut at a whole block passes once in 256 times.",
     )
-    parser.add_argument("encrypted", metavar="ENCRYPTED", type=Path, help="the object as S3 stores it")
+    parser.add_argument("encrypted", metavar="ENCRYPTED", type=a_path, help="the object as S3 stores it")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=Path, required=True, help="where to; - is standard output"
+        "-o", "--output", metavar="FILE", type=a_path, required=True, help="where to; - is standard output"
     )
-    parser.add_argument("--headers", metavar="FILE", type=Path, help="its headers, as wget -S or curl -D print them")
+    parser.add_argument("--headers", metavar="FILE", type=a_path, help="its headers, as wget -S or curl -D print them")
     parser.add_argument("--key", metavar="B64", help="x-amz-meta-x-amz-key")
-    parser.add_argument("--key-file", metavar="FILE", type=Path, help="the same, decoded (key.bin.enc)")
+    parser.add_argument("--key-file", metavar="FILE", type=a_path, help="the same, decoded (key.bin.enc)")
     parser.add_argument("--iv", metavar="B64", help="x-amz-meta-x-amz-iv")
-    parser.add_argument("--iv-file", metavar="FILE", type=Path, help="the same, decoded (iv.bin)")
+    parser.add_argument("--iv-file", metavar="FILE", type=a_path, help="the same, decoded (iv.bin)")
     parser.add_argument("--private-key", metavar="PATH", action="append", help="PEM files [~/.config/twfs/keys/]")
     parser.add_argument("--private-key-passphrase-file", metavar="FILE", help="opens encrypted private keys")
     add_md5_flag(parser)

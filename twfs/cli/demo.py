@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.output import say
+from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.simulated import PROFILE, Simulated, simulated_account
 from twfs.errors import ConfigError
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> None:
         description="Mount a simulated account with real, encrypted sample media until interrupted.",
     )
     parser.add_argument(
-        "directory", metavar="DIR", type=Path, nargs="?", default=Path("twfs-demo"), help="where to [./twfs-demo]"
+        "directory", metavar="DIR", type=a_path, nargs="?", default=Path("twfs-demo"), help="where to [./twfs-demo]"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)

@@ -4,12 +4,12 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from twfs.cli.confirm import confirm
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import complain, escaped, say
+from twfs.cli.paths import a_path
 from twfs.cli.public_key import add_account_flags, add_actions, config_of, key_sid, outcome_shown_by, read_public_key
 from twfs.config.config import Config
 from twfs.crypto.keypair import PublicKey, answering_key
@@ -40,7 +40,10 @@ def add_parser(commands: Any) -> None:
     )
     enable.add_argument("--key", metavar="CR...", type=key_sid, required=True, help="SID of the public key")
     enable.add_argument(
-        "--pem", type=Path, metavar="PEM", help="file of that public key: prove first that its private half is at hand"
+        "--pem",
+        type=a_path,
+        metavar="PEM",
+        help="file of that public key: prove first that its private half is at hand",
     )
     enable.add_argument("--yes", action="store_true", help="do not ask")
     enable.set_defaults(run=run_enable)

@@ -10,6 +10,7 @@ from pathlib import Path
 from twfs.cli.mount import configured
 from twfs.cli.outcome import MOUNT_CODES, Parser, run_reported
 from twfs.cli.output import say
+from twfs.cli.paths import a_path
 from twfs.config.mount_options import parse_mount_options
 from twfs.config.profiles import parse_source
 from twfs.mount.lifecycle import mount
@@ -29,12 +30,12 @@ def build_parser() -> argparse.ArgumentParser:
     """What mount(8) passes."""
     parser = Parser(prog=PROGRAM, usage=f"{PROGRAM} SOURCE DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]")
     parser.add_argument("source", metavar="SOURCE")
-    parser.add_argument("directory", metavar="DIR", type=Path)
+    parser.add_argument("directory", metavar="DIR", type=a_path)
     parser.add_argument("-s", dest="sloppy", action="store_true", help="ignore unknown options")
     parser.add_argument("-f", dest="fake", action="store_true", help="check the arguments, mount nothing")
     parser.add_argument("-n", dest="no_mtab", action="store_true", help="nothing: there is no mtab to write")
     parser.add_argument("-v", dest="verbose", action="store_true", help="say what is done")
-    parser.add_argument("-N", dest="namespace", type=Path, help="mount namespace, as a file of /proc")
+    parser.add_argument("-N", dest="namespace", type=a_path, help="mount namespace, as a file of /proc")
     parser.add_argument("-o", dest="mount_options", action="append", default=[])
     parser.add_argument("-t", dest="type", help="nothing: the type is known")
     return parser

@@ -12,6 +12,7 @@ from typing import Any
 
 from twfs.cli.grammar import commands_of
 from twfs.cli.output import say
+from twfs.cli.paths import a_path
 from twfs.cli.pieces import HELPERS as HELPERS  # noqa: PLC0414 - others know the helpers from here
 from twfs.cli.pieces import KEY_FOLDER, SERVICE, Piece, local_layout, package_layout, pieces
 from twfs.cli.prunefs import with_twfs, without_twfs
@@ -41,11 +42,13 @@ def add_parser(commands: Any) -> None:
         description="Install the helpers of mount(8), the unit twfs@.service, completions for bash, zsh and fish, "
         "this manual page and templates in /etc/twfs; have updatedb(8) pass over mounts of twfs.",
     )
-    parser.add_argument("--prefix", type=Path, default=Path("/"), metavar="DIR", help="install below DIR, not below /")
+    parser.add_argument(
+        "--prefix", type=a_path, default=Path("/"), metavar="DIR", help="install below DIR, not below /"
+    )
     parser.add_argument("--uninstall", action="store_true", help="take away what was installed")
     parser.add_argument(
         "--package",
-        type=Path,
+        type=a_path,
         metavar="DIR",
         help="lay out a distribution's package, whose virtual environment is in DIR",
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.output import say
+from twfs.cli.paths import a_path
 from twfs.config.secrets import read_passphrase
 from twfs.crypto.keypair import KeyPairPem, generate_key_pair
 from twfs.errors import ConfigError
@@ -31,10 +32,10 @@ def add_parser(commands: Any) -> None:
         help="make an RSA key pair",
         description=f"Make an RSA key pair: DIR/{_PRIVATE} and DIR/{_PUBLIC}. Nothing is ever overwritten.",
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="where to; made if it is missing, for you alone")
+    parser.add_argument("directory", metavar="DIR", type=a_path, help="where to; made if it is missing, for you alone")
     parser.add_argument("--bits", type=_bits, default=2048, metavar="N", help="size of the key [2048]")
     parser.add_argument(
-        "--passphrase-file", type=Path, metavar="FILE", help="encrypt the private key with this file's first line"
+        "--passphrase-file", type=a_path, metavar="FILE", help="encrypt the private key with this file's first line"
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)

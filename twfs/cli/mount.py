@@ -2,11 +2,11 @@
 
 import argparse
 import os
-from pathlib import Path
 from typing import Any
 
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.logging import set_up_logging
+from twfs.cli.paths import a_path
 from twfs.config.config import Config
 from twfs.config.load import load_config
 from twfs.mount.hardening import forget_secrets
@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
     """The command and its flags."""
     parser = commands.add_parser("mount", help="mount an account's media", description="Mount an account's media.")
     parser.add_argument("source", metavar="SOURCE", help="twilio:AC..., twilio:PROFILE, or twilio: for the default")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="where to")
+    parser.add_argument("directory", metavar="DIR", type=a_path, help="where to")
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground until it is unmounted")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
     parser.add_argument("-s", "--sloppy", action="store_true", help="ignore unknown options of -o")

@@ -13,6 +13,7 @@ from twfs.cli.flags import add_common_flags, overrides_of
 from twfs.cli.intermixed import CommandParser
 from twfs.cli.mount import configured
 from twfs.cli.output import escaped, say
+from twfs.cli.paths import a_path
 from twfs.config.config import Config
 from twfs.crypto.keypair import PublicKey, parse_public_key
 from twfs.errors import ConfigError
@@ -35,7 +36,7 @@ def add_parser(commands: Any) -> None:
         "Store, list and delete the public keys that Twilio may encrypt an account's media for.",
     )
     create = actions.add_parser("create", help="store one", description="Store a public key; prints its SID.")
-    create.add_argument("pem", metavar="PEM", type=Path, help="file of the public key")
+    create.add_argument("pem", metavar="PEM", type=a_path, help="file of the public key")
     create.add_argument("--name", required=True, help=f"for people, at most {LONGEST_NAME} characters")
     create.set_defaults(run=run_create)
     listing = actions.add_parser("list", help="list them", description="List the public keys.")

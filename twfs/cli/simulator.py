@@ -1,10 +1,10 @@
 """`twfs simulator`: Twilio and S3 on loopback, for tests and trials."""
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from twfs.cli.output import say
+from twfs.cli.paths import a_path
 from twfs.cli.signalled import until_signalled
 from twfs.cli.simulated import PROFILE, Simulated, simulated_account
 
@@ -19,9 +19,14 @@ def add_parser(commands: Any) -> None:
         description="Serve a simulated Twilio account and its media on loopback until interrupted.",
     )
     parser.add_argument("--port", type=_port, default=0, metavar="N", help="port to listen at [any free one]")
-    parser.add_argument("--media", type=Path, metavar="DIR", help="your own .mka, .mkv, .mp4 and .webm files [samples]")
     parser.add_argument(
-        "--public-key", type=Path, metavar="PEM", help="RSA public key to encrypt for [a new pair, kept while it runs]"
+        "--media", type=a_path, metavar="DIR", help="your own .mka, .mkv, .mp4 and .webm files [samples]"
+    )
+    parser.add_argument(
+        "--public-key",
+        type=a_path,
+        metavar="PEM",
+        help="RSA public key to encrypt for [a new pair, kept while it runs]",
     )
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)

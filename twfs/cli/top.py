@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.errors import ConfigError, TwfsError
 from twfs.mount.system import is_mounted, is_stale
@@ -34,7 +35,7 @@ def add_parser(commands: Any) -> None:
         help="show live what a mount does",
         description="Show open files, who reads them, how far and how fast, the cache and the network. q ends it.",
     )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="where it is mounted")
+    parser.add_argument("directory", metavar="DIR", type=a_path, help="where it is mounted")
     parser.add_argument("--interval", metavar="SECONDS", default="1", help="between two looks (default 1)")
     parser.add_argument("--once", action="store_true", help="show one interval and end")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.output import one_line, say
+from twfs.cli.paths import a_path
 from twfs.mount.namespaces import holders
 from twfs.mount.processes import Process
 from twfs.mount.system import find_mount, unmount
@@ -20,7 +21,7 @@ _STATUS_SECONDS = 3.0
 def add_parser(commands: Any) -> None:
     """The command and its flags."""
     parser = commands.add_parser("umount", help="end a mount", description="End a mount of twfs.")
-    parser.add_argument("directory", metavar="DIR", type=Path, help="where it is mounted")
+    parser.add_argument("directory", metavar="DIR", type=a_path, help="where it is mounted")
     parser.add_argument("-l", "--lazy", action="store_true", help="detach it at once, even if it is in use or dead")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)

@@ -14,23 +14,12 @@ from twfs.errors import ConfigError
 from twfs.fs.options import OPTIONS as FS_OPTIONS
 from twfs.fuse.options import OPTIONS as FUSE_OPTIONS
 from twfs.media.options import OPTIONS as MEDIA_OPTIONS
-from twfs.option import Option, one_of
+from twfs.option import Option, one_of, parse_path
 from twfs.remote.options import OPTIONS as REMOTE_OPTIONS
 from twfs.resources import is_sid
 
 # Where a secret might be expected by users of other tools, beside the two names twfs has for them.
 _SECRET_LIKE = (*SECRET_NAMES, "password", "passwd", "pass", "secret", "token")
-
-
-def parse_path(text: str) -> Path:
-    """A path as written.
-
-    Raises:
-        ConfigError: empty, or holds a NUL.
-    """
-    if not text or "\0" in text:
-        raise ConfigError("a path is needed")
-    return Path(text)
 
 
 def parse_paths(text: str) -> tuple[Path, ...]:

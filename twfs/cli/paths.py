@@ -1,0 +1,19 @@
+"""Paths on the command line."""
+
+import argparse
+from pathlib import Path
+
+from twfs.errors import ConfigError
+from twfs.option import parse_path
+
+
+def a_path(text: str) -> Path:
+    """As argparse's `type`: to `Path` itself an empty text, as of a variable that is not set, is the current folder.
+
+    Raises:
+        ArgumentTypeError: it is empty.
+    """
+    try:
+        return parse_path(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
