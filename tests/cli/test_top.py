@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.cli.terminal import Terminal
-from tests.mount.harness import PATIENCE, Mounted, customer, mounted, needs_fuse, new_key, run_twfs
+from tests.mount.harness import PATIENCE, Mounted, customer, mounted, needs_fuse, new_key, run_twfs, silenced
 from twfs.mount.system import unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.sealing import seal
@@ -100,6 +100,14 @@ def test_a_mount_that_ends_ends_it(mount: Mounted, live: Terminal) -> None:
     assert live.process.wait(PATIENCE) == 1
     assert live.is_as_before()
     live.wait_for(b"no twfs is mounted there")
+
+
+@needs_fuse
+def test_a_mount_that_does_not_answer_ends_it(mount: Mounted, live: Terminal) -> None:
+    live.wait_for(b"no medium is open")
+    with silenced(mount):
+        assert live.process.wait(PATIENCE) == 1
+    live.wait_for(b"is mounted there and does not answer; run: twfs umount -l")
 
 
 def test_where_nothing_is_mounted_it_says_so(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """`twfs umount` of a mount that another mount namespace has, too."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,17 @@ import pytest
 
 from tests.cli.running import Run, twfs
 from tests.mount.elsewhere import apart
-from tests.mount.harness import PATIENCE, Customer, Mounted, customer, mounted, needs_fuse, needs_root, new_key
+from tests.mount.harness import (
+    PATIENCE,
+    Customer,
+    Mounted,
+    customer,
+    mounted,
+    needs_fuse,
+    needs_root,
+    new_key,
+    silenced,
+)
 from twfs.mount.system import is_mounted
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.objects import StoredObject
@@ -59,11 +68,8 @@ def test_the_command_that_it_names_ends_it_everywhere(place: Customer) -> None:
 
 def test_a_mount_that_does_not_answer_is_detached_all_the_same(place: Customer) -> None:
     with mounted(place) as mount, apart():
-        mount.process.send_signal(signal.SIGSTOP)
-        try:
+        with silenced(mount):
             run = twfs("umount", "--lazy", mount.path)
-        finally:
-            mount.process.send_signal(signal.SIGCONT)
         assert run.code == 0
         assert "unmounted here" in run.out
         assert "kill" not in run.out

@@ -1,6 +1,7 @@
 """Real mounts for tests: `twfs mount` in a process of its own against the simulator, always unmounted at the end."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -109,6 +110,16 @@ def mounted(place: Customer, **options: str) -> Iterator[Mounted]:
         take_away(mount)
     assert process.returncode == 0, mount.log
     assert "Traceback" not in mount.log, mount.log
+
+
+@contextmanager
+def silenced(mount: Mounted) -> Iterator[None]:
+    """Its process is there and answers nothing while the block runs."""
+    mount.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        mount.process.send_signal(signal.SIGCONT)
 
 
 def wait_until_ready(mount: Mounted) -> None:

@@ -10,8 +10,20 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
-from tests.mount.harness import PATIENCE, Customer, customer, needs_fuse, needs_root, run, run_twfs
-from twfs.mount.system import find_mount, is_mounted, unmount
+from tests.mount.harness import (
+    PATIENCE,
+    Customer,
+    customer,
+    mounted,
+    needs_fuse,
+    needs_root,
+    run,
+    run_twfs,
+    silenced,
+)
+from twfs.cli.doctor_machine import Machine, check_mounts
+from twfs.cli.finding import PROBLEM
+from twfs.mount.system import find_mount, is_mounted, mounts, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.sealing import seal
 
@@ -182,6 +194,16 @@ def test_a_second_mount_on_top_is_refused(place: Customer) -> None:
     assert again.returncode == 32
     assert "mounted there already" in again.stderr
     assert only_file(place).read_bytes() == DATA
+
+
+def test_one_that_does_not_answer_is_named_with_the_mend(place: Customer) -> None:
+    with mounted(place) as mount, silenced(mount):
+        again = run_twfs("mount", place.source, str(place.mountpoint), "-o", place.option_text())
+        (finding,) = [found for found in check_mounts(mounts(), Machine()) if str(place.mountpoint) in found.text]
+    mend = f"run: twfs umount -l {place.mountpoint}"
+    assert again.returncode == 32
+    assert again.stderr == f"twfs: {place.mountpoint}: a twfs is mounted there and does not answer; {mend}\n"
+    assert (finding.level, finding.mend) == (PROBLEM, mend)
 
 
 def test_a_missing_folder_is_named(place: Customer) -> None:

@@ -5,7 +5,6 @@ import ctypes.util
 import os
 import shutil
 import stat
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,8 @@ from twfs.cli.install import HELPERS
 from twfs.cli.prunefs import has_setting, with_twfs
 from twfs.errors import TwfsError
 from twfs.fuse.binding import Choice, load_binding
-from twfs.mount.system import FSTYPE, MountEntry, is_stale, mounts
+from twfs.mount.system import FSTYPE, MountEntry, MountFailed, is_stale, mounts
 
-_STAT_SECONDS = 3.0
 _BEST_READ_AHEAD_KIB = 1024
 """The largest request that libfuse 3 passes on."""
 _TIMEOUT_GRAIN = 15
@@ -229,11 +227,8 @@ def check_read_ahead(entry: MountEntry, machine: Machine) -> Finding:
 
 
 def _trouble_of(mountpoint: Path) -> str | None:
-    """What is wrong with a mount; a thread asks, for one that hangs never answers."""
-    answers: list[bool] = []
-    asking = threading.Thread(target=lambda: answers.append(is_stale(mountpoint)), daemon=True)
-    asking.start()
-    asking.join(_STAT_SECONDS)
-    if not answers:
-        return f"does not answer within {_STAT_SECONDS:g} s"
-    return "has lost its process" if answers[0] else None
+    """What is wrong with a mount."""
+    try:
+        return "has lost its process" if is_stale(mountpoint) else None
+    except MountFailed:
+        return "does not answer"

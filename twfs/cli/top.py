@@ -18,7 +18,7 @@ from typing import Any
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.errors import ConfigError, TwfsError
-from twfs.mount.system import is_mounted, is_stale
+from twfs.mount.system import answer_of, is_mounted, is_stale
 from twfs.option import number
 
 _STATUS = ".twfs/status"
@@ -106,14 +106,14 @@ def state_of(place: Path) -> dict[str, Any]:
     """What the mount says of itself.
 
     Raises:
-        TwfsError: no twfs that lives is mounted there, or one that says nothing of open files.
+        TwfsError: no twfs that lives and answers is mounted there, or one that says nothing of open files.
     """
     if not is_mounted(place):
         raise TwfsError(f"{place}: no twfs is mounted there")
     if is_stale(place):
         raise TwfsError(f"{place}: the mount has lost its process; run: twfs umount -l {place}")
     try:
-        state: dict[str, Any] = json.loads((place / _STATUS).read_bytes())
+        state: dict[str, Any] = json.loads(answer_of(place, (place / _STATUS).read_bytes))
     except OSError as error:
         raise TwfsError(f"{place / _STATUS} cannot be read: {error.strerror}") from None
     if "open_files" not in state:

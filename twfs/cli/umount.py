@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,9 @@ from twfs.cli.output import one_line, say
 from twfs.cli.paths import a_path
 from twfs.mount.namespaces import holders
 from twfs.mount.processes import Process
-from twfs.mount.system import find_mount, unmount
+from twfs.mount.system import MountFailed, answer_of, find_mount, unmount
 
 _STATUS = ".twfs/status"
-_STATUS_SECONDS = 3.0
-"""A mount that hangs never answers, and can be unmounted all the same."""
 
 
 def add_parser(commands: Any) -> None:
@@ -52,15 +49,7 @@ def _explanation(place: Path, others: Sequence[Process], pid: int | None) -> str
 
 def _pid_of(place: Path) -> int | None:
     """The process that serves a mount, as it says itself; None if it says nothing."""
-    said: list[int] = []
-
-    def ask() -> None:
-        try:
-            said.append(int(json.loads((place / _STATUS).read_bytes())["pid"]))
-        except (OSError, ValueError, KeyError):
-            return
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    asking.join(_STATUS_SECONDS)
-    return said[0] if said else None
+    try:
+        return int(json.loads(answer_of(place, (place / _STATUS).read_bytes))["pid"])
+    except (MountFailed, OSError, ValueError, KeyError):  # A mount that hangs can be unmounted all the same.
+        return None

@@ -5,9 +5,11 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from twfs.errors import TwfsError
 from twfs.log import log
@@ -19,9 +21,12 @@ _TOOL_PATH = "/usr/bin:/bin:/usr/sbin:/sbin"
 
 _UNMOUNT_SECONDS = 30
 _MOUNTINFO = Path("/proc/self/mountinfo")
+_ANSWER_SECONDS = 3.0
 _MOST_LINKS = 40
 """As many as the kernel follows (path_resolution(7))."""
 _ESCAPE = re.compile(r"\\([0-7]{3})")
+
+T = TypeVar("T")
 
 
 class MountFailed(TwfsError):
@@ -69,21 +74,52 @@ def is_stale(mountpoint: Path) -> bool:
 
     Asks for statfs(2): stat(2) of a dead mount succeeds as long as the kernel remembers the attributes. Asks nothing
     of a folder without a twfs: behind an automount it would answer only after the mount that waits for this.
+
+    Raises:
+        MountFailed: its process lives, and does not answer.
     """
     if not is_mounted(mountpoint):
         return False
     try:
-        os.statvfs(mountpoint)
+        answer_of(mountpoint, lambda: os.statvfs(mountpoint))
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False
+
+
+def answer_of(mountpoint: Path, ask: Callable[[], T]) -> T:
+    """What `ask` gets from the twfs that is mounted there; a thread asks, for one that hangs never answers.
+
+    Raises:
+        MountFailed: no answer within three seconds.
+        OSError: what `ask` raised.
+    """
+    answers: list[T] = []
+    failures: list[OSError] = []
+
+    def work() -> None:
+        try:
+            answers.append(ask())
+        except OSError as error:
+            failures.append(error)
+
+    asking = threading.Thread(target=work, daemon=True)
+    asking.start()
+    asking.join(_ANSWER_SECONDS)
+    if failures:
+        raise failures[0]
+    if not answers:
+        raise MountFailed(
+            f"{mountpoint}: a twfs is mounted there and does not answer; run: twfs umount -l {mountpoint}"
+        )
+    return answers[0]
 
 
 def detach_stale(mountpoint: Path) -> bool:
     """Take away a dead twfs, so that a new one can be mounted; whether there was one.
 
     Raises:
-        MountFailed: it cannot be taken away.
+        MountFailed: it cannot be taken away, or lives and does not answer.
     """
     if not is_stale(mountpoint):
         return False
