@@ -26,6 +26,8 @@ def test_defaults() -> None:
     [
         ("uid", "1000", 1000),
         ("gid", "0", 0),
+        ("uid", "root", 0),
+        ("gid", "root", 0),
         ("umask", "027", 0o27),
         ("file_mode", "0400", 0o400),
         ("allow_other", "", True),
@@ -36,10 +38,19 @@ def test_values(name: str, text: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("uid", "-1"), ("uid", "4294967295"), ("gid", "users"), ("umask", "9"), ("dir_mode", "01777")]
+    ("name", "text", "complaint"),
+    [
+        ("uid", "-1", "out of range"),
+        ("uid", "4294967295", "out of range"),
+        ("uid", "nobody-of-that-name", "no such user: 'nobody-of-that-name'"),
+        ("gid", "", "no such group: ''"),
+        ("gid", "a\0b", "no such group"),
+        ("umask", "9", "no permission bits"),
+        ("dir_mode", "01777", "no permission bits"),
+    ],
 )
-def test_refused_values(name: str, text: str) -> None:
-    with pytest.raises(ConfigError):
+def test_refused_values(name: str, text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
         BY_NAME[name].parse(text)
 
 

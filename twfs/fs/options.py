@@ -1,15 +1,47 @@
 """The options of the file system's look: owners, permission bits, and who may enter."""
 
+import grp
+import pwd
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from twfs.errors import ConfigError
 from twfs.option import Option, number, parse_mode, parse_switch
 
 _ID = number(int, 0, 2**32 - 2)
 """User and group numbers; 2**32 - 1 means "none" to chown(2)."""
 
+
+def _id_of(kind: str, look_up: Callable[[str], int]) -> Callable[[str], int]:
+    """A parser of numbers, and of names that the system knows."""
+
+    def parse(text: str) -> int:
+        if text.strip().lstrip("-").isdecimal():
+            number_given: int = _ID(text)
+            return number_given
+        try:
+            return look_up(text)
+        except (KeyError, ValueError):  # ValueError: it holds a NUL
+            raise ConfigError(f"no such {kind}: {text!r}") from None
+
+    return parse
+
+
 OPTIONS: tuple[Option, ...] = (
-    Option("uid", _ID, None, "owner of all files; default: who mounts", "UID"),
-    Option("gid", _ID, None, "group of all files; default: that of who mounts", "GID"),
+    Option(
+        "uid",
+        _id_of("user", lambda name: pwd.getpwnam(name).pw_uid),
+        None,
+        "owner of all files, by name or number; default: who mounts",
+        "USER",
+    ),
+    Option(
+        "gid",
+        _id_of("group", lambda name: grp.getgrnam(name).gr_gid),
+        None,
+        "group of all files, by name or number; default: that of who mounts",
+        "GROUP",
+    ),
     Option("umask", parse_mode, None, "permission bits to take away from files and folders, in octal", "MODE"),
     Option("file_mode", parse_mode, 0o440, "permission bits of files, in octal", "MODE"),
     Option("dir_mode", parse_mode, 0o550, "permission bits of folders, in octal", "MODE"),
