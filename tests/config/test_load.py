@@ -58,6 +58,22 @@ def test_relative_paths_start_at_the_configuration_file(home: Home) -> None:
     assert len(config.keyring) == 1
 
 
+@pytest.mark.parametrize(
+    ("overrides", "modes"),
+    [
+        ({"umask": "022"}, (0o444, 0o555)),
+        ({"umask": "0", "file_mode": "0400"}, (0o400, 0o555)),
+        ({"umask": "077", "dir_mode": "0550"}, (0o444, 0o550)),
+        ({"file_mode": "0440"}, (0o440, 0o550)),
+    ],
+)
+def test_a_umask_takes_away_from_what_all_may_do_unless_modes_are_given(
+    home: Home, overrides: Mapping[str, str], modes: tuple[int, int]
+) -> None:
+    config = home.load(overrides=overrides)
+    assert (config.file_mode, config.dir_mode) == modes
+
+
 def test_state_dir_follows_systemd(home: Home) -> None:
     assert home.load(environ=ENVIRONMENT | {"CACHE_DIRECTORY": "/var/cache/twfs:/x"}).state_dir == Path(
         "/var/cache/twfs"

@@ -68,6 +68,7 @@ def test_allow_other_lets_in_whom_the_bits_let_in(place: Customer, fuse: str) ->
     with mounted(place, fuse=fuse, allow_other="yes", gid=NOBODY) as mount:
         (path,) = (mount.path / "recordings").iterdir()
         assert as_nobody("cat", path).stdout == PLAIN
-    with mounted(place, fuse=fuse, allow_other="yes", file_mode="0444", dir_mode="0555") as mount:
-        assert as_nobody("cat", path).stdout == PLAIN
-        assert as_nobody("touch", path).returncode == 1
+    for options in ({"file_mode": "0444", "dir_mode": "0555"}, {"umask": "022"}):
+        with mounted(place, fuse=fuse, allow_other="yes", **options):
+            assert as_nobody("cat", path).stdout == PLAIN
+            assert as_nobody("touch", path).returncode == 1

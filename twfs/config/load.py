@@ -28,6 +28,7 @@ from twfs.config.secrets import (
 from twfs.config.table import OPTIONS, TABLE, refuse_secret, unknown_option
 from twfs.config.urls import checked_base_url
 from twfs.crypto.keyring import Keyring
+from twfs.fs.options import MODES_WITH_UMASK
 from twfs.remote.hosts import is_loopback
 
 _PASSPHRASE_FILE = "private_key_passphrase"  # noqa: S105 - a file's name
@@ -56,7 +57,7 @@ def load_config(source: str, overrides: Mapping[str, str], environ: Mapping[str,
     account_sid, credentials = choose_credentials(places, meant.account_sid)
     values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(home)})
     found = {"account_sid": account_sid, "credentials": credentials, "keyring": _keyring(values, folder, home)}
-    return Config(**(values | _addresses(values, layers) | found))
+    return Config(**(values | _addresses(values, layers) | _modes(values, layers) | found))
 
 
 def _refuse_unknown(overrides: Mapping[str, str]) -> None:
@@ -69,10 +70,20 @@ def _refuse_unknown(overrides: Mapping[str, str]) -> None:
 def _addresses(values: Mapping[str, Any], layers: list[Layer]) -> dict[str, Any]:
     """The URLs, checked, and the hosts that media may come from: with a loopback API also loopback, by default."""
     found: dict[str, Any] = {name: checked_base_url(name, values[name]) for name in ("api_url", "accounts_url")}
-    hosts_given = any("media_hosts" in layer.texts for layer in layers)
-    if not hosts_given and is_loopback(urlsplit(found["api_url"]).hostname or ""):
+    if not _is_given("media_hosts", layers) and is_loopback(urlsplit(found["api_url"]).hostname or ""):
         found["media_hosts"] = (*values["media_hosts"], "localhost")
     return found
+
+
+def _modes(values: Mapping[str, Any], layers: list[Layer]) -> dict[str, Any]:
+    """The permission bits of which a umask takes some away, where none are given."""
+    if values["umask"] is None:
+        return {}
+    return {name: mode for name, mode in MODES_WITH_UMASK.items() if not _is_given(name, layers)}
+
+
+def _is_given(name: str, layers: list[Layer]) -> bool:
+    return any(name in layer.texts for layer in layers)
 
 
 def _keyring(values: Mapping[str, Any], folder: Path | None, home: Path) -> Keyring:

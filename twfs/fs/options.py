@@ -12,6 +12,10 @@ _ID = number(int, 0, 2**32 - 2)
 """User and group numbers; 2**32 - 1 means "none" to chown(2)."""
 
 
+MODES_WITH_UMASK = {"file_mode": 0o444, "dir_mode": 0o555}
+"""What these options are by default if there is a umask: it shall say who may read, as with other file systems."""
+
+
 def _id_of(kind: str, look_up: Callable[[str], int]) -> Callable[[str], int]:
     """A parser of numbers, and of names that the system knows."""
 
@@ -42,7 +46,13 @@ OPTIONS: tuple[Option, ...] = (
         "group of all files, by name or number; default: that of who mounts",
         "GROUP",
     ),
-    Option("umask", parse_mode, None, "permission bits to take away from files and folders, in octal", "MODE"),
+    Option(
+        "umask",
+        parse_mode,
+        None,
+        "permission bits to take away, in octal: of 0444 for files and 0555 for folders, unless their modes are given",
+        "MODE",
+    ),
     Option("file_mode", parse_mode, 0o440, "permission bits of files, in octal", "MODE"),
     Option("dir_mode", parse_mode, 0o550, "permission bits of folders, in octal", "MODE"),
     Option(
