@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from tests.media.fakes import MIB, Workers, check_buffers, eventually, use_block
 from twfs.clock import Deadline, SystemClock
-from twfs.errors import DeadlineExceeded, TwfsError, Unreachable
+from twfs.errors import ConfigError, DeadlineExceeded, TwfsError, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache, Key
 from twfs.media.decrypt import buffer_size
 from twfs.remote.retry import Transient
@@ -356,6 +356,14 @@ def test_many_threads_on_few_blocks_never_see_another_blocks_bytes() -> None:
     assert workers.join().errors == []
     assert fetched
     check_buffers(cache)
+
+
+@pytest.mark.parametrize(
+    ("capacity", "shown"), [(2**60, "1073741824G"), (2**60 + 2**20, "1099511627777M"), (2**70, "1099511627776G")]
+)
+def test_more_memory_than_there_is_is_refused_in_the_users_words(capacity: int, shown: str) -> None:
+    with pytest.raises(ConfigError, match=f"^cache_size={shown}: the machine does not give that much memory"):
+        BlockCache(capacity)
 
 
 class CacheModel(RuleBasedStateMachine):

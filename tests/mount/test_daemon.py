@@ -29,12 +29,16 @@ print("stands")
 
 
 def run(tmp_path: Path, body: str) -> tuple[int, str, int]:
-    """Exit code and output of a program whose background part does `body`, and that part's pid."""
+    """Exit code and output of a program whose background part does `body`, and that part's pid.
+
+    On standard error it says nothing.
+    """
     pid_file = tmp_path / "pid"
     program = PROGRAM.format(body=body)
     done = subprocess.run(
         [sys.executable, "-c", program, str(pid_file)], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
+    assert done.stderr == ""
     return done.returncode, done.stdout.strip(), int(pid_file.read_text())
 
 

@@ -213,6 +213,14 @@ def test_a_missing_folder_is_named(place: Customer) -> None:
     assert len(failed.stderr.splitlines()) == 1
 
 
+def test_more_memory_than_there_is_is_one_line(place: Customer) -> None:
+    failed = run_twfs("mount", place.source, str(place.mountpoint), "-o", place.option_text(cache_size="1073741824G"))
+    assert failed.returncode == 32
+    (line,) = failed.stderr.splitlines()
+    assert line.startswith("twfs: cache_size=1073741824G: ")
+    assert line.endswith("make it smaller")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_unmounts(place: Customer, number: signal.Signals) -> None:
     assert run_twfs("mount", place.source, str(place.mountpoint), "-o", place.option_text()).returncode == 0

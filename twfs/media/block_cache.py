@@ -19,8 +19,9 @@ from contextlib import suppress
 from cachetools import Cache, LRUCache
 
 from twfs.clock import Deadline
-from twfs.errors import without_traceback
+from twfs.errors import ConfigError, without_traceback
 from twfs.media.decrypt import buffer_size
+from twfs.ranges import ceil_div
 
 BLOCK_SIZE = 128 * 2**10
 """Bytes of plaintext in a block: the most that libfuse 2 asks for in one request, and little to fetch for a jump."""
@@ -291,8 +292,17 @@ def _arena(size: int) -> memoryview:
     """Zeroed memory that is taken from the machine page by page as it is written, and never appears in a core dump.
 
     In huge pages where the kernel has them: filling 256 MiB for the first time takes 16 ms instead of 76 ms.
+
+    Raises:
+        ConfigError: the machine does not give it.
     """
-    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    try:
+        memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError):  # OverflowError: not even an address space has as much
+        # Whole blocks are a little less than was asked for.
+        mebibytes = ceil_div(size, 2**20)
+        shown = f"{mebibytes}M" if mebibytes % 2**10 else f"{mebibytes // 2**10}G"
+        raise ConfigError(f"cache_size={shown}: the machine does not give that much memory; make it smaller") from None
     for advice in (mmap.MADV_HUGEPAGE, mmap.MADV_DONTDUMP):
         with suppress(OSError):  # Advice only: a kernel may be built without either.
             memory.madvise(advice)

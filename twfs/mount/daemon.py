@@ -74,7 +74,9 @@ def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
         report("interrupted")
         code = 1
     except BaseException as error:
-        logging.getLogger("twfs").exception("the mount ended")
+        # While somebody waits at the terminal the report is enough, and a traceback only for who asks for it.
+        level = logging.ERROR if reported else logging.DEBUG
+        logging.getLogger("twfs").log(level, "the mount ended", exc_info=True)
         report(f"unexpected {type(error).__name__}: {error}; run with -f -v to see where")
         code = 1
     finally:
