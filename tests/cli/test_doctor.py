@@ -1,14 +1,19 @@
 import json
+import os
+import shutil
 import subprocess
 from collections import Counter
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.cli.running import Account
-from tests.mount.harness import Customer, customer, new_key
-from twfs.cli.doctor_account import check_clock
+from tests.config.builders import Home
+from tests.mount.harness import Customer, customer, needs_root, new_key
+from twfs.cli.doctor_account import check_clock, check_state
 from twfs.cli.doctor_machine import (
     Machine,
     Wanted,
@@ -383,3 +388,32 @@ def test_a_state_file_is_looked_at_and_left_as_it_is(
         finding = findings_of(place, capsys)[1]["state file"]
         assert (finding.level, finding.mend) == (WARNING, f"run: rm {file}")
         assert file.read_bytes() == b"no database at all" * 1000
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can enter, as pytest's are not."""
+    folder = Path(tempfile.mkdtemp(prefix="twfs-doctor-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("state_dir", "mend"),
+    [("roots", "run as root: chown -R 65534 {}/roots, or give state_dir=DIR"), ("roots/state", "give state_dir=DIR")],
+)
+def test_a_state_folder_that_is_roots_is_a_warning(open_folder: Path, home: Path, state_dir: str, mend: str) -> None:
+    (open_folder / "roots").mkdir(mode=0o700)
+    config = Home(home).load(overrides={"state_dir": str(open_folder / state_dir)})
+    os.setresuid(65534, 65534, 0)
+    try:
+        finding = check_state(config)
+    finally:
+        os.setresuid(0, 0, 0)
+    assert finding.level == WARNING
+    assert finding.text.startswith(f"{open_folder}/roots cannot be entered: ")
+    assert finding.mend == mend.format(open_folder)

@@ -20,6 +20,8 @@ from twfs.resources import Kind, ListFilter, Medium, parse_medium
 _MOST_SKEW = 30.0
 """Seconds: the margin before its expiry in which a pre-signed URL is not used any more."""
 
+_FORGETFUL = "nothing is remembered, and each mount asks Twilio for everything"
+
 _MOST_LOOKS = 5
 """Media of each kind whose ends are fetched in search of an encrypted one, each by two small requests."""
 
@@ -46,11 +48,15 @@ def check_state(config: Config) -> Finding:
     """Whether what is known of the account can be remembered; looks, and changes nothing."""
     settings = CatalogSettings(config.refresh, config.kind, config.room, config.since, config.until)
     file = store_path(config.state_dir, config.account_sid, config.api_url, settings)
-    if not file.exists():
+    try:
+        is_there = file.exists()
+    except OSError:
+        return _closed_to_us(config.state_dir)
+    if not is_there:
         folder = next(path for path in (config.state_dir, *config.state_dir.parents) if path.exists())
         if os.access(folder, os.W_OK | os.X_OK):
             return Finding(OK, "state file", f"{file} will be made")
-        text = f"{folder} cannot be written: nothing is remembered, and each mount asks Twilio for everything"
+        text = f"{folder} cannot be written: {_FORGETFUL}"
         return Finding(WARNING, "state file", text, "give state_dir=DIR")
     if not os.access(file, os.R_OK | os.W_OK):
         text = f"{file} is somebody else's: nothing new is remembered"
@@ -58,6 +64,15 @@ def check_state(config: Config) -> Finding:
     if not _is_sound(file):
         return Finding(WARNING, "state file", f"{file} is damaged, and begun anew by the next mount", f"run: rm {file}")
     return Finding(OK, "state file", f"{file} can be used")
+
+
+def _closed_to_us(state_dir: Path) -> Finding:
+    """Of a folder that is somebody else's, or is in one that we may not enter."""
+    above = reversed(state_dir.parents)
+    folder = next((path for path in above if not os.access(path, os.X_OK)), state_dir)
+    # Of another folder it is not ours to say whose it should be: it may be somebody's home.
+    mend = f"run as root: chown -R {os.getuid()} {folder}, or " if folder == state_dir else ""
+    return Finding(WARNING, "state file", f"{folder} cannot be entered: {_FORGETFUL}", f"{mend}give state_dir=DIR")
 
 
 def _is_sound(file: Path) -> bool:
