@@ -571,7 +571,8 @@ def test_a_mount_that_libfuse_refuses(version: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.fuse.served", str(tmp_path / "none"), *arguments]
     failed = subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
     assert failed.returncode == 1
-    assert "ConfigError: libfuse could not mount on" in failed.stderr
+    assert f"ConfigError: libfuse could not mount on {tmp_path}/none: fuse: bad mount point" in failed.stderr
+    assert failed.stderr.count("bad mount point") == 1
     assert not (tmp_path / "ready").exists()
 
 

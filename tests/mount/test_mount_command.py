@@ -213,6 +213,12 @@ def test_a_missing_folder_is_named(place: Customer) -> None:
     assert len(failed.stderr.splitlines()) == 1
 
 
+def test_a_file_is_no_folder(place: Customer) -> None:
+    failed = run_twfs("mount", place.source, place.options["credentials"], "-o", place.option_text())
+    assert failed.returncode == 32
+    assert failed.stderr == f"twfs: {place.options['credentials']}: it is no folder; give another DIR\n"
+
+
 def test_more_memory_than_there_is_is_one_line(place: Customer) -> None:
     failed = run_twfs("mount", place.source, str(place.mountpoint), "-o", place.option_text(cache_size="1073741824G"))
     assert failed.returncode == 32

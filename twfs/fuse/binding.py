@@ -19,6 +19,7 @@ from twfs.errors import ConfigError
 from twfs.fuse.answers import answering
 from twfs.fuse.listing import Taker
 from twfs.fuse.operations import Operations
+from twfs.fuse.overheard import Overheard
 from twfs.fuse.parallel import ParallelLookups
 from twfs.log import log
 
@@ -109,18 +110,20 @@ class Binding:
             on_init: called once, when the kernel has accepted the mount and before it asks for anything.
 
         Raises:
-            ConfigError: libfuse cannot mount there, or not so; it says why on stderr.
+            ConfigError: libfuse cannot mount there, or not so.
             Exception: what `on_init` raised.
         """
-        session = _Session(operations, on_init, self.module.fuse_exit, self._parallel_lookups())
         options = self._options(
             fsname, attr_timeout, allow_other=allow_other, allow_root=allow_root, read_only=read_only
         )
         options["noforget"] = noforget
+        session = _Session(operations, on_init, self.module.fuse_exit, self._parallel_lookups())
         try:
             self._fuse_class()(session, mountpoint, raw_fi=True, foreground=True, **options)
         except RuntimeError as failure:
             session.judge_end(mountpoint, failure.args[0])
+        finally:
+            session.pass_on()
         if session.failure is not None:
             raise session.failure
 
@@ -267,6 +270,7 @@ class _Session:
         self._leave = leave
         self._parallel_lookups = parallel_lookups
         self._is_started = False
+        self._overheard = Overheard()
         self.failure: BaseException | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -275,6 +279,7 @@ class _Session:
     def init(self, _path: str) -> None:
         """As fusepy calls it."""
         self._is_started = True
+        self.pass_on()
         try:
             self._on_init()
         except BaseException as failure:  # noqa: BLE001 - libfuse cannot be told: `run` raises it when it has ended
@@ -292,6 +297,12 @@ class _Session:
             self._parallel_lookups.ask(connection)
         self.init("/")
 
+    def pass_on(self) -> None:
+        """Whatever libfuse has said goes to the log, and from now on to standard error."""
+        said = self._overheard.end()
+        if said:
+            log.warning("libfuse: %s", said)
+
     def judge_end(self, mountpoint: str, code: int) -> None:
         """What libfuse's exit code means.
 
@@ -299,7 +310,8 @@ class _Session:
             ConfigError: it never came to serve.
         """
         if not self._is_started:
-            raise ConfigError(f"libfuse could not mount on {mountpoint} (code {code}); its own message says why")
+            why = self._overheard.end() or f"it gives no reason but code {code}"
+            raise ConfigError(f"libfuse could not mount on {mountpoint}: {why}; twfs doctor may know more")
         if code != _LOOP_FAILED:
             log.warning("libfuse ended with code %d", code)
 

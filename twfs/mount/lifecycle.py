@@ -107,6 +107,8 @@ def _checked(mountpoint: Path) -> Path:
     if is_mounted(place):
         raise MountFailed(f"{mountpoint}: a twfs is mounted there already; unmount it first: twfs umount {mountpoint}")
     if not place.is_dir():
+        if place.exists():
+            raise MountFailed(f"{mountpoint}: it is no folder; give another DIR")
         raise MountFailed(f"{mountpoint}: no such folder; make it first: mkdir -p {mountpoint}")
     return place
 
