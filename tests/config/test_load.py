@@ -58,6 +58,21 @@ def test_relative_paths_start_at_the_configuration_file(home: Home) -> None:
     assert len(config.keyring) == 1
 
 
+@pytest.mark.parametrize("name", ["credentials", "private_key", "private_key_passphrase_file"])
+def test_a_file_that_cannot_be_read_is_named_with_who_names_it(home: Home, name: str) -> None:
+    complaint = "'/nowhere' cannot be read: No such file or directory"
+    others = {"TWILIO_ACCOUNT_SID": ACCOUNT} if name == "credentials" else ENVIRONMENT
+    home.profiles(f'[profiles.clinic]\n{name} = "/nowhere"\n')
+    for overrides, environ, place in (
+        ({name: "/nowhere"}, {}, f"option {name}"),
+        ({}, {f"TWFS_{name.upper()}": "/nowhere"}, f"TWFS_{name.upper()}"),
+        ({}, {}, f"{home.path}/.config/twfs/config.toml, profile clinic, {name}"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            home.load("twilio:clinic", overrides, others | environ)
+        assert str(caught.value) == f"{place}: {complaint}"
+
+
 @pytest.mark.parametrize(
     ("overrides", "modes"),
     [

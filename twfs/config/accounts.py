@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from twfs.config.layers import Layer, value_of
+from twfs.config.layers import Layer, naming, value_of
 from twfs.config.secrets import Credentials, CredentialSet, credential_set, read_credentials_file, systemd_file
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
@@ -46,7 +46,8 @@ class Places:
     def file_of(self, layer: Layer) -> CredentialSet | None:
         """What the credentials file given by the layer holds."""
         path = value_of(OPTIONS["credentials"], [layer], self.home)
-        return read_credentials_file(path, self.systemd_folder) if path else None
+        with naming("credentials", [layer]):
+            return read_credentials_file(path, self.systemd_folder) if path else None
 
     def twilio_variables(self) -> CredentialSet:
         """The environment as Twilio's own tools read it."""

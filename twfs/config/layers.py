@@ -3,7 +3,8 @@
 import os
 import pwd
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,22 @@ def value_of(option: Option, layers: Iterable[Layer], home: Path) -> Any:
     return option.default
 
 
+@contextmanager
+def naming(name: str, layers: Iterable[Layer]) -> Iterator[None]:
+    """Has what is wrong with an option's value, or with the file that it names, said with the place that gives it.
+
+    Raises:
+        ConfigError: as in the block, behind the place's name for the option, if one of `layers` has it.
+    """
+    place = next((layer.names[name] for layer in layers if name in layer.texts), None)
+    try:
+        yield
+    except ConfigError as error:
+        if place is None:
+            raise
+        raise ConfigError(f"{place}: {error}") from None
+
+
 def _absolute(value: Any, base: Path) -> Any:
     """Paths, and tuples of them, made absolute; other values as they are."""
     if isinstance(value, tuple):
@@ -70,9 +87,8 @@ def _absolute(value: Any, base: Path) -> Any:
 def _parse(option: Option, layer: Layer, home: Path) -> Any:
     # Not left to Path.expanduser(), which takes an empty HOME for the root directory.
     text = _HOME_PREFIX.sub(lambda _: f"{home}/", layer.texts[option.name])
-    try:
-        return option.parse(text)
-    except ConfigError as error:
-        raise ConfigError(f"{layer.names[option.name]}: {error}") from None
-    except ValueError:  # how Python's own types refuse a text
-        raise ConfigError(f"{layer.names[option.name]}: no {option.metavar}") from None
+    with naming(option.name, [layer]):
+        try:
+            return option.parse(text)
+        except ValueError:  # how Python's own types refuse a text
+            raise ConfigError(f"no {option.metavar}") from None

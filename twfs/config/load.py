@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from twfs.catalog.options import default_state_dir
 from twfs.config.accounts import Places, choose_credentials
 from twfs.config.config import Config
-from twfs.config.layers import Layer, environment_layer, flags_layer, home_folder, value_of
+from twfs.config.layers import Layer, environment_layer, flags_layer, home_folder, naming, value_of
 from twfs.config.profiles import parse_source, profile_layer
 from twfs.config.secrets import (
     is_folder,
@@ -56,7 +56,7 @@ def load_config(source: str, overrides: Mapping[str, str], environ: Mapping[str,
     places = Places(explicit, profile, environ, folder, home)
     account_sid, credentials = choose_credentials(places, meant.account_sid)
     values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(home)})
-    found = {"account_sid": account_sid, "credentials": credentials, "keyring": _keyring(values, folder, home)}
+    found = {"account_sid": account_sid, "credentials": credentials, "keyring": _keyring(values, layers, folder, home)}
     return Config(**(values | _addresses(values, layers) | _modes(values, layers) | found))
 
 
@@ -86,11 +86,13 @@ def _is_given(name: str, layers: list[Layer]) -> bool:
     return any(name in layer.texts for layer in layers)
 
 
-def _keyring(values: Mapping[str, Any], folder: Path | None, home: Path) -> Keyring:
-    passphrase = _passphrase(values["private_key_passphrase_file"], folder)
+def _keyring(values: Mapping[str, Any], layers: list[Layer], folder: Path | None, home: Path) -> Keyring:
+    with naming("private_key_passphrase_file", layers):
+        passphrase = _passphrase(values["private_key_passphrase_file"], folder)
     paths = values["private_key"] or _systemd_keys(folder)
     if paths:
-        return Keyring(read_private_keys(paths, passphrase, folder))
+        with naming("private_key", layers):
+            return Keyring(read_private_keys(paths, passphrase, folder))
     own_folder = home / ".config/twfs/keys"
     return Keyring(keys_of_folder(own_folder, passphrase) if is_folder(own_folder) else [])
 
