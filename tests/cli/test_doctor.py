@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 from collections import Counter
 import tempfile
@@ -32,6 +33,7 @@ from twfs.cli.doctor_machine import (
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.install import HELPERS
 from twfs.cli.main import main
+from twfs.mount.journald import SOCKET
 from twfs.mount.system import FSTYPE, MountEntry
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
@@ -417,3 +419,53 @@ def test_a_state_folder_that_is_roots_is_a_warning(open_folder: Path, home: Path
     assert finding.level == WARNING
     assert finding.text.startswith(f"{open_folder}/roots cannot be entered: ")
     assert finding.mend == mend.format(open_folder)
+
+
+def test_options_that_a_mount_would_fail_with_are_problems(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with customer(home_of_customer, SimulatedAccount(), key) as place, socket.create_server(("127.0.0.1", 0)) as taken:
+        place.options["metrics"] = f"127.0.0.1:{taken.getsockname()[1]}"
+        place.options["audit"] = f"{home_of_customer}/nowhere/audit"
+        place.options["cache_size"] = "1073741824G"
+        code, found = findings_of(place, capsys)
+    assert code == 1
+    for check, words in (
+        ("metrics", "cannot listen there: Address already in use"),
+        ("audit", f"{home_of_customer}/nowhere is no folder that you may write to"),
+        ("cache", "the machine does not give that much memory"),
+    ):
+        assert found[check].level == PROBLEM
+        assert words in found[check].text
+    assert found["credentials"].level == OK
+
+
+def test_options_that_a_mount_can_have_are_well_and_nothing_is_made(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audit = home_of_customer / "audit"
+    with customer(home_of_customer, SimulatedAccount(), key) as place:
+        place.options |= {"metrics": "127.0.0.1:0", "audit": str(audit)}
+        found = findings_of(place, capsys)[1]
+        assert [found[check].level for check in ("metrics", "audit", "cache")] == [OK] * 3
+        assert not audit.exists()
+        audit.touch(0o600)
+        assert findings_of(place, capsys)[1]["audit"].level == OK
+        audit.chmod(0o644)
+        finding = findings_of(place, capsys)[1]["audit"]
+    assert (finding.level, audit.read_bytes()) == (PROBLEM, b"")
+    assert f"chmod 600 {audit}" in finding.text
+
+
+def test_a_journal_must_be_there_for_what_goes_to_it(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with customer(home_of_customer, SimulatedAccount(), key) as place:
+        place.options |= {"audit": "journal", "log_format": "journal"}
+        found = findings_of(place, capsys)[1]
+    if SOCKET.exists():
+        assert (found["audit"].level, found["log"].level) == (OK, OK)
+        return
+    for check, mend in (("audit", "give a file instead"), ("log", "give log_format=text")):
+        assert (found[check].level, found[check].mend) == (PROBLEM, mend)
+        assert "systemd's journal does not answer" in found[check].text

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from twfs.cli.doctor_account import account_findings
 from twfs.cli.doctor_machine import Machine, Wanted, machine_findings
+from twfs.cli.doctor_options import option_findings
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.output import one_line, say
@@ -51,6 +52,7 @@ def _all_findings(source: str | None, overrides: dict[str, str]) -> Iterator[Fin
     yield from machine_findings(Machine(is_root=os.geteuid() == 0), _wanted(config))
     yield of_config
     if config is not None:
+        yield from option_findings(config)
         yield from account_findings(config, ask=source is not None)
 
 

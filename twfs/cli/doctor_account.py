@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -31,7 +32,8 @@ def account_findings(config: Config, *, ask: bool) -> Iterator[Finding]:
     yield check_keys(config)
     yield check_state(config)
     if ask:
-        with open_session(config) as session:
+        # Nothing is read through the cache, and one that the machine does not have is a finding of its own.
+        with open_session(replace(config, cache_size=0)) as session:
             yield from _answers(session)
 
 

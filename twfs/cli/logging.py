@@ -88,7 +88,7 @@ def set_up_logging(level: str, log_format: str, environ: Mapping[str, str]) -> N
     Raises:
         ConfigError: there is no journal.
     """
-    handler = _handler(log_format, environ)
+    handler = log_handler(log_format, environ)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
@@ -106,7 +106,12 @@ def is_journal(environ: Mapping[str, str], descriptor: int) -> bool:
     return stream == f"{status.st_dev}:{status.st_ino}"
 
 
-def _handler(log_format: str, environ: Mapping[str, str]) -> logging.Handler:
+def log_handler(log_format: str, environ: Mapping[str, str]) -> logging.Handler:
+    """What writes the log in that format.
+
+    Raises:
+        ConfigError: there is no journal.
+    """
     if log_format == "journal":
         try:
             return JournalHandler(Journal())

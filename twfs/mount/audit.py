@@ -137,14 +137,30 @@ def audit_writer(target: Path | Literal["journal"], mountpoint: Path) -> Callabl
     Raises:
         ConfigError: it cannot be written.
     """
-    if target == JOURNAL:
-        try:
-            return AuditJournal(Journal())
-        except OSError as error:
-            raise ConfigError(f"audit=journal: systemd's journal does not answer ({error.strerror})") from None
-    if target.is_relative_to(mountpoint):
+    if target != JOURNAL and target.is_relative_to(mountpoint):
         raise ConfigError(f"audit: {target} is in the mount itself; give a file elsewhere")
-    return AuditFile(target)
+    return _writer(target)
+
+
+def check_audit(target: Path | Literal["journal"]) -> None:
+    """Whether records could be written to `target`; a file that is not there is not made.
+
+    Raises:
+        ConfigError: they cannot.
+    """
+    if target == JOURNAL or os.access(target, os.F_OK):
+        _writer(target)
+    elif not os.access(target.parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"audit: {target} cannot be written: {target.parent} is no folder that you may write to")
+
+
+def _writer(target: Path | Literal["journal"]) -> Callable[[Record], None]:
+    if target != JOURNAL:
+        return AuditFile(target)
+    try:
+        return AuditJournal(Journal())
+    except OSError as error:
+        raise ConfigError(f"audit=journal: systemd's journal does not answer ({error.strerror})") from None
 
 
 def _moment(seconds: float) -> str:
