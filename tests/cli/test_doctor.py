@@ -3,8 +3,8 @@ import os
 import shutil
 import socket
 import subprocess
-from collections import Counter
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
