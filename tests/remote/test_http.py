@@ -7,10 +7,12 @@ import time
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
+import urllib3.connection
 import urllib3.exceptions
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +31,15 @@ from tests.security.tls import Authority, tls_in_front_of
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
-from twfs.remote.http import Authorization, HttpPool, named_errors, without_query
+from twfs.remote.http import (
+    Authorization,
+    HttpPool,
+    _Adapter,
+    _connected,
+    _keep_deadlines,
+    named_errors,
+    without_query,
+)
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.server import Simulator
 
@@ -188,6 +198,9 @@ def test_silence_in_the_middle_ends_at_the_deadline(pool: HttpPool) -> None:
         falling_silent_after(b"HTTP/1.1 200 OK\r\nContent-"),
         falling_silent_after(answer(200, b"ab", {"Content-Length": "1000"})),
         falling_silent_after(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+        trickling(b"HTTP/1.1 2", 0.05),
+        trickling(b"HTTP/1.1 200 OK\r\nX: ", 0.05),
+        trickling(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", 0.05),
         trickling(answer(200, b"", {"Content-Length": "100000"}), 0.05),
         trickling(b"HTTP/1.1 200 OK\r\n\r\n", 0.05),
     ],
@@ -198,6 +211,93 @@ def test_nothing_takes_longer_than_its_deadline(pool: HttpPool, manner: Manner) 
     assert isinstance(error, DeadlineExceeded)
     assert 0.3 < lasted < 0.4 + SLACK
     assert SECRET not in str(error)
+
+
+TRICKLING_HEADER = trickling(b"HTTP/1.1 200 OK\r\nX: ", 0.05)
+
+
+def test_headers_that_trickle_through_tls_end_at_the_deadline(
+    pool: HttpPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path, "trusted")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    with RudeServer(TRICKLING_HEADER) as server:
+        port = urlsplit(server.url).port
+        assert port is not None
+        with tls_in_front_of(port, authority.server_context("localhost")) as secure_port:
+            lasted, error = timed(lambda: pool.get(f"https://localhost:{secure_port}/", {}, within(1)))
+        assert len(server.requests) == 1
+    assert isinstance(error, DeadlineExceeded)
+    assert lasted < 1 + SLACK
+
+
+def test_a_proxy_that_trickles_ends_at_the_deadline(pool: HttpPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with RudeServer(TRICKLING_HEADER) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        lasted, error = timed(lambda: pool.get("https://video.test/", {}, within(0.4)))
+        assert proxy.requests[0].startswith(b"CONNECT video.test:443 ")
+    assert isinstance(error, DeadlineExceeded)
+    assert lasted < 0.4 + SLACK
+
+
+def test_connections_of_an_own_kind_as_of_a_socks_proxy_keep_deadlines_too() -> None:
+    class OwnConnection(urllib3.connection.HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            return socket.create_connection((self.host, self.port), 5)
+
+    class OwnPool(urllib3.HTTPConnectionPool):
+        ConnectionCls = OwnConnection
+
+    class OwnAdapter(_Adapter):
+        def init_poolmanager(self, *sizes: Any, **settings: Any) -> None:
+            super().init_poolmanager(*sizes, **settings)
+            self.poolmanager.pool_classes_by_scheme = {"http": OwnPool}
+            _keep_deadlines(self.poolmanager)
+
+    pool = HttpPool(1, Authorization())
+    pool._session.mount("http://", OwnAdapter())
+    with RudeServer(saying(answer(body=b"abc")), TRICKLING_HEADER) as server:
+        assert get_all(pool, server.url, within(5)) == b"abc"
+        _, error = timed(lambda: pool.get(server.url, {}, within(0.4)))
+    pool.close()
+    assert isinstance(error, DeadlineExceeded)
+
+
+def test_a_body_after_which_the_server_hangs_up_has_its_reads_deadline_too(pool: HttpPool) -> None:
+    silent = answer(200, b"ab", {"Content-Length": "4", "Connection": "close"})
+    with RudeServer(falling_silent_after(silent)) as server, pool.get(server.url, {}, within(30)) as body:
+        lasted, error = timed(lambda: body.read_bounded(4, within(0.3)))
+    assert isinstance(error, DeadlineExceeded)
+    assert lasted < 0.3 + SLACK
+
+
+class TickingClock(HandClock):
+    """A second passes each time that somebody looks."""
+
+    def monotonic(self) -> float:
+        self.seconds += 1
+        return self.seconds
+
+
+def address(url: str) -> Any:
+    """In a form as getaddrinfo's."""
+    parts = urlsplit(url)
+    return socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)[0]
+
+
+def test_a_host_s_addresses_are_tried_in_turn_until_the_deadline() -> None:
+    with RudeServer(saying(answer())) as gone:
+        dead = address(gone.url)
+    clock = TickingClock()
+    with pytest.raises(DeadlineExceeded):
+        _connected([dead] * 100, (), Deadline(clock, 5))
+    assert clock.seconds < 10
+    with pytest.raises(ConnectionRefusedError):
+        _connected([dead] * 3, (), Deadline(HandClock(), 5))
+    with RudeServer(saying(answer())) as server:
+        _connected([dead, address(server.url)], (), Deadline(HandClock(), 5)).close()
 
 
 def test_each_read_has_its_own_deadline_not_what_was_left_when_the_request_began(pool: HttpPool) -> None:

@@ -6,11 +6,14 @@ it leads and what it may carry along.
 
 import base64
 import contextlib
+import http.client
+import io
 import os
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +22,10 @@ import requests
 import requests.adapters
 import requests.auth
 import urllib3
+import urllib3.connection
 import urllib3.exceptions
+import urllib3.poolmanager
+import urllib3.util.connection
 
 from twfs.clock import Deadline
 from twfs.errors import Unreachable
@@ -27,7 +33,7 @@ from twfs.remote.resolver import bound_lookups
 
 _CONNECT_SECONDS = 4.0
 """For a TCP handshake with one address: a lost SYN is sent again after 1 and 3 s. Names of S3 have up to eight
-addresses, which are tried in turn."""
+addresses, which are tried in turn as long as the deadline allows."""
 
 _STALL_SECONDS = 10.0
 """Silence on an open connection after which it is given up and the rest asked for on a new one."""
@@ -39,6 +45,9 @@ _URLS_KEPT = 128
 _PIECE = 16 * 1024
 _BESIDES = 16
 """Connections kept for what may run beside the ranged requests: probes, by readers and in the background."""
+
+_DEADLINE: ContextVar[Deadline] = ContextVar("deadline")
+"""Of the request that this thread makes: the libraries hand on seconds, and count them anew for each receive."""
 
 
 class NotSent(Unreachable):
@@ -102,8 +111,8 @@ class Answer:
         filled = 0
         try:
             with named_errors(self._where, deadline):
+                self._wait_no_longer_than(deadline)
                 while filled < len(view):
-                    self._wait_no_longer_than(deadline)
                     if not (count := _receive(self._response.raw, view[filled:])):
                         break
                     filled += count
@@ -119,16 +128,9 @@ class Answer:
             return self._response.raw.read1(limit, decode_content=True) or b""
 
     def _wait_no_longer_than(self, deadline: Deadline) -> None:
-        """Without this the patience of the request's beginning would hold for all reads, whose deadlines are others.
-
-        Out of reach after `Connection: close`: there it does hold, and a read may outlast its deadline by so much.
-        """
-        patience = min(_STALL_SECONDS, deadline.remaining())
-        connection = getattr(self._response.raw, "connection", None)
-        plug = getattr(connection, "sock", None)
-        # Each change costs a system call, and whoever holds the interpreter meanwhile may keep it.
-        if plug is not None and plug.gettimeout() != patience:
-            plug.settimeout(patience)
+        """Each read has its own deadline, which is not that of the request."""
+        body: Any = self._response.raw
+        body._fp.received.deadline = deadline  # noqa: SLF001  (no other way to it)
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else drop it."""
@@ -190,6 +192,7 @@ class HttpPool:
             if form is not None:
                 request.prepare_body(form, None)
             send = self._session.get_adapter(url).send
+            _DEADLINE.set(deadline)
             response = send(request, timeout=patience, **self._settings(where))  # type: ignore[arg-type]  # stubs
         return Answer(response, where)
 
@@ -234,17 +237,147 @@ class _TlsContext(ssl.SSLContext):
                 self._loaded.add((cafile, capath))
 
 
+class _Received(io.RawIOBase):
+    """What comes on a connection for one answer; no receive is awaited beyond the deadline, however little each brings.
+
+    Headers and the lines between chunks take as many receives as a server likes, in one call of a library.
+    """
+
+    def __init__(self, raw: Any, plug: Any) -> None:
+        """`raw` is the file of `plug`, and is closed with this."""
+        self.deadline = _DEADLINE.get()
+        self._raw = raw
+        self._plug = plug
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def fileno(self) -> int:
+        """The connection's."""
+        return int(self._raw.fileno())
+
+    def readinto(self, view: Any) -> int | None:
+        """One receive.
+
+        Raises:
+            DeadlineExceeded: there is no time left.
+        """
+        patience = min(_STALL_SECONDS, self.deadline.remaining())
+        # Each change costs a system call, and whoever holds the interpreter meanwhile may keep it.
+        if self._plug.gettimeout() != patience:
+            self._plug.settimeout(patience)
+        count: int | None = self._raw.readinto(view)
+        return count
+
+    def close(self) -> None:
+        """Done with the answer."""
+        self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """An answer that is received by a deadline."""
+
+    def __init__(self, sock: Any, *arguments: Any, **named: Any) -> None:
+        """As HTTPResponse's."""
+        super().__init__(sock, *arguments, **named)
+        file: Any = self.fp
+        self.received = _Received(file.detach(), sock)
+        self.fp = io.BufferedReader(self.received)
+
+
+class _Connection(urllib3.connection.HTTPConnection):
+    """One that comes about by the deadline, whose answers are received by it."""
+
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        family = urllib3.util.connection.allowed_gai_family()
+        try:
+            found = socket.getaddrinfo(self._dns_host, self.port, family, socket.SOCK_STREAM)
+            return _connected(found, self.socket_options or (), _DEADLINE.get())
+        except TimeoutError as error:
+            raise urllib3.exceptions.ConnectTimeoutError(self, "no connection in time") from error
+        except OSError as error:
+            raise urllib3.exceptions.NewConnectionError(self, "no connection") from error
+
+
+class _TlsConnection(_Connection, urllib3.connection.HTTPSConnection):
+    """The same with TLS."""
+
+
+class _HttpConnections(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _HttpsConnections(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+def _connected(found: Sequence[Any], options: Iterable[Any], deadline: Deadline) -> socket.socket:
+    """A connection to the first of the addresses in getaddrinfo's answer that takes one.
+
+    Raises:
+        DeadlineExceeded: there is no time left to try the next.
+        OSError: why the last of them did not.
+    """
+    try:
+        return _connection(found[0], options, deadline)
+    except OSError:
+        if len(found) == 1:
+            raise
+    return _connected(found[1:], options, deadline)
+
+
+def _connection(place: Any, options: Iterable[Any], deadline: Deadline) -> socket.socket:
+    family, kind, protocol, _, address = place
+    plug = socket.socket(family, kind, protocol)
+    try:
+        for option in options:
+            plug.setsockopt(*option)
+        plug.settimeout(min(_CONNECT_SECONDS, deadline.remaining()))
+        plug.connect(address)
+        # What is left is for the TLS handshake.
+        plug.settimeout(min(_CONNECT_SECONDS, deadline.remaining()))
+    except BaseException:
+        plug.close()
+        raise
+    return plug
+
+
 class _Adapter(requests.adapters.HTTPAdapter):
-    """One TLS context for all connections."""
+    """Connections that keep deadlines, with one TLS context for all."""
 
     def init_poolmanager(self, *sizes: Any, **settings: Any) -> None:
         """Connections without a proxy."""
         self._context = _TlsContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._lock = threading.Lock()
         super().init_poolmanager(*sizes, **settings, ssl_context=self._context)
+        _keep_deadlines(self.poolmanager)
 
     def proxy_manager_for(self, proxy: str, **settings: Any) -> Any:
         """Connections through one."""
-        return super().proxy_manager_for(proxy, **settings, ssl_context=self._context)
+        # Without the lock another thread could use a new one before it keeps deadlines.
+        with self._lock:
+            if proxy not in self.proxy_manager:
+                _keep_deadlines(super().proxy_manager_for(proxy, **settings, ssl_context=self._context))
+            return self.proxy_manager[proxy]
+
+
+def _keep_deadlines(manager: Any) -> None:
+    """Have it make connections that do. Those to a SOCKS proxy come about in their own way, which is left to them."""
+    pools: Mapping[str, Any] = manager.pool_classes_by_scheme
+    if pools is urllib3.poolmanager.pool_classes_by_scheme:
+        manager.pool_classes_by_scheme = {"http": _HttpConnections, "https": _HttpsConnections}
+    else:
+        manager.pool_classes_by_scheme = {scheme: _receiving(pool) for scheme, pool in pools.items()}
+
+
+def _receiving(pool: Any) -> Any:
+    """The same kind of connections, the answers received by the deadline."""
+    connection = type("Connection", (pool.ConnectionCls,), {"response_class": _Response})
+    return type("Connections", (pool,), {"ConnectionCls": connection})
 
 
 @contextlib.contextmanager
