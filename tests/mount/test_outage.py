@@ -1,18 +1,24 @@
 """An outage is an error or the last known truth: never an empty folder, never a shorter listing."""
 
 import json
+import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.mount.harness import Mounted, customer, mounted, needs_fuse, run_twfs, wait_for
-from twfs.mount.system import is_mounted
+from twfs.mount.system import is_mounted, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
 
 pytestmark = needs_fuse
+
+SOON = 20.0
+"""Seconds, on a machine that does much else; the background has some of them to end by itself."""
 
 
 def account_of(count: int) -> SimulatedAccount:
@@ -99,6 +105,28 @@ def test_an_api_that_goes_down_later_and_a_failing_page_take_nothing_away(
         wait_for(lambda: any(name.startswith(new) for name in names(mount)))
         assert before < names(mount)
         assert mount.file(new).read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("on", ["api.list", "api.fetch", "api.media"])
+@pytest.mark.parametrize("way", ["signal", "umount"])
+def test_a_mount_ends_soon_though_the_api_does_not_answer(
+    tmp_path: Path, private_key: RSAPrivateKey, on: str, way: str
+) -> None:
+    account = account_of(3)
+    account.add_recording(None, status="processing", date_created=datetime(2015, 1, 1, tzinfo=UTC))
+    with customer(tmp_path, account, private_key) as place:
+        with mounted(place):
+            pass
+        account.add_recording(StoredObject(b"new"))
+        silence = Fault(on, delay=86_400, times=None)
+        place.simulator.inject(silence)
+        with mounted(place, timeout="60") as mount:
+            wait_for(lambda: place.simulator.strikes(silence) > 0)
+            if way == "signal":
+                mount.process.send_signal(signal.SIGTERM)
+            else:
+                unmount(mount.path, lazy=False)
+            mount.process.wait(SOON)
 
 
 def test_what_the_server_no_longer_has_after_it_stops_is_an_error(tmp_path: Path, private_key: RSAPrivateKey) -> None:

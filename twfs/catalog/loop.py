@@ -7,8 +7,9 @@ from twfs.log import log
 
 AFTER_BUG_PAUSE = 60.0
 """Seconds until a step that failed in a way nobody foresaw is tried again: often enough to recover, rare in the log."""
-STOP_PATIENCE = 5.0
-"""Seconds that `stop` waits at most; a request under way ends by its own deadline, in a daemon thread."""
+STOP_PATIENCE = 2.0
+"""Seconds that `stop` waits at most; a request under way is left behind in a daemon thread, and ends with the process
+or by its own deadline."""
 
 
 class Loop:

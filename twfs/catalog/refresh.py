@@ -7,12 +7,12 @@ finished: so neither a failing page, nor a list that is behind or shifts while i
 import json
 import threading
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from twfs.catalog.loop import Loop
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.ports import Listing
+from twfs.catalog.side_by_side import side_by_side
 from twfs.catalog.store import Resource, Store
 from twfs.catalog.trouble import Troubles
 from twfs.catalog.truth import Truth
@@ -211,9 +211,8 @@ class Refresher:
     def _gather(self, *, full: bool, give_up: threading.Event | None = None) -> "dict[Kind, _Outcome]":
         """The lists of all kinds at once; with `give_up`, the failure of one ends the others."""
         kinds = self._settings.kinds
-        with ThreadPoolExecutor(len(kinds), thread_name_prefix="twfs-list") as pool:
-            outcomes = pool.map(lambda kind: self._list(kind, give_up, full=full), kinds)
-            return dict(zip(kinds, outcomes, strict=True))
+        outcomes = side_by_side("list", lambda kind: self._list(kind, give_up, full=full), kinds, len(kinds))
+        return dict(zip(kinds, outcomes, strict=True))
 
     def _list(self, kind: Kind, give_up: threading.Event | None, *, full: bool) -> "_Outcome":
         wanted = self._settings.wanted
@@ -349,10 +348,7 @@ class Refresher:
     def _fetch_all(self, asked: list[Medium], at_once: int) -> _Looks:
         """Ask for each; an outage ends it early."""
         looks = _Looks()
-        with ThreadPoolExecutor(at_once, thread_name_prefix="twfs-look") as pool:
-            # Taken out one by one, for what one of them raises must not be lost.
-            for _ in pool.map(lambda medium: self._look(medium, looks), asked):
-                pass
+        side_by_side("look", lambda medium: self._look(medium, looks), asked, at_once)
         # Also when there was none to ask for: what could not be looked at was settled by a list, or is gone.
         if looks.came_through:
             self._troubles.ended("single", "media in doubt could be looked at again")
