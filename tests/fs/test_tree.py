@@ -1,7 +1,7 @@
 """The tree against a model: the plain dictionary of all paths that the contract asks for."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -13,7 +13,7 @@ from tests.fs.fakes import NOVEMBER_23, composition, recording, sid_of
 from tests.fs.unhurried import unhurried
 from twfs.errors import NoSuchName, NotADirectory
 from twfs.fs.names import date_path, inode, view_name
-from twfs.fs.tree import REMEMBERED_NAMES, Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
+from twfs.fs.tree import FIRST_COOKIE, REMEMBERED_NAMES, Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
 from twfs.resources import Medium
 
 moments = st.none() | st.integers(NOVEMBER_23 - 10**6, NOVEMBER_23 + 10**8) | st.sampled_from([0, -5, 2**62, -(2**62)])
@@ -117,6 +117,33 @@ def test_inodes_differ_within_a_mount(media: dict[str, Medium]) -> None:
     inodes = [node_inode(tree.lookup(path)) for path in paths]
     assert len(set(inodes)) == len(inodes)
     assert all(inode(medium.sid) in inodes for medium in media.values())
+
+
+def cookies_of(tree: Tree, folder_paths: Iterable[str]) -> dict[str, int]:
+    """By path, of all that is in these folders, where they grow."""
+    found: dict[str, int] = {}
+    for path in folder_paths:
+        folder = tree.lookup(path)
+        assert isinstance(folder, Folder)
+        cookies = [tree.cookie(node) for _, node in tree.children(folder)]
+        assert cookies == sorted(set(cookies))
+        assert min(cookies, default=FIRST_COOKIE) >= FIRST_COOKIE
+        found |= {f"{path}/{name}": tree.cookie(node) for name, node in tree.children(folder)}
+    return found
+
+
+@unhurried
+@given(st.lists(media_sets(), min_size=2, max_size=5))
+def test_what_stays_keeps_its_cookie_and_what_is_new_comes_last(story: list[dict[str, Medium]]) -> None:
+    tree = Tree({}, ())
+    before = cookies_of(tree, model_of({}).folders)
+    for media in story:
+        tree = Tree(media, ("status", "metrics"), tree)
+        now = cookies_of(tree, [*model_of(media).folders, "/.twfs"])
+        assert {path: now[path] for path in now.keys() & before} == {path: before[path] for path in now.keys() & before}
+        files = {path for path in now if path.startswith(("/recordings/", "/compositions/"))}
+        assert all(now[path] > max(before.values()) for path in files - before.keys())
+        before = now
 
 
 def test_each_media_folder_stands_even_if_empty() -> None:

@@ -191,9 +191,9 @@ def test_a_listing_asks_nobody() -> None:
     scene = Scene()
     entries = list(scene.vfs.readdir("/recordings"))
     assert entries == [
-        Entry(".", stat.S_IFDIR, inode("/recordings")),
-        Entry("..", stat.S_IFDIR, inode("/")),
-        Entry(MEDIUM.file_name, stat.S_IFREG, inode(MEDIUM.sid)),
+        Entry(".", stat.S_IFDIR, inode("/recordings"), 1),
+        Entry("..", stat.S_IFDIR, inode("/"), 2),
+        Entry(MEDIUM.file_name, stat.S_IFREG, inode(MEDIUM.sid), entries[2].cookie),
     ]
     assert scene.catalog.calls["info"] == 0
 

@@ -39,7 +39,7 @@ class MemoryVfs:
         folder = path.rstrip("/")
         if self._is_file(folder):
             raise NotADirectory(path)
-        return iter([Entry(".", stat.S_IFDIR, 1), Entry("..", stat.S_IFDIR, 1), *self._entries(folder)])
+        return iter([Entry(".", stat.S_IFDIR, 1, 1), Entry("..", stat.S_IFDIR, 1, 2), *self._entries(folder)])
 
     def getattr(self, path: str, handle: int | None = None) -> Attributes:
         if handle is not None:
@@ -76,7 +76,7 @@ class MemoryVfs:
             for path in sorted(paths - {""}):
                 parent, _, name = path.rpartition("/")
                 if parent == folder:
-                    yield Entry(name, mode, 1)
+                    yield Entry(name, mode, 1, 3)
 
 
 class ScenarioAccount:

@@ -25,7 +25,7 @@ class Told:
     """One entry, with all that a record says where the kernel is to believe it."""
 
     name: str
-    following: int
+    cookie: int
     st_mode: int
     st_ino: int
     attributes: dict[str, int] | None
@@ -39,13 +39,13 @@ class Buffer:
     told: list[Told] = field(default_factory=list)
     refused: int = 0
 
-    def fill(self, name: bytes, address: int, following: int, flags: int) -> int:
+    def fill(self, name: bytes, address: int, cookie: int, flags: int) -> int:
         if len(self.told) == self.room:
             self.refused += 1
             return 1
         record = Record.from_address(address)
         self.told.append(
-            Told(name.decode(), following, record.st_mode, record.st_ino, _attributes(record) if flags else None)
+            Told(name.decode(), cookie, record.st_mode, record.st_ino, _attributes(record) if flags else None)
         )
         return 0
 

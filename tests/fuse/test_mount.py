@@ -1,5 +1,6 @@
 """What programs see of a real mount, under both versions of libfuse."""
 
+import ctypes
 import errno
 import json
 import mmap
@@ -38,6 +39,8 @@ pytestmark = needs_fuse
 BINDINGS = ("3", "2")
 LARGE = recording(len(served.SIZES) - 1)
 ROOM = LARGE.room_sid
+_NAME_OFFSET = 19
+"""Of `d_name` in glibc's struct dirent, where numbers have 64 bits."""
 XATTRS = {
     *("sid", "account_sid", "kind", "status", "date_created", "duration", "codec", "container", "room_sid"),
     *("participant_sid", "track_name", "source_sid", "offset", "encrypted", "etag"),
@@ -242,6 +245,41 @@ def test_a_large_folder_is_listed_whole_from_any_place(version: str, tmp_path: P
         found = {entry.name: entry.inode() for entry in os.scandir(folder)}
         many = [recording(served.FIRST_OF_MANY + number).file_name for number in range(0, 5000, 50)]
         assert {name: os.lstat(folder / name).st_ino for name in many} == {name: found[name] for name in many}
+
+
+def listed_from_the_beginning(folder: Path, count: int) -> tuple[list[str], int]:
+    """So many names, and where the next one stands."""
+    libc = ctypes.CDLL(None)
+    libc.opendir.restype = libc.readdir.restype = ctypes.c_void_p
+    libc.readdir.argtypes = libc.telldir.argtypes = libc.closedir.argtypes = (ctypes.c_void_p,)
+    libc.telldir.restype = ctypes.c_long
+    opened = libc.opendir(os.fsencode(folder))
+    try:
+        names = [os.fsdecode(ctypes.string_at(libc.readdir(opened) + _NAME_OFFSET)) for _ in range(count)]
+        return names, libc.telldir(opened)
+    finally:
+        libc.closedir(opened)
+
+
+def listed_from(folder: Path, place: int) -> list[str]:
+    """By a handle of its own, as an NFS server does for each of its clients' requests."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.lseek(descriptor, place, os.SEEK_SET)
+        return os.listdir(descriptor)  # noqa: PTH208
+    finally:
+        os.close(descriptor)
+
+
+def test_what_is_deleted_between_two_parts_of_a_listing_hides_nothing_else(tmp_path: Path) -> None:
+    with mounted(tmp_path, "--fuse", "3", "--many", "300", "--allow-delete") as mount:
+        folder = mount.path / "recordings"
+        whole = [".", "..", *os.listdir(folder)]  # noqa: PTH208
+        part, place = listed_from_the_beginning(folder, 200)
+        for name in part[-5:]:
+            (folder / name).read_bytes()
+            (folder / name).unlink()
+        assert part + listed_from(folder, place) == whole
 
 
 def test_a_medium_without_media_is_an_empty_file(mount: Mounted) -> None:

@@ -3,19 +3,24 @@
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.clocks import ManualClock
-from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, content_of, readable, recording
+from tests.fs.fakes import FakeCatalog, FakeLibrary, FakeRemover, content_of, readable, recording, sid_of
+from tests.fs.unhurried import unhurried
 from tests.fuse.taking import Buffer, Told
 from twfs import errors
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Entry, Vfs
 from twfs.fuse.operations import ERRNO, Operations
 from twfs.metrics import CallMeter
+from twfs.probe import MediaInfo
+from twfs.resources import Medium
 
 MEDIUM = recording(0)
 PATH = f"/recordings/{MEDIUM.file_name}"
@@ -71,7 +76,7 @@ class BreakingVfs(FailingVfs):
     """Its listing breaks off."""
 
     def readdir(self, path: str) -> Iterator[Entry]:  # type: ignore[override]
-        yield Entry(".", 0, 1)
+        yield Entry(".", 0, 1, 1)
         raise self.failure
 
 
@@ -104,7 +109,7 @@ def list_into(found: list[Told], operations: Operations, path: str, *, with_attr
     """As libfuse3 does, two entries at a time."""
     handle = operations.opendir(path)
     try:
-        while part := taken(operations, path, handle, len(found), with_attributes=with_attributes):
+        while part := taken(operations, path, handle, end_of(found), with_attributes=with_attributes):
             found.extend(part)
     finally:
         operations.releasedir(path, handle)
@@ -117,6 +122,11 @@ def taken(
     buffer = Buffer(room)
     operations.readdir_plus(path, handle, start, buffer.taker(wants_attributes=with_attributes))
     return buffer.told
+
+
+def end_of(found: list[Told]) -> int:
+    """Where the listing goes on."""
+    return found[-1].cookie if found else 0
 
 
 def changes(operations: Operations) -> dict[str, Callable[[], object]]:
@@ -310,23 +320,56 @@ def test_a_folder_that_changes_while_it_is_read_is_one_list() -> None:
     operations = Operations(Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {}))
     handle = operations.opendir("/recordings")
 
-    def names(start: int) -> list[str]:
-        return [told.name for told in taken(operations, "/recordings", handle, start, room=3)]
+    def part(start: int) -> list[Told]:
+        return taken(operations, "/recordings", handle, start, room=3)
 
-    before = names(0)
+    before = part(0)
     catalog.replace({recording(6): readable(6)})
-    assert before + names(3) == [".", "..", *(recording(number).file_name for number in range(4))]
-    assert names(0) == [".", "..", recording(6).file_name], "from its beginning it is read anew"
+    assert names(before + part(end_of(before))) == [".", "..", *(recording(number).file_name for number in range(4))]
+    assert names(part(0)) == [".", "..", recording(6).file_name], "from its beginning it is read anew"
     operations.releasedir("/recordings", handle)
     assert errno_of(lambda: operations.releasedir("/recordings", handle)) == errno.EBADF
 
 
-def test_a_folder_can_be_read_on_by_another_handle() -> None:
-    """As an NFS server does, which opens it for each of its clients' requests."""
-    operations = working()[0]
-    handle = operations.opendir("/recordings")
-    assert [told.name for told in taken(operations, "/recordings", handle, 2)] == [MEDIUM.file_name]
-    operations.releasedir("/recordings", handle)
+def names(found: list[Told]) -> list[str]:
+    return [told.name for told in found]
+
+
+def read_on(operations: Operations, path: str, start: int, room: int) -> list[Told]:
+    """As an NFS server does, which opens the folder for each of its clients' requests."""
+    handle = operations.opendir(path)
+    try:
+        return taken(operations, path, handle, start, room=room)
+    finally:
+        operations.releasedir(path, handle)
+
+
+def media_of(numbers: Iterable[int]) -> dict[Medium, MediaInfo]:
+    """Each in a room of its own."""
+    return {recording(number, room_sid=sid_of(number, "RM")): readable(number) for number in numbers}
+
+
+@unhurried
+@given(
+    st.sampled_from(["/recordings", "/by-room", "/by-date/2017/11/23"]),
+    st.lists(st.tuples(st.permutations(range(8)), st.integers(1, 8), st.integers(1, 5)), min_size=1),
+)
+def test_who_goes_on_with_another_handle_misses_nothing_that_stays(
+    path: str, steps: list[tuple[list[int], int, int]]
+) -> None:
+    """Whatever comes, goes and changes places between the parts, and though the last entry told is gone."""
+    clock, catalog = ManualClock(), FakeCatalog(media_of(range(8)))
+    vfs = Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {})
+    operations = Operations(vfs)
+    stays = {entry.name for entry in vfs.readdir(path)}
+    found: list[Told] = []
+    for order, count, room in steps:
+        catalog.replace(media_of(order[:count]))
+        stays &= {entry.name for entry in vfs.readdir(path)}
+        found += read_on(operations, path, end_of(found), room)
+    assert sorted(told.cookie for told in found) == [told.cookie for told in found]
+    found += read_on(operations, path, end_of(found), 100)
+    assert stays <= set(names(found))
 
 
 # The log

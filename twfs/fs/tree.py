@@ -2,10 +2,15 @@
 
 Only folders are kept; a file or a link is found by the SID in its name, so 100,000 media cost a few lists and no
 node each. Building is one pass over the media; each says itself which folders it is in (`homes`).
+
+Each folder and each medium has a number, its cookie, which it keeps from one tree to the next. A folder is listed in
+the order of these numbers, so that who has come to one of them can go on behind it whatever has come or gone meanwhile:
+an NFS server, say, which opens the folder anew for each part of a listing.
 """
 
+import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -15,6 +20,9 @@ from twfs.resources import Kind, Medium
 
 HIDDEN = "/.twfs"
 """Not listed in the root, so that no copy and no search takes it along; can be looked up, listed and read."""
+
+FIRST_COOKIE = 3
+"""0 is the beginning, `.` and `..` have the next two: NFSv4 knows neither, and keeps these numbers to itself."""
 
 _ROOT = ""
 _BY_DATE = "/by-date"
@@ -76,16 +84,29 @@ Made = TypeVar("Made", bound=Sized)
 class Tree:
     """All names of the mount at one moment."""
 
-    def __init__(self, media: Mapping[str, Medium], virtual_names: tuple[str, ...]) -> None:
-        """`media` by SID, never changed any more; `virtual_names` are the files of `.twfs`."""
+    def __init__(
+        self, media: Mapping[str, Medium], virtual_names: tuple[str, ...], former: "Tree | None" = None
+    ) -> None:
+        """`media` by SID, never changed any more; `virtual_names` are the files of `.twfs`.
+
+        What was in the `former` tree keeps its cookie; what is new comes behind it.
+        """
         self.media = media
         self._virtual_names = virtual_names
+        known: Mapping[str, int] = {} if former is None else former.cookies
+        self.last_cookie: int = FIRST_COOKIE - 1 if former is None else former.last_cookie
+        """The largest that was ever given: none is given twice."""
+        self.cookies: dict[str, int] = {sid: cookie for sid, cookie in known.items() if sid in media}
+        """By SID of a medium and path of a folder; those of the media from the smallest to the largest."""
+        self._number_new([sid for sid in media if sid not in known])
+        in_order = [media[sid] for sid in self.cookies]
         self._folders = {_ROOT: Folder(_ROOT)}
         for path in (*_KIND_FOLDERS, _BY_DATE, _BY_ROOM):
-            self._folder(path)
-        for medium in media.values():
+            self._folder(path, known)
+        for medium in in_order:
             for home in homes(medium):
-                self._folder(home).media.append(medium)
+                self._folder(home, known).media.append(medium)
+        self._name_folders()
         self._stamp_folders()
         newest = self._folders[_ROOT].changed_at
         self._folders[HIDDEN] = Folder(HIDDEN, changed_at=newest)
@@ -124,6 +145,16 @@ class Tree:
             for name in self._virtual_names:
                 yield name, VirtualFile(f"{HIDDEN}/{name}", name)
 
+    def cookie(self, node: Node) -> int:
+        """Larger than those of the nodes that are listed before it in its folder."""
+        match node:
+            case Folder():
+                return self.cookies[node.path]
+            case VirtualFile():
+                return FIRST_COOKIE + self._virtual_names.index(node.name)
+            case _:
+                return self.cookies[node.medium.sid]
+
     def remembered(self, folder: Folder, make: Callable[[], Made]) -> Made:
         """What `make` makes of a folder's names, who does so once: they never change. Always by the same function."""
         with self._lock:
@@ -149,13 +180,26 @@ class Tree:
             return None
         return _medium_node(parent, name, medium)
 
-    def _folder(self, path: str) -> Folder:
+    def _number_new(self, keys: Sequence[str]) -> None:
+        self.cookies.update(zip(keys, itertools.count(self.last_cookie + 1), strict=False))
+        self.last_cookie += len(keys)
+
+    def _folder(self, path: str, known: Mapping[str, int]) -> Folder:
         folder = self._folders.get(path)
         if folder is None:
-            parent, _, name = path.rpartition("/")
-            self._folder(parent).folder_names.append(name)
+            self._folder(path.rpartition("/")[0], known)
+            if path in known:
+                self.cookies[path] = known[path]
+            else:
+                self._number_new([path])
             folder = self._folders[path] = Folder(path)
         return folder
+
+    def _name_folders(self) -> None:
+        # Other media than in the former tree may have made them, in another order.
+        for path in sorted(self._folders.keys() - {_ROOT}, key=self.cookies.__getitem__):
+            parent, _, name = path.rpartition("/")
+            self._folders[parent].folder_names.append(name)
 
     def _stamp_folders(self) -> None:
         # A folder is made after the one it is in: backwards, each is finished before its parent is asked.

@@ -47,6 +47,8 @@ class Entry:
     st_mode: int
     """The type of the file only."""
     st_ino: int
+    cookie: int
+    """Where a listing goes on behind this one: it grows along a folder, and stays the same while the mount stands."""
     node: Node | None = field(default=None, compare=False, repr=False)
     """What it is; None of `.` and `..`."""
 
@@ -335,7 +337,7 @@ class Vfs:
             # The version is read before the media: should they change in between, the next call builds once more.
             version = self._catalog.version
             if version != self._tree_version:
-                self._tree = Tree(self._catalog.media(), tuple(self._virtual_files))
+                self._tree = Tree(self._catalog.media(), tuple(self._virtual_files), self._tree)
                 self._tree_version = version
             return self._tree
 
@@ -360,10 +362,10 @@ class Vfs:
 
     def _entries(self, tree: Tree, folder: Folder) -> Iterator[Entry]:
         parent = folder.path.rpartition("/")[0]
-        yield Entry(".", stat.S_IFDIR, inode(folder.path or "/"))
-        yield Entry("..", stat.S_IFDIR, inode(parent or "/"))
+        yield Entry(".", stat.S_IFDIR, inode(folder.path or "/"), 1)
+        yield Entry("..", stat.S_IFDIR, inode(parent or "/"), 2)
         for name, node in tree.children(folder):
-            yield Entry(name, _file_type(node), node_inode(node), node)
+            yield Entry(name, _file_type(node), node_inode(node), tree.cookie(node), node)
 
     def _open_virtual(self, file: VirtualFile) -> OpenedFile:
         content = self._virtual_files[file.name]()

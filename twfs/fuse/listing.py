@@ -7,6 +7,7 @@ told is proven and holds (`Vfs.proofs`).
 
 import ctypes
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import compress, repeat
@@ -30,8 +31,8 @@ class Taker:
     """What takes entries when the kernel asks for some."""
 
     fill: Callable[[bytes, int, int, int], int]
-    """libfuse's fuse_fill_dir_t without its buffer: name, address of a `struct stat`, number of the entry after this
-    one, flags. Not 0 if there was no room."""
+    """libfuse's fuse_fill_dir_t without its buffer: name, address of a `struct stat`, this entry's cookie, flags. Not 0
+    if there was no room."""
     record_type: Any
     """libfuse's `struct stat`, as a class of ctypes."""
     wants_attributes: bool
@@ -44,6 +45,7 @@ class Listing:
         """`record_type` as in `Taker`."""
         self._vfs = vfs
         self._entries = entries
+        self._cookies = [entry.cookie for entry in entries]
         self._names = [entry.name.encode("utf-8", "surrogateescape") for entry in entries]
         self._records = (record_type * len(entries))()
         self._flags = [0] * len(entries)
@@ -59,12 +61,12 @@ class Listing:
         return len(self._entries)
 
     def tell(self, taker: Taker, start: int) -> None:
-        """Hand over entries from number `start` on, until there is no more room.
+        """Hand over entries behind the one whose cookie is `start`, gone or not, until there is no more room.
 
         Attributes that are not known are left out: the kernel asks for them when somebody wants them.
         """
         tell = self._tell_attributes if taker.wants_attributes else self._tell_names
-        for begin in range(start, len(self), _BLOCK):
+        for begin in range(bisect_right(self._cookies, start), len(self), _BLOCK):
             end = min(begin + _BLOCK, len(self))
             # Two that renew one record may not do so while a third one sends it.
             with self._lock:
@@ -116,7 +118,7 @@ class Listing:
         size = ctypes.sizeof(taker.record_type)
         first = ctypes.addressof(self._records)
         addresses = range(first + begin * size, first + end * size, size)
-        refusals = map(taker.fill, self._names[begin:end], addresses, range(begin + 1, end + 1), flags)
+        refusals = map(taker.fill, self._names[begin:end], addresses, self._cookies[begin:end], flags)
         return next((number for number, is_refused in enumerate(refusals, begin) if is_refused), end)
 
 

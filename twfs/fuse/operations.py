@@ -143,9 +143,10 @@ class Operations:
 
     @_answered
     def readdir_plus(self, path: str, handle: int, start: int, taker: Taker) -> None:
-        """Hand entries to `taker`, from number `start` on, until it has no more room.
+        """Hand entries to `taker`, from behind the one whose cookie is `start`, until it has no more room.
 
-        From the beginning to the end of a folder it is one list, whatever changes meanwhile.
+        From the beginning to the end of a folder it is one list, whatever changes meanwhile. Who goes on with another
+        handle may see what is new, and misses nothing but what is gone.
         """
         folder = self._folders.get(handle)
         if start == 0 or folder.listing is None:
