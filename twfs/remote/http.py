@@ -267,8 +267,7 @@ class _Received(io.RawIOBase):
         # Each change costs a system call, and whoever holds the interpreter meanwhile may keep it.
         if self._plug.gettimeout() != patience:
             self._plug.settimeout(patience)
-        count: int | None = self._raw.readinto(view)
-        return count
+        return self._plug.recv_into(view)  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Done with the answer."""
