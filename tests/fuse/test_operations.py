@@ -3,7 +3,7 @@
 import errno
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pytest
@@ -16,7 +16,7 @@ from tests.fs.unhurried import unhurried
 from tests.fuse.taking import Buffer, Told
 from twfs import errors
 from twfs.fs.options import FsSettings
-from twfs.fs.vfs import Entry, Vfs
+from twfs.fs.vfs import Vfs
 from twfs.fuse.operations import ERRNO, Operations
 from twfs.metrics import CallMeter
 from twfs.probe import MediaInfo
@@ -72,14 +72,6 @@ class FailingVfs(Vfs):
     listxattr = getxattr = statfs = unlink = refuse_change = _fail  # type: ignore[assignment]
 
 
-class BreakingVfs(FailingVfs):
-    """Its listing breaks off."""
-
-    def readdir(self, path: str) -> Iterator[Entry]:  # type: ignore[override]
-        yield Entry(".", 0, 1, 1)
-        raise self.failure
-
-
 def working(failure_of_reads: BaseException | None = None) -> tuple[Operations, FakeLibrary]:
     clock = ManualClock()
     library = FakeLibrary(clock)
@@ -93,8 +85,7 @@ def calls(operations: Operations) -> dict[str, Callable[[], object]]:
         "getattr": lambda: operations.getattr(PATH),
         "getattr of an open file": lambda: operations.getattr(PATH, FileInfo()),
         "readlink": lambda: operations.readlink(PATH),
-        "readdir": lambda: operations.readdir("/", 0),
-        "readdir_plus": lambda: list_into([], operations, "/"),
+        "readdir": lambda: list_into([], operations, "/"),
         "listxattr": lambda: operations.listxattr(PATH),
         "getxattr": lambda: operations.getxattr(PATH, "user.x"),
         "statfs": lambda: operations.statfs("/"),
@@ -120,7 +111,7 @@ def taken(
 ) -> list[Told]:
     """What one call of the kernel's gets."""
     buffer = Buffer(room)
-    operations.readdir_plus(path, handle, start, buffer.taker(wants_attributes=with_attributes))
+    operations.readdir(path, handle, start, buffer.taker(wants_attributes=with_attributes))
     return buffer.told
 
 
@@ -204,11 +195,6 @@ def test_every_callback_maps_whatever_else_is_raised(failure: BaseException, num
         assert errno_of(call) == number, name
 
 
-def test_a_listing_that_breaks_off_is_no_shorter_listing() -> None:
-    operations = Operations(BreakingVfs(errors.Unreachable("down")))
-    assert errno_of(lambda: operations.readdir("/", 0)) == errno.EIO
-
-
 def test_every_change_is_refused() -> None:
     for name, call in changes(working()[0]).items():
         assert errno_of(call) == errno.EROFS, name
@@ -274,12 +260,6 @@ def test_stat_and_statvfs_fields() -> None:
     assert {found["st_atime"], found["st_mtime"], found["st_ctime"]} == {moment}
     assert (found["st_size"], found["st_blocks"], found["st_uid"], found["st_gid"]) == (SIZE, 2, 1, 2)
     assert operations.statfs("/")["f_files"] == 1
-
-
-def test_a_listing_has_types_and_inodes() -> None:
-    name, fields, offset = list(working()[0].readdir("/recordings", 0))[-1]
-    assert (name, offset) == (MEDIUM.file_name, 0)
-    assert set(fields) == {"st_mode", "st_ino"}
 
 
 def test_a_listing_in_parts_has_known_attributes() -> None:

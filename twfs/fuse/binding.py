@@ -52,7 +52,8 @@ _CACHE_SYMLINKS = 1 << 23
 """The kernel may keep where links lead (FUSE_CAP_CACHE_SYMLINKS of libfuse3's fuse_common.h): each one's name says so,
 so that the target of one path is always the same."""
 
-_QuickFill = ctypes.PYFUNCTYPE(
+_Fill2 = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64)
+_Fill3 = ctypes.PYFUNCTYPE(
     ctypes.c_int, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
 )
 
@@ -178,9 +179,10 @@ class Binding:
     def _fuse_class(self) -> Any:
         if self.is_libfuse3:
             return type("Fuse3", (_ListsWithAttributes, _Shortcuts, self.module.FUSE), {"binding": self.module})
+        own: dict[str, Any] = {"binding": self.module}
         if self.name == "mfusepy":
-            return type("Fuse2", (_Shortcuts, self.module.FUSE), {})
-        return type("Fuse2", (_CallsByName, _Shortcuts, self.module.FUSE), {})
+            return type("Fuse2", (_Shortcuts, self.module.FUSE), own | {"readdir_fuse_2": _list_names})
+        return type("Fuse2", (_CallsByName, _Shortcuts, self.module.FUSE), own | {"readdir": _list_names})
 
 
 def _congestion_threshold(max_background: int) -> int:
@@ -356,17 +358,33 @@ class _ListsWithAttributes:
         self, path: bytes | None, buffer: int, fill: Any, offset: int, info: Any, flags: int
     ) -> int:
         """As much as the kernel has room for; entries have offsets, without which libfuse drops the attributes."""
-        taker = Taker(partial(_quick(fill), buffer), self.binding.c_stat, bool(flags & _READDIR_PLUS))
-        self.operations.readdir_plus(os.fsdecode(path or _NAMELESS), info.contents.fh, offset, taker)
+        taker = Taker(partial(_quick(fill, _Fill3), buffer), self.binding.c_stat, bool(flags & _READDIR_PLUS))
+        self.operations.readdir(os.fsdecode(path or _NAMELESS), info.contents.fh, offset, taker)
         return 0
 
 
-def _quick(fill: Any) -> Callable[..., int]:
+def _list_names(  # noqa: PLR0917 - libfuse's
+    self: Any, path: bytes | None, buffer: int, fill: Any, offset: int, info: Any
+) -> int:
+    """The same of libfuse2: names, types and inode numbers.
+
+    Both stock versions hand over the whole list at once; libfuse then has positions in it for offsets.
+    """
+    quick = partial(_quick(fill, _Fill2), buffer)
+    taker = Taker(
+        lambda name, record, cookie, _flags: quick(name, record, cookie), self.binding.c_stat, wants_attributes=False
+    )
+    self.operations.readdir(os.fsdecode(path or _NAMELESS), info.contents.fh, offset, taker)
+    return 0
+
+
+def _quick(fill: Any, kind: Any) -> Callable[..., int]:
     """The same fuse_fill_dir_t, called without letting the interpreter go, and with a record's address.
 
     It waits for nothing that needs Python, and lasts less than a hand-over to another thread.
     """
-    return _QuickFill(ctypes.cast(fill, ctypes.c_void_p).value)  # type: ignore[arg-type]
+    quick: Callable[..., int] = kind(ctypes.cast(fill, ctypes.c_void_p).value)
+    return quick
 
 
 class _CallsByName:

@@ -9,7 +9,7 @@ Callbacks run on libfuse's threads, several at once.
 import errno
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -142,7 +142,7 @@ class Operations:
         return 0
 
     @_answered
-    def readdir_plus(self, path: str, handle: int, start: int, taker: Taker) -> None:
+    def readdir(self, path: str, handle: int, start: int, taker: Taker) -> None:
         """Hand entries to `taker`, from behind the one whose cookie is `start`, until it has no more room.
 
         From the beginning to the end of a folder it is one list, whatever changes meanwhile. Who goes on with another
@@ -152,15 +152,6 @@ class Operations:
         if start == 0 or folder.listing is None:
             folder.listing = self._vfs.remembered(path, lambda entries: Listing(self._vfs, entries, taker.record_type))
         folder.listing.tell(taker, start)
-
-    @_answered
-    def readdir(self, path: str, _handle: int) -> Iterator[tuple[str, dict[str, int], int]]:
-        """Names, with type and inode number; offset 0 lets libfuse keep the whole list from one call."""
-        # Made here, not as libfuse takes them: a failure halfway must be one, not the end of a shorter list.
-        entries = [
-            (entry.name, {"st_mode": entry.st_mode, "st_ino": entry.st_ino}, 0) for entry in self._vfs.readdir(path)
-        ]
-        return iter(entries)
 
     @_answered
     def listxattr(self, path: str) -> list[str]:
