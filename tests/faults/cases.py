@@ -310,6 +310,12 @@ S3 = (
         when="new",
     ),
     Case("404 for an open file", ("ESTALE",), "deleted while open", lambda scene: s3(scene, status=404)),
+    Case(
+        "404 with HTML from S3",
+        LATE,
+        "is a proxy in between|no answer within 8 s",
+        lambda scene: s3(scene, status=404, body=HTML),
+    ),
     Case("404 at the first look", ("EIO",), "no such object", lambda scene: s3(scene, status=404), when="new"),
     Case("the medium is deleted while open", ("ESTALE", "ENOENT"), "deleted while open", _delete, lasts=True),
     # EIO when the new object, which cannot be decrypted, is known: by then it is not the old one that is opened again.

@@ -97,6 +97,17 @@ def test_absent_media_are_told_from_an_object_that_is_gone(rig: Rig) -> None:
     assert rig.costs == (2, 1)
 
 
+def test_a_gateways_404_says_nothing_of_the_object(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    rig.simulator.inject(Fault("s3", status=404, body="<html>default backend</html>", times=2))
+    facts = rig.store.inspect(medium, rig.deadline())
+    assert facts.stored_size == len(DATA)
+    assert rig.costs == (1, 3)
+    rig.simulator.inject(Fault("s3", status=404, body="<html>default backend</html>"))
+    assert read(rig, medium.sid, facts) == DATA[PART.start : PART.end]
+    assert rig.costs == (1, 5)
+
+
 @pytest.mark.parametrize(
     "headers",
     [

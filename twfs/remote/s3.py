@@ -167,12 +167,15 @@ class S3Object:
         code = match[1].decode() if match else "no code"
         if answer.status == 403 or code in _WORN_OUT:
             raise _Refused(f"HTTP {answer.status}, {code}")
-        if answer.status == 404:
+        if answer.status == 404 and match:
             # Not MediaAbsent: that is what Twilio says of a track without media; this one should be there.
             raise _Gone(f"{self._sid}: S3 has no such object, though Twilio points to it")
         if answer.status == 412:
             raise ObjectChanged(f"{self._sid}: the object changed while open")
         message = f"{self._sid}: S3 answered HTTP {answer.status}, {code}"
+        if answer.status == 404:
+            # What a gateway says of its own routes is no word about the object.
+            raise Transient(f"{message}; is a proxy in between?")
         if answer.status >= 500 or answer.status == 429:
             raise Transient(message, retry_after(answer.headers.get("Retry-After")))
         raise RemoteError(message)
