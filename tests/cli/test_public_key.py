@@ -68,6 +68,7 @@ def test_a_key_in_another_form_is_stored_in_twilio_s(
         (b"no key", "no PEM public key"),
         (PAIR.public[:100], "no PEM public key"),
     ],
+    ids=["private", "encrypted", "both", "none", "cut off"],
 )
 def test_what_is_no_public_key_is_refused_before_anything_is_sent(
     account: Account, public_pem: Path, content: bytes, complaint: str, capsys: pytest.CaptureFixture[str]

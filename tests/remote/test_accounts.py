@@ -42,7 +42,7 @@ def test_the_longest_pages_are_asked_for(account_rig: AccountRig) -> None:
     assert [request.query_string for request in account_rig.simulator.requests] == ["PageSize=1000"]
 
 
-@pytest.mark.parametrize("sid", ["", "CR1", new_sid("RT"), new_sid("CR") + "/../x", "CR" + "g" * 32])
+@pytest.mark.parametrize("sid", ["", "CR1", "RT" + "0" * 32, "CR" + "0" * 32 + "/../x", "CR" + "g" * 32])
 def test_what_is_no_sid_is_refused_before_anything_is_sent(account_rig: AccountRig, sid: str) -> None:
     for use in (account_rig.keys.fetch, account_rig.keys.delete, checked_key_sid):
         with pytest.raises(ConfigError, match="CR and 32 hexadecimal digits"):
