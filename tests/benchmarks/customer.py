@@ -93,13 +93,13 @@ class Customer:
         """Remember a crowd as mounts would after probing every one, without the hour that it takes."""
         account = build_account(self.spec)
         listed = [medium_record(medium, account.account_sid, self.api_url) for medium in account.media(Kind.RECORDING)]
-        resources = [(parse_medium(Kind.RECORDING, record), json.dumps(record)) for record in listed]
+        resources = [parse_medium(Kind.RECORDING, record) for record in listed]
         store = Store(store_path(self.state, account.account_sid, self.api_url, CatalogSettings()))
         info = unlocker.interpret(_facts(account))
         if info.state is not MediaState.READABLE:
             raise Failed(f"the crowd's object is {info.state}: {info.reason}")
         store.save(resources, listed_at=time.time())
-        for medium, _ in resources:
+        for medium in resources:
             store.save_probe(medium.sid, info)
         store.close()
 

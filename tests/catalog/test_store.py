@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import logging
 import os
@@ -5,24 +6,24 @@ import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.catalog.fakes import START, facts_of, record_of, sid_of
-from twfs.catalog.store import APPLICATION_ID, SCHEMA_VERSION, Resource, Store
+from twfs.catalog.store import APPLICATION_ID, SCHEMA_VERSION, Store
 from twfs.errors import Unreachable
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium, parse_medium
 
 
-def resource(number: int, status: str = "completed", kind: Kind = Kind.RECORDING) -> Resource:
-    record = record_of(kind, number, status)
-    return parse_medium(kind, record), json.dumps(record)
+def resource(number: int, status: str = "completed", kind: Kind = Kind.RECORDING) -> Medium:
+    return parse_medium(kind, record_of(kind, number, status))
 
 
 def readable(sid: str, size: int = 1000) -> MediaInfo:
@@ -47,12 +48,12 @@ def opened(path: Path | None) -> Iterator[Store]:
 def filled(path: Path, count: int = 40) -> tuple[list[Medium], dict[str, MediaInfo]]:
     """A closed state file with `count` resources and probes."""
     resources = [resource(number) for number in range(count)]
-    infos = {medium.sid: readable(medium.sid) for medium, _ in resources}
+    infos = {medium.sid: readable(medium.sid) for medium in resources}
     with opened(path) as store:
         store.replace_all(resources, float(START))
         for sid, info in infos.items():
             store.save_probe(sid, info)
-    return [medium for medium, _ in resources], infos
+    return resources, infos
 
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -153,14 +154,50 @@ def test_any_probe_comes_back_equal(
         assert store.probe("RT") == info
 
 
-def test_hostile_text_of_a_record_comes_back() -> None:
-    record = {**record_of(Kind.RECORDING, 1), "track_name": "\ud800\x00../\u202e'; DROP TABLE resources; --"}
-    medium = parse_medium(Kind.RECORDING, record)
+WORDS = st.none() | st.text(min_size=1, max_size=20) | st.just("\ud800\x00../\u202e'; DROP TABLE resources; --")
+COUNTS = st.none() | st.integers(0, 2**63 - 1)
+MEDIA = st.builds(
+    Medium,
+    sid=st.integers(0, 2**128 - 1).map(lambda number: f"RT{number:032x}"),
+    kind=st.sampled_from(Kind),
+    **{
+        field.name: COUNTS if "int" in str(field.type) else WORDS
+        for field in dataclasses.fields(Medium)
+        if field.name not in ("sid", "kind")
+    },
+)
+
+
+@given(media=st.lists(MEDIA, max_size=5, unique_by=lambda medium: medium.sid))
+def test_any_medium_comes_back_equal(media: list[Medium]) -> None:
     with opened(None) as store:
-        store.save([(medium, json.dumps(record))], listed_at=1.0)
+        store.save(media, listed_at=1.0, total=len(media))
         remembered = store.load()
         assert remembered is not None
-        assert remembered.media == [medium]
+        assert {medium.sid: medium for medium in remembered.media} == {medium.sid: medium for medium in media}
+
+
+def test_what_many_media_have_in_common_is_held_once(tmp_path: Path) -> None:
+    media, _ = filled(tmp_path / "a.sqlite3")
+    with opened(tmp_path / "a.sqlite3") as store:
+        remembered = store.load()
+    assert remembered is not None
+    assert remembered.media == media
+    assert len({id(medium.account_sid) for medium in remembered.media}) == 1
+    assert len({id(medium.status) for medium in remembered.media}) == 1
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[]", "{}", "null", json.dumps([7] * 14), json.dumps(["x"] * 15)])
+def test_a_resource_that_is_none_damages_the_file(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "a.sqlite3"
+    filled(path, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        ((sid, kind),) = connection.execute("SELECT sid, kind FROM resources").fetchall()
+        row = (text, crc32(repr((sid, kind, text)).encode()))
+        connection.execute("UPDATE resources SET fields = ?, checksum = ?", row)
+    with opened(path) as store:
+        assert store.load() is None
+    assert "a resource cannot be read" in warnings_in(caplog)[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"not a database at all" * 500, b"SQLite format 3\x00" + b"\xff" * 5000])
@@ -270,7 +307,7 @@ def test_a_flipped_bit_is_never_believed(intact: "Intact", tmp_path: Path, seed:
             assert store.probe(sid) in (None, info)
         store.save([resource(99)], listed_at=2.0, total=len(media) + 1)
         after = store.load()
-        assert after is None or {m.sid: m for m in after.media} == {m.sid: m for m in [*media, resource(99)[0]]}
+        assert after is None or {m.sid: m for m in after.media} == {m.sid: m for m in [*media, resource(99)]}
 
 
 def test_distrust_is_kept_and_no_flipped_bit_ends_it(tmp_path: Path) -> None:
@@ -339,7 +376,7 @@ def test_a_full_disk_takes_what_is_known_along_into_memory(tmp_path: Path, caplo
         assert not store.is_lasting
         after = store.load()
         assert after is not None
-        assert after.media == [*media, *(medium for medium, _ in many)]
+        assert after.media == [*media, *many]
         assert {sid: store.probe(sid) for sid in infos} == infos
     (warning,) = warnings_in(caplog)
     assert "full" in warning
@@ -411,7 +448,7 @@ def test_a_first_listing_leaves_nothing_of_an_incomplete_one(tmp_path: Path) -> 
         store.replace_all([resource(2)], 5.0)
         remembered = store.load()
         assert remembered is not None
-        assert remembered.media == [resource(2)[0]]
+        assert remembered.media == [resource(2)]
 
 
 def test_a_reader_does_not_wait_for_another_mounts_writer(tmp_path: Path) -> None:

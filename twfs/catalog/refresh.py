@@ -4,7 +4,6 @@ A listing only ever adds and updates. A medium goes only when Twilio, asked for 
 finished: so neither a failing page, nor a list that is behind or shifts while it is paged through, can make any vanish.
 """
 
-import json
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
@@ -13,7 +12,7 @@ from twfs.catalog.loop import Loop
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.ports import Listing
 from twfs.catalog.side_by_side import side_by_side
-from twfs.catalog.store import Resource, Store
+from twfs.catalog.store import Store
 from twfs.catalog.trouble import Troubles
 from twfs.catalog.truth import Truth
 from twfs.clock import Clock
@@ -41,7 +40,7 @@ DOUBT_SECONDS = 10.0
 class _Listed:
     """A complete listing of one kind."""
 
-    changed: list[Resource] = field(default_factory=list)
+    changed: list[Medium] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     is_understood: bool = True
     """Whether no record had to be skipped."""
@@ -55,7 +54,7 @@ _Outcome = _Listed | RemoteError | CredentialsRefused | None
 class _Looks:
     """What single looks found."""
 
-    changed: list[Resource] = field(default_factory=list)
+    changed: list[Medium] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
     """Those that Twilio still has."""
@@ -239,7 +238,7 @@ class Refresher:
         return max(newest, since if since is not None else 0, 0)
 
     def _take_page(self, kind: Kind, page: list[object], listed: _Listed) -> None:
-        """Keeps the text only of what is new or changed: of most listings, nothing."""
+        """Keeps only what is new or changed: of most listings, nothing."""
         for record in page:
             medium = self._parse(kind, record)
             if medium is None:
@@ -252,7 +251,7 @@ class Refresher:
                 # Lists are eventually consistent: the single look decides.
                 self._doubt(medium.sid)
             else:
-                listed.changed.append((medium, _text(record)))
+                listed.changed.append(medium)
 
     def _would_hide(self, medium: Medium) -> bool:
         """Whether a file would vanish if that were taken over, though it does not say that it was deleted."""
@@ -281,7 +280,7 @@ class Refresher:
             # A list of what is new says nothing of a record that is older.
             if full and listed.is_understood:
                 self._troubles.ended(("record", kind), f"no record of the list of {kind} is skipped any more")
-        changed = [resource for listed in complete.values() for resource in listed.changed]
+        changed = [medium for listed in complete.values() for medium in listed.changed]
         listed_at = self._clock.wall() if full and len(complete) == len(outcomes) else None
         if complete:
             self.last_success = self._clock.wall()
@@ -293,14 +292,14 @@ class Refresher:
             if medium.sid not in seen:
                 self._doubt(medium.sid)
 
-    def _apply(self, changed: list[Resource], gone: Collection[str], listed_at: float | None) -> None:
+    def _apply(self, changed: list[Medium], gone: Collection[str], listed_at: float | None) -> None:
         """Deleted resources that a listing or a look names are gone, too."""
         with self._applying:
-            kept = [resource for resource in changed if not self._is_deleted(resource[0])]
-            dropped = {medium.sid for medium, _ in changed if self._is_deleted(medium)}.union(gone)
+            kept = [medium for medium in changed if not self._is_deleted(medium)]
+            dropped = {medium.sid for medium in changed if self._is_deleted(medium)}.union(gone)
             if kept or dropped or listed_at is not None:
                 is_first = self._truth.count == 0
-                self._truth.apply((medium for medium, _ in kept), dropped)
+                self._truth.apply(kept, dropped)
                 if is_first and listed_at is not None:
                     self._store.replace_all(kept, listed_at)
                 else:
@@ -375,15 +374,10 @@ class Refresher:
             return
         looks.confirmed.add(medium.sid)
         if now_it_is != medium:
-            looks.changed.append((now_it_is, _text(record)))
+            looks.changed.append(now_it_is)
 
     def _note(self, kind: Kind, outcome: "_Outcome") -> None:
         if isinstance(outcome, _Listed):
             self._troubles.ended(kind, f"the list of {kind} comes again")
         elif outcome is not None:
             self._troubles.arose(kind, outcome, f"the list of {kind} does not come; the last known one is kept")
-
-
-def _text(record: object) -> str:
-    """JSON in ASCII: Twilio's text may hold lone surrogates, which SQLite does not take."""
-    return json.dumps(record, separators=(",", ":"))
