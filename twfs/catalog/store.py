@@ -1,8 +1,8 @@
 """What is remembered across mounts: one SQLite file per account and selection.
 
-It holds what every resource says of its medium, as it was parsed (to parse 100,000 of Twilio's records anew took half
-of a mount's start), and, per medium, what one probe found, what that was proven to mean, and of
-which object all bytes were once read and proven; and for which kinds of media Twilio's `size` was once wrong.
+It holds what every resource says of its medium, as it was parsed (parsing 100,000 of Twilio's records once more was a
+third of a mount's start), and, per medium, what one probe found, what that was proven to mean, and of which object all
+bytes were once read and proven; and for which kinds of media Twilio's `size` was once wrong.
 Wrapped keys and IVs are no secrets; unwrapped keys and plaintext never come here.
 
 The file is a memory, never a cause of errors: damaged or foreign, it is set aside and begun anew; where it cannot be
