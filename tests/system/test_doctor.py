@@ -12,7 +12,7 @@ from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 USER = 4711
 CHECKS = {
     *("device", "libfuse", "fusermount", "allow_other", "AppArmor", "helpers", "updatedb", "request timeout"),
-    *("mount", "read-ahead", "configuration", "private keys", "state file", "credentials", "clock"),
+    *("mount", "read-ahead", "configuration", "cache", "private keys", "state file", "credentials", "clock"),
     *("media of recordings", "media of compositions"),
 }
 
