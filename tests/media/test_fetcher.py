@@ -210,7 +210,6 @@ def test_what_gave_way_and_is_then_waited_for_goes_before_other_prefetching() ->
         assert built.stored.closing.acquire(timeout=PATIENCE)
         # It has ended, and is not queued again yet: nothing else can make it urgent.
         workers = wait_for(built, ahead.blocks[2])
-        built.fetcher._queue.append(built.fetcher._queue.pop(0))
         built.stored.may_close.set()
         built.settle()
         assert order_of_ranges(built)[:2] == [0, 1]
