@@ -66,6 +66,16 @@ def test_two_do_not_write_the_same(tmp_path: Path) -> None:
         pass
 
 
+def test_what_another_process_writes_is_not_taken_from_it(tmp_path: Path) -> None:
+    # Else a third one, that begins the first object anew, would have its beginning committed by the first.
+    with PartFile(tmp_path / "a", "object 1") as part:
+        part.write(memoryview(b"hello"))
+        with PartFile(tmp_path / "a", "object 2"), pytest.raises(Occupied):
+            PartFile(tmp_path / "a", "object 1")
+        part.commit(None)
+    assert (tmp_path / "a").read_bytes() == b"hello"
+
+
 def test_discarded_leaves_nothing(tmp_path: Path) -> None:
     with PartFile(tmp_path / "a", "object 1") as part:
         part.write(memoryview(b"wrong"))

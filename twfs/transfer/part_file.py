@@ -11,6 +11,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +31,7 @@ class PartFile:
     """The beginning of `goal`; locked against other processes while it is open."""
 
     def __init__(self, goal: Path, identity: str) -> None:
-        """Opens what there is of the object `identity`, and removes beginnings of others.
+        """Opens what there is of the object `identity`, and removes beginnings of others that nobody writes any more.
 
         Raises:
             ConfigError: the goal cannot be replaced.
@@ -42,7 +43,7 @@ class PartFile:
         self.goal = goal
         self.path = goal.with_name(f".{goal.name}.{digest}.part")
         for stale in set(goal.parent.glob(f".{_literally(goal.name)}.{'[0-9a-f]' * 16}.part")) - {self.path}:
-            stale.unlink()
+            remove_unwritten(stale)
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
             self._lock()
@@ -121,6 +122,17 @@ def locked(handle: int, path: Path) -> bool:
         return path.lstat().st_ino == os.fstat(handle).st_ino
     except (BlockingIOError, FileNotFoundError):
         return False
+
+
+def remove_unwritten(path: Path) -> None:
+    """Take a part away unless somebody writes it; what cannot be taken away is no reason to fail.
+
+    Taken from its writer, its name would be another's who begins the same: a commit would give that one's beginning
+    the goal's name.
+    """
+    with suppress(OSError), path.open("r+b") as file:
+        if locked(file.fileno(), path):
+            path.unlink()
 
 
 def _refuse_irregular(goal: Path) -> None:

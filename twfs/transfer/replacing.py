@@ -7,12 +7,12 @@ goal at once, and what killed ones left is told from what is being written.
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 from typing import BinaryIO
 
-from twfs.transfer.part_file import locked
+from twfs.transfer.part_file import locked, remove_unwritten
 
 _TOKEN_BYTES = 4
 
@@ -56,8 +56,6 @@ def _begun(goal: Path) -> tuple[Path, BinaryIO]:
 
 
 def _remove_leftovers(goal: Path) -> None:
-    """Take away what nobody writes any more; what cannot be taken away is no reason to fail."""
+    """Take away what nobody writes any more."""
     for leftover in goal.parent.glob(f".{escape(goal.name)}.{'[0-9a-f]' * 2 * _TOKEN_BYTES}.part"):
-        with suppress(OSError), leftover.open("r+b") as file:
-            if locked(file.fileno(), leftover):
-                leftover.unlink()
+        remove_unwritten(leftover)
