@@ -287,3 +287,17 @@ def test_killed_download_is_gone_on_from(tmp_path: Path, account: Account) -> No
     assert main(["get", account.source, sid, "-o", str(tmp_path / "a"), *account.flags]) == 0
     assert (tmp_path / "a").read_bytes() == plain
     assert simulator.bytes_sent("s3") < len(plain) - 500_000 + 2 * 128 * 1024
+
+
+def test_complaints_that_nobody_takes_do_not_end_it(account: Account, tmp_path: Path) -> None:
+    words = ["get", account.source, "--all", "-o", str(tmp_path), "--connections", "1", *account.flags]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "twfs", *words],
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            timeout=PATIENCE,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert {path.stem for path in tmp_path.glob("[RC]*")} == {medium.sid for medium in readable(account)}

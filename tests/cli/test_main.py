@@ -129,6 +129,23 @@ def test_reader_that_has_seen_enough_is_no_error() -> None:
     assert command.wait(SECONDS) == 1
 
 
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    ("words", "redirection", "code", "complaint"),
+    [
+        ("ls twilio:nobody", "2>&-", 2, ""),
+        ("umount /nowhere", "2>&-", 32, ""),
+        ("ls twilio:nobody -v", "2>/dev/full", 2, ""),
+        ("doctor", ">&-", 1, "twfs: Bad file descriptor"),
+        ("doctor", ">/dev/full", 1, "twfs: No space left on device"),
+    ],
+)
+def test_streams_that_take_nothing(words: str, redirection: str, code: int, complaint: str) -> None:
+    script = f"exec {sys.executable} -m twfs {words} {redirection}"
+    done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert (done.returncode, done.stdout, done.stderr.rstrip("\n")) == (code, "", complaint)
+
+
 def test_a_command_starts_without_what_the_others_are_made_of() -> None:
     words = ["ls", "--help"]
     code = f"import sys; from twfs.cli.main import main; main({words}); print(*sys.modules)"

@@ -1,10 +1,12 @@
 """How a command ends: its exit code, and one line on standard error that says what, why and what to do."""
 
 import argparse
+import io
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -53,6 +55,7 @@ def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verb
 
     With `verbose` the traceback goes before it. No message shows a signed URL's query.
     """
+    _fill_closed_streams()
     try:
         return run()
     except BrokenPipeError:
@@ -62,7 +65,8 @@ def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verb
         return codes.interrupted
     except Exception as error:  # noqa: BLE001 - the end of the program: nothing may escape as a traceback
         if verbose:
-            sys.stderr.write(without_queries(traceback.format_exc()))
+            with suppress(OSError):
+                sys.stderr.write(without_queries(traceback.format_exc()))
         code, message = _judged(error, codes)
         complain(program, message)
         return code
@@ -77,6 +81,23 @@ def _judged(error: Exception, codes: ExitCodes) -> tuple[int, str]:
         where = f"{error.filename}: " if error.filename else ""
         return codes.system, f"{where}{error.strerror}"
     return codes.bug, f"unexpected {type(error).__name__}: {error}; run it again with -v to see where"
+
+
+def _fill_closed_streams() -> None:
+    """Have something in the place of what a caller has closed (`2>&-`), which Python leaves out.
+
+    Complaints go nowhere then; output fails as any program's does. And no file that is opened later gets a number
+    below 3.
+    """
+    for name, flags, mode in (
+        ("stdin", os.O_RDONLY, "rb"),
+        ("stdout", os.O_RDONLY, "wb"),
+        ("stderr", os.O_WRONLY, "wb"),
+    ):
+        if getattr(sys, name) is None:
+            raw = os.fdopen(os.open(os.devnull, flags), mode, buffering=0)
+            # Without a buffer, whose rest would fail once more when Python ends.
+            setattr(sys, name, io.TextIOWrapper(raw, write_through=True))
 
 
 def _reader_gone(codes: ExitCodes) -> int:

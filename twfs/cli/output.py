@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import suppress
 
 # From the question mark of a URL, or of the path that HTTP libraries quote, to where it ends.
 _QUERY = re.compile(r"\?[^\s?='\"<>]+=[^\s'\"<>)]*")
@@ -15,9 +16,10 @@ def say(text: str) -> None:
 
 
 def complain(program: str, text: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"{program}: {one_line(text)}\n")
-    sys.stderr.flush()
+    """One line on standard error. Where that takes none, as on a full disk, work goes on: the exit code tells."""
+    with suppress(OSError):
+        sys.stderr.write(f"{program}: {one_line(text)}\n")
+        sys.stderr.flush()
 
 
 def one_line(text: str) -> str:
