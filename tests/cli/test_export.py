@@ -61,6 +61,8 @@ def test_outage_exports_nothing_and_says_so(
     ("words", "complaint"),
     [
         (["export"], "required: DEST"),
+        (["export", ""], "argument DEST: a path is needed"),
+        (["export", "twilio:clinic"], "argument DEST: 'twilio:clinic' is a source; say where to copy it to, too"),
         (["export", "nonsense://x"], "nonsense://x: no destination: Protocol not known"),
         (["export", "ftp://me:hunter2@host/x"], "DEST holds a password"),
         (["export", "/d", "--since", "yesterday"], "option since"),

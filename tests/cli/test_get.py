@@ -136,6 +136,7 @@ SID = "RT" + "1" * 32
         (["twilio:demo"], "name either SIDs, or --all"),
         (["--all", SID], "name either SIDs, or --all"),
         (["RT1"], "'RT1' is no SID"),
+        ([SID, "-o", ""], "a path is needed"),
         ([SID, "--kind", "recordings"], "--kind selects among --all"),
         (["--all", "--since", "yesterday"], "option since"),
     ],

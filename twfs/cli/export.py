@@ -10,6 +10,7 @@ from twfs.cli.figures import human_size
 from twfs.cli.flags import add_common_flags, add_md5_flag, overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say, without_queries
+from twfs.cli.paths import a_place
 from twfs.cli.selection import add_source, selection_of
 from twfs.errors import ConfigError
 from twfs.export.outcome import Ending, Outcome, Report
@@ -30,7 +31,12 @@ def add_parser(commands: Any) -> None:
         "Exit 1 if any medium could not be exported.",
     )
     add_source(parser)
-    parser.add_argument("destination", metavar="DEST", help="a folder, s3://BUCKET/PREFIX, or another URL of fsspec's")
+    parser.add_argument(
+        "destination",
+        metavar="DEST",
+        type=_a_destination,
+        help="a folder, s3://BUCKET/PREFIX, or another URL of fsspec's",
+    )
     parser.add_argument("--dask", metavar="SCHEDULER", help="spread the work over this Dask cluster (tcp://HOST:PORT)")
     add_md5_flag(parser)
     parser.add_argument("--json", action="store_true", help="a report of all media as JSON instead of lines")
@@ -57,6 +63,17 @@ def run(arguments: argparse.Namespace) -> int:
     report = Report(arguments.destination, outcomes)
     say(_as_json(report) if arguments.json else _summary(report))
     return 1 if report.count(Ending.FAILED) else 0
+
+
+def _a_destination(text: str) -> str:
+    """Alone, a SOURCE stands where DEST does; as such it would name a folder here, and all media of another account.
+
+    Raises:
+        ArgumentTypeError: it is one, or empty.
+    """
+    if text.startswith("twilio:"):
+        raise argparse.ArgumentTypeError(f"{text!r} is a source; say where to copy it to, too")
+    return a_place(text)
 
 
 def _exported(

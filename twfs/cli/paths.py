@@ -17,3 +17,13 @@ def a_path(text: str) -> Path:
         return parse_path(text)
     except ConfigError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def a_place(text: str) -> str:
+    """The same of a path or URL whose every character counts, such as a slash at its end.
+
+    Raises:
+        ArgumentTypeError: it is empty.
+    """
+    a_path(text)
+    return text
