@@ -95,6 +95,14 @@ def test_what_cannot_be_written_or_is_no_file_is_told_at_the_beginning(tmp_path:
         AuditFile(tmp_path)
     with pytest.raises(ConfigError, match="no regular file"):
         AuditFile(Path(os.devnull))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigError, match="No such device"):
+        AuditFile(tmp_path / "pipe")
+    with (
+        os.fdopen(os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)),
+        pytest.raises(ConfigError, match="no regular"),
+    ):
+        AuditFile(tmp_path / "pipe")
 
 
 def test_a_file_in_the_mount_itself_is_refused() -> None:

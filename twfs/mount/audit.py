@@ -70,7 +70,9 @@ class AuditFile:
             raise OSError(errno.ENOSPC, "only a part could be written")
 
     def _opened(self) -> int:
-        return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, 0o600)
+        # Not blocking: else a pipe that nobody reads would be waited for, without end.
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+        return os.open(self._path, flags, 0o600)
 
 
 class AuditJournal:
