@@ -28,6 +28,9 @@ from twfs.resources import Kind, ListFilter, parse_medium
         ("2017-11-23T16:47:17", START),
         (" 2017-11-23 ", START - START % 86400),
         ("1970-01-01", 0),
+        ("2017-11-23T16:47:16.999Z", START),
+        ("2017-11-23T16:47:17.000Z", START),
+        ("1969-12-31T23:59:58.5Z", -1),
     ],
 )
 def test_moments(text: str, moment: int) -> None:
@@ -36,7 +39,7 @@ def test_moments(text: str, moment: int) -> None:
 
 @given(st.datetimes(min_value=datetime(1970, 1, 1), max_value=datetime(2200, 1, 1)))  # noqa: DTZ001 - zoneless on purpose
 def test_moments_without_zone_are_utc(moment: datetime) -> None:
-    assert parse_moment(moment.isoformat()) == int(moment.replace(tzinfo=UTC).timestamp() // 1)
+    assert parse_moment(moment.isoformat()) == -int(-moment.replace(tzinfo=UTC).timestamp() // 1)
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2017-13-01", "0001-01-01T00:00:00+23:59x"])

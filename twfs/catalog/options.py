@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
+from math import ceil
 from os import getuid
 from pathlib import Path
 
@@ -56,12 +57,14 @@ class CatalogSettings:
 def parse_moment(text: str) -> int:
     """Seconds since 1970 UTC from an ISO 8601 date or date-time; UTC where no zone is given.
 
+    Fractions count as the next second: media are dated in whole ones, so the same are before it and from it on.
+
     Raises:
         ConfigError: neither.
     """
     try:
         moment = datetime.fromisoformat(text.strip())
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        return ceil((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError):
         raise ConfigError(f"{text!r} is no date; write it as 2017-11-23 or 2017-11-23T16:47:17Z") from None
 
