@@ -61,6 +61,11 @@ def test_failures_do_not_spoil_the_others(account: Account, capsys: pytest.Captu
 
 
 @pytest.mark.usefixtures("home")
+def test_nothing_to_do_is_said(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["verify", account.source, "--all", "--until", "2000-01-01", *account.flags]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("nothing to do; 0 in 0:00")
+
+
 def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify"]) == 2
     assert "name either SIDs, or --all" in capsys.readouterr().err

@@ -52,7 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
         say(json.dumps({"media": [record_of(outcome) for outcome in outcomes], "endings": tally(outcomes)}, indent=2))
     else:
         say(table_of(outcomes))
-        say(f"{', '.join(f'{count} {ending}' for ending, count in tally(outcomes).items())}; {progress.summary}")
+        endings = ", ".join(f"{count} {ending}" for ending, count in tally(outcomes).items())
+        say(f"{endings or 'nothing to do'}; {progress.summary}")
     missing = len(media) - len(outcomes)
     if missing:
         complain("twfs", f"{missing} of {len(media)} media were not begun, after what stands above")
