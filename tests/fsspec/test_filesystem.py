@@ -166,6 +166,14 @@ def test_ranges_of_several_media_at_once(simulated: Simulated, fs: TwilioFileSys
         fs.cat_ranges([paths[0]], [0, 1], [1, 2])
 
 
+@pytest.mark.parametrize("start", [None, 0, 10, -10, 10**9, -(10**9)])
+@pytest.mark.parametrize("end", [None, 0, 5, 20, -5, 10**9, -(10**9)])
+def test_a_range_has_the_bytes_of_a_slice(fs: TwilioFileSystem, start: int | None, end: int | None) -> None:
+    content = sample_bytes("screen-h264.mkv")
+    assert fs.cat_file(a_file(fs), start, end) == content[start:end]
+    assert fs.cat_ranges([a_file(fs)], [start], [end]) == [content[start:end]]
+
+
 def test_get_copies_whole_media_or_nothing(simulated: Simulated, fs: TwilioFileSystem, tmp_path: Path) -> None:
     name, goal = a_file(fs), tmp_path / "there"
     fs.get(name, str(goal))

@@ -250,6 +250,18 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
         with os_errors(path):
             return self._connected().open(f"/{path}")
 
+    def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
+        """Bytes `[start, end)`; as of a slice, negative ones count from the end, and none are in a reversed range.
+
+        Raises:
+            OSError: it could not be read.
+        """
+        with self.open(path, "rb", **kwargs) as file:
+            begin, stop, _ = slice(start, end).indices(file.size)
+            file.seek(begin)
+            data: bytes = file.read(max(0, stop - begin))
+            return data
+
     def cat_ranges(
         self,
         paths: list[str],
