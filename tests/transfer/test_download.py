@@ -5,6 +5,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -72,11 +73,11 @@ def test_file_that_is_there_costs_nothing(tmp_path: Path, out: Path, private_key
     account = SimulatedAccount()
     sid = account.add_recording(seal(content(SIZE), private_key.public_key()))
     with rig(tmp_path, account, private_key) as here:
-        here.fetch(sid, out / "a")
+        here.fetch(sid, out / f"{sid}.mkv")
         here.simulator.clear_requests()
         watch = Counted()
         with pool_of(here.place, {}) as later:
-            outcome = Rig(here.place, later).fetch(sid, out / "a", watch)
+            outcome = Rig(here.place, later).fetch(sid, out / f"{sid}.mkv", watch)
         assert outcome.ending is Ending.UNCHANGED
         assert here.simulator.requests == []
         assert (watch.fetched, watch.spared_bytes) == (0, SIZE)
@@ -85,15 +86,30 @@ def test_file_that_is_there_costs_nothing(tmp_path: Path, out: Path, private_key
 def test_file_of_another_time_or_size_is_replaced(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:
     account, plain = SimulatedAccount(), content(1000)
     sid = account.add_recording(seal(plain, private_key.public_key()))
+    goal = out / f"{sid}.mkv"
     with rig(tmp_path, account, private_key) as here:
-        here.fetch(sid, out / "a")
-        os.utime(out / "a", (1, 1))
-        assert here.fetch(sid, out / "a").ending is Ending.WRITTEN
-        moment = (out / "a").stat().st_mtime
-        (out / "a").write_bytes(b"short")
-        os.utime(out / "a", (moment, moment))
-        assert here.fetch(sid, out / "a").ending is Ending.WRITTEN
-        assert (out / "a").read_bytes() == plain
+        here.fetch(sid, goal)
+        os.utime(goal, (1, 1))
+        assert here.fetch(sid, goal).ending is Ending.WRITTEN
+        moment = goal.stat().st_mtime
+        goal.write_bytes(b"short")
+        os.utime(goal, (moment, moment))
+        assert here.fetch(sid, goal).ending is Ending.WRITTEN
+        assert goal.read_bytes() == plain
+
+
+def test_file_of_another_medium_of_the_same_size_and_time_is_replaced(
+    tmp_path: Path, out: Path, private_key: RSAPrivateKey
+) -> None:
+    account, plains = SimulatedAccount(), [content(1000, seed) for seed in range(2)]
+    sids = [
+        account.add_recording(seal(plain, private_key.public_key()), date_created=datetime(2026, 11, 20, tzinfo=UTC))
+        for plain in plains
+    ]
+    with rig(tmp_path, account, private_key) as here:
+        for sid, plain in zip(sids, plains, strict=True):
+            assert here.fetch(sid, out / "temporary").ending is Ending.WRITTEN
+            assert (out / "temporary").read_bytes() == plain
 
 
 @pytest.mark.parametrize("with_md5", [True, False])

@@ -117,8 +117,12 @@ class Downloader:
 
 
 def is_same(goal: Path, medium: Medium, info: MediaInfo) -> bool:
-    """Whether the file is there already: a regular one of the medium's size and time, as rsync would judge."""
-    if goal.is_symlink() or not goal.is_file():
+    """Whether the file is there already: a regular one of the medium's size and time, as rsync would judge.
+
+    Under a name without the SID it may be another medium's: two tracks of a room that began in the same second, of a
+    codec with a constant bit rate, have the same size.
+    """
+    if medium.sid not in goal.name or goal.is_symlink() or not goal.is_file():
         return False
     status = goal.stat()
     return status.st_size == info.plain_size and int(status.st_mtime) == medium.changed_at
