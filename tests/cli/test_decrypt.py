@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -199,10 +200,25 @@ def test_neither_input_nor_device_is_overwritten(
 ) -> None:
     files = ["--key-file", made["key.bin.enc"], "--iv-file", made["iv.bin"]]
     assert decrypt(made, Path(made["encrypted"]), *files) == 2
-    assert "is the encrypted file itself" in capsys.readouterr().err
+    assert "is itself one of the files to read" in capsys.readouterr().err
     assert decrypt(made, Path("/dev/null"), *files) == 2
     assert not Path("/dev/null").is_file()
     assert decrypt(made, tmp_path, *files) == 2
+
+
+@pytest.mark.parametrize("name", ["private_key.pem", "passphrase", "headers", "key.bin.enc", "iv.bin"])
+@pytest.mark.parametrize("in_folder", [False, True])
+def test_nothing_that_is_read_is_overwritten(made: Made, tmp_path: Path, name: str, *, in_folder: bool) -> None:
+    for each in ("private_key.pem", "passphrase", "key.bin.enc", "iv.bin"):
+        shutil.copy(made[each], tmp_path)
+    (tmp_path / "headers").write_text("\n".join(made.header_lines))
+    before = (tmp_path / name).read_bytes()
+    files = ["--key-file", str(tmp_path / "key.bin.enc"), "--iv-file", str(tmp_path / "iv.bin")]
+    envelope = ["--headers", str(tmp_path / "headers")] if name == "headers" else files
+    keys = ["--private-key", str(tmp_path if in_folder else tmp_path / "private_key.pem")]
+    keys += ["--private-key-passphrase-file", str(tmp_path / "passphrase")]
+    assert main(["decrypt", made["encrypted"], "-o", str(tmp_path / name), *envelope, *keys]) == 2
+    assert (tmp_path / name).read_bytes() == before
 
 
 def test_object_as_the_service_hands_it_out(account: Account, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             encrypted.decrypt(sys.stdout.buffer.write)
             sys.stdout.buffer.flush()
             return 0
-        _refuse_same(arguments.encrypted, arguments.output)
+        _refuse_inputs(arguments, keyring)
         with until_signalled() as ending, appearing_whole(arguments.output) as part:
             done = encrypted.decrypt(_unless_signalled(ending, part.write))
     say(_line(arguments.output, done))
@@ -112,9 +112,17 @@ def _opened(path: Path) -> Any:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _refuse_same(encrypted: Path, output: Path) -> None:
-    if output.exists() and output.samefile(encrypted):
-        raise UsageError(f"{output} is the encrypted file itself; name another one for the plaintext")
+def _refuse_inputs(arguments: argparse.Namespace, keyring: Keyring) -> None:
+    """The plaintext replaces nothing that is read, least of all a private key, with which all its media would be lost.
+
+    Raises:
+        UsageError: the output is one of these files.
+    """
+    output = arguments.output
+    given = (arguments.encrypted, arguments.headers, arguments.key_file, arguments.iv_file)
+    read = [*given, arguments.private_key_passphrase_file, *(key.name for key in keyring)]
+    if output.exists() and any(output.samefile(path) for path in read if path is not None):
+        raise UsageError(f"{output} is itself one of the files to read; name another one for the plaintext")
 
 
 def _unless_signalled(ending: Ending, write: Callable[[memoryview], None]) -> Callable[[memoryview], None]:
