@@ -168,6 +168,17 @@ def test_a_key_that_new_media_are_encrypted_for_is_not_deleted(
     assert simulated(account).public_keys() == []
 
 
+def test_nothing_is_deleted_on_the_word_of_who_does_not_know_the_settings(
+    account: Account, public_pem: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    used = create(account, public_pem, capsys)
+    simulated(account).store_settings(Kind.RECORDING, {"encryption_enabled": True, "encryption_key_sid": used})
+    account.simulated.simulator.inject(Fault("api.settings", body='{"status": "maintenance"}'))
+    assert run(account, "delete", used, "--yes") == 1
+    assert "Twilio's answer is no settings" in capsys.readouterr().err
+    assert len(simulated(account).public_keys()) == 1
+
+
 def test_what_is_no_sid_is_a_usage_error(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(account, "delete", "CR1", "--yes") == 2
     assert "'CR1' is no SID of a public key" in capsys.readouterr().err

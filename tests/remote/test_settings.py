@@ -23,6 +23,8 @@ KEPT = {
     "aws_credentials_sid": new_sid("CR"),
 }
 
+NOTHING = dict.fromkeys([*KEPT, "encryption_enabled", "encryption_key_sid"])
+
 texts = st.none() | st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=70)
 stored_settings = st.fixed_dictionaries(
     {
@@ -128,7 +130,8 @@ def test_an_outage_after_the_change_leaves_it_uncertain(account_rig: AccountRig)
 
 def test_settings_that_read_back_otherwise_are_an_error(account_rig: AccountRig) -> None:
     key_sid = str(account_rig.create()["sid"])
-    body = json.dumps({"encryption_enabled": True, "encryption_key_sid": key_sid, "aws_storage_enabled": True})
+    changed = {"encryption_enabled": True, "encryption_key_sid": key_sid, "aws_storage_enabled": True}
+    body = json.dumps(NOTHING | changed)
     account_rig.simulator.inject(Fault("api.settings", body=body, match=by_method("GET")))
     with pytest.raises(RemoteError, match=r"read back they are: .*aws_storage_enabled True"):
         account_rig.settings.store(Kind.RECORDING, StorageSettings().encrypted_for(key_sid))
@@ -138,14 +141,21 @@ def test_settings_that_read_back_otherwise_are_an_error(account_rig: AccountRig)
 def test_settings_that_cannot_be_understood_are_never_written_back(
     account_rig: AccountRig, record: dict[str, object]
 ) -> None:
-    account_rig.simulator.inject(Fault("api.settings", body=json.dumps(record)))
+    account_rig.simulator.inject(Fault("api.settings", body=json.dumps(NOTHING | record)))
     with pytest.raises(RemoteError, match=f"have a {next(iter(record))} that is none"):
         account_rig.settings.fetch(Kind.RECORDING)
 
 
+@pytest.mark.parametrize("name", NOTHING)
+def test_settings_that_lack_a_field_are_none(account_rig: AccountRig, name: str) -> None:
+    record = {field: value for field, value in NOTHING.items() if field != name}
+    account_rig.simulator.inject(Fault("api.settings", body=json.dumps(record)))
+    with pytest.raises(RemoteError, match=f"it has no {name}"):
+        account_rig.settings.fetch(Kind.RECORDING)
+
+
 def test_nulls_and_empty_texts_are_defaults(account_rig: AccountRig) -> None:
-    nothing = {"encryption_enabled": None, "aws_storage_enabled": None, "aws_s3_url": "", "friendly_name": None}
-    account_rig.simulator.inject(Fault("api.settings", body=json.dumps(nothing)))
+    account_rig.simulator.inject(Fault("api.settings", body=json.dumps(NOTHING | {"aws_s3_url": ""})))
     assert account_rig.settings.fetch(Kind.RECORDING) == StorageSettings()
 
 

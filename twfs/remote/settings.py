@@ -95,7 +95,8 @@ def _parsed(record: Mapping[str, object]) -> StorageSettings:
     """A record of settings; null is the default, and so is the empty text.
 
     Raises:
-        RemoteError: a field is not what it should be. It would be sent back, so it cannot be passed over.
+        RemoteError: a field is missing, or not what it should be. It would be sent back, so it cannot be passed over;
+            and of an object that is no record of settings nobody may conclude that nothing is encrypted.
     """
     return StorageSettings(
         friendly_name=_field(record, "friendly_name", str, None),
@@ -108,7 +109,9 @@ def _parsed(record: Mapping[str, object]) -> StorageSettings:
 
 
 def _field(record: Mapping[str, object], name: str, kind: type, default: T) -> T:
-    value = record.get(name)
+    if name not in record:
+        raise RemoteError(f"Twilio's answer is no settings: it has no {name}; is a proxy in between?")
+    value = record[name]
     if value in (None, ""):
         return default
     if not isinstance(value, kind):
