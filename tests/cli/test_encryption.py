@@ -189,6 +189,22 @@ def test_a_key_that_twilio_does_not_have_changes_nothing(
     assert methods(account) == ["GET"]
 
 
+@pytest.mark.parametrize("action", ["show", "enable", "disable"])
+def test_a_key_of_another_account_than_source_names_changes_nothing(
+    account: Account, key: str, tmp_path: Path, action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine, meant = simulated(account), new_sid("AC")
+    credentials = tmp_path / "credentials"
+    credentials.touch(0o600)
+    credentials.write_text(f"api_key={mine.api_key}\napi_secret={mine.api_secret}\n")
+    url = account.simulated.simulator.url
+    words = ["--source", f"twilio:{meant}", "--api-url", url, "--accounts-url", url, "--credentials", str(credentials)]
+    of_enable = ["--key", key, "--yes"] if action == "enable" else []
+    assert main(["encryption", action, "--recordings", *of_enable, *words]) == 2
+    assert f"the credentials are for the account {mine.account_sid}, not {meant}; " in capsys.readouterr().err
+    assert "POST" not in methods(account)
+
+
 def test_trouble_between_the_two_kinds_says_what_was_done(
     account: Account, key: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,7 @@ class AccountRig:
         self.url = f"{simulator.url}{KEYS}"
         self.api = RestApi(pool, simulator.url, RateLimit(1000, clock), clock, timeout)
         self.keys = PublicKeys(self.api, simulator.url)
-        self.settings = EncryptionSettings(self.api, simulator.url)
+        self.settings = EncryptionSettings(self.api, simulator.url, self.account.account_sid)
 
     def create(self) -> Mapping[str, object]:
         """A new public key's record."""

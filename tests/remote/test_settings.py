@@ -8,7 +8,7 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
 from tests.remote.account_rig import AccountRig, running_account_rig
-from twfs.errors import CredentialsRefused, RemoteError
+from twfs.errors import ConfigError, CredentialsRefused, RemoteError
 from twfs.remote.rest import OutcomeUnknown
 from twfs.remote.settings import StorageSettings
 from twfs.resources import Kind
@@ -151,6 +151,13 @@ def test_settings_that_lack_a_field_are_none(account_rig: AccountRig, name: str)
     record = {field: value for field, value in NOTHING.items() if field != name}
     account_rig.simulator.inject(Fault("api.settings", body=json.dumps(record)))
     with pytest.raises(RemoteError, match=f"it has no {name}"):
+        account_rig.settings.fetch(Kind.RECORDING)
+
+
+def test_settings_of_another_account_are_refused(account_rig: AccountRig) -> None:
+    other = new_sid("AC")
+    account_rig.simulator.inject(Fault("api.settings", body=json.dumps(NOTHING | {"account_sid": other})))
+    with pytest.raises(ConfigError, match=f"for the account {other}, not {account_rig.account.account_sid};"):
         account_rig.settings.fetch(Kind.RECORDING)
 
 

@@ -61,7 +61,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     """Show the settings of the kinds that are named, or of both."""
     config = config_of(arguments)
     with open_rest(config) as api:
-        settings = EncryptionSettings(api, config.api_url)
+        settings = EncryptionSettings(api, config.api_url, config.account_sid)
         found = {kind: settings.fetch(kind) for kind in _kinds(arguments) or Kind}
     if arguments.json:
         say(json.dumps({kind.value: asdict(each) for kind, each in found.items()}, indent=2))
@@ -81,7 +81,7 @@ def run_enable(arguments: argparse.Namespace) -> int:
         if key.friendly_name:
             say(f"{key.sid} is {escaped(key.friendly_name)}")
         _change(
-            EncryptionSettings(api, config.api_url),
+            EncryptionSettings(api, config.api_url, config.account_sid),
             kinds,
             lambda now: now.encrypted_for(arguments.key),
             assume_yes=arguments.yes,
@@ -94,7 +94,7 @@ def run_disable(arguments: argparse.Namespace) -> int:
     kinds = _named_kinds(arguments)
     config = config_of(arguments)
     with open_rest(config) as api:
-        settings = EncryptionSettings(api, config.api_url)
+        settings = EncryptionSettings(api, config.api_url, config.account_sid)
         _change(settings, kinds, StorageSettings.unencrypted, assume_yes=True)
     return 0
 

@@ -117,7 +117,7 @@ def run_delete(arguments: argparse.Namespace) -> int:
     with open_rest(config) as api, outcome_shown_by("twfs public-key list"):
         keys = PublicKeys(api, config.accounts_url)
         doomed = [keys.fetch(sid) for sid in dict.fromkeys(arguments.sids)]
-        _refuse_used({key.sid for key in doomed}, EncryptionSettings(api, config.api_url))
+        _refuse_used({key.sid for key in doomed}, EncryptionSettings(api, config.api_url, config.account_sid))
         confirm(f"Delete {', '.join(map(_described, doomed))}?", assume_yes=arguments.yes)
         for key in doomed:
             keys.delete(key.sid)

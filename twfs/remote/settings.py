@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TypeVar
 
-from twfs.errors import RemoteError
+from twfs.errors import ConfigError, RemoteError
 from twfs.remote.rest import OutcomeUnknown, RestApi
 from twfs.resources import Kind
 
@@ -47,19 +47,28 @@ class StorageSettings:
 class EncryptionSettings:
     """Reads and writes the settings of one account."""
 
-    def __init__(self, api: RestApi, api_url: str) -> None:
-        """`api_url` is the Video API's, without a trailing slash."""
+    def __init__(self, api: RestApi, api_url: str, account_sid: str) -> None:
+        """`api_url` is the Video API's, without a trailing slash; `account_sid` the account that is meant."""
         self._api = api
         self._api_url = api_url
+        self._account_sid = account_sid
 
     def fetch(self, kind: Kind) -> StorageSettings:
         """As they are now.
 
         Raises:
+            ConfigError: they are another account's: no URL names one, whose settings they are the credentials decide.
             RemoteError: no usable answer.
             CredentialsRefused: 401 or 403.
         """
-        return _parsed(self._api.resource(self._at(kind)))
+        record = self._api.resource(self._at(kind))
+        account_sid = record.get("account_sid")
+        if isinstance(account_sid, str) and account_sid.lower() != self._account_sid.lower():
+            raise ConfigError(
+                f"the credentials are for the account {account_sid[:34]}, not {self._account_sid}; "
+                "give an API key that belongs to that account itself"
+            )
+        return _parsed(record)
 
     def store(self, kind: Kind, wanted: StorageSettings) -> StorageSettings:
         """Set them all, and read them back; where no answer told whether they were set, reading back tells.
@@ -68,6 +77,7 @@ class EncryptionSettings:
 
         Raises:
             OutcomeUnknown: it cannot be told whether they were set.
+            ConfigError: as `fetch`.
             RemoteError: they were not set, or read back they are others.
             CredentialsRefused: 401 or 403.
         """
