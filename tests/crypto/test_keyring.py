@@ -55,6 +55,10 @@ def test_what_openssl_writes_is_read(tmp_path: Path, arguments: tuple[str, ...])
     assert parse_private_key(locked.read_bytes(), b"word", "locked").fingerprint == key.fingerprint
 
 
+def test_of_several_keys_in_one_file_none_is_passed_over_unsaid() -> None:
+    assert "holds several private keys; give each a file of its own" in refusal(pem(rsa_key()) + pem(rsa_key(1)))
+
+
 def test_comments_and_the_public_half_beside_the_private_one_do_no_harm() -> None:
     content = b"# era 2017\r\n" + PUBLIC_PEM + b"\n" + pem(rsa_key())
     assert parse_private_key(content, None, "a.pem").fingerprint == private_key().fingerprint

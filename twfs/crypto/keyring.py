@@ -1,6 +1,7 @@
 """The customer's RSA private keys: read from PEM, and asked which of them a content key was wrapped for."""
 
 import hashlib
+import re
 import secrets
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from twfs.crypto.cbc import KEY_SIZES
 from twfs.errors import ConfigError
+
+_BEGINNING = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
 class PrivateKey:
@@ -88,10 +91,13 @@ def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> Privat
     """A private key from PEM: PKCS#1, PKCS#8 or encrypted PKCS#8 (or encrypted traditional).
 
     Raises:
-        ConfigError: no PEM, no RSA, a public key, or the passphrase is missing or wrong.
+        ConfigError: no PEM, no RSA, a public key, several keys, or the passphrase is missing or wrong.
     """
     if is_public_only(pem):
         raise ConfigError(f"{name} holds a public key; private_key needs the private one")
+    if len(_BEGINNING.findall(pem)) > 1:
+        # Only the first would be read, and the media of the others would be locked without a word of why.
+        raise ConfigError(f"{name} holds several private keys; give each a file of its own")
     key = _load(pem, passphrase, name)
     if not isinstance(key, RSAPrivateKey):
         raise ConfigError(f"{name} is no RSA key; Twilio encrypts for RSA keys only")
