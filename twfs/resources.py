@@ -133,6 +133,11 @@ def is_sid(text: str, prefix: str) -> bool:
     return _SID.fullmatch(text) is not None and text.startswith(prefix)
 
 
+def is_text(text: str) -> bool:
+    """Whether it can be sent: bytes of arguments and of the environment that are no UTF-8 come as lone surrogates."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _sid(value: Any, is_right: Callable[[str], object]) -> str | None:
     return value if isinstance(value, str) and is_right(value) else None
 

@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -23,6 +24,12 @@ def test_a_key_is_stored_as_it_is_with_one_request(account_rig: AccountRig, name
 def test_a_name_that_twilio_would_refuse_is_not_sent(account_rig: AccountRig, name: str) -> None:
     with pytest.raises(ConfigError, match=f"has {len(name)} characters; it must have 1 to 64"):
         account_rig.keys.create(PEM, name)
+    assert account_rig.simulator.count("api") == 0
+
+
+def test_a_name_in_another_encoding_is_not_said_to_have_been_sent(account_rig: AccountRig) -> None:
+    with pytest.raises(ConfigError, match="the name is no UTF-8"):
+        account_rig.keys.create(PEM, os.fsdecode(b"Schl\xfcssel"))
     assert account_rig.simulator.count("api") == 0
 
 

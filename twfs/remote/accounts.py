@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from twfs.errors import ConfigError, RemoteError
 from twfs.remote.rest import OutcomeUnknown, RestApi
-from twfs.resources import is_sid
+from twfs.resources import is_sid, is_text
 
 LONGEST_NAME = 64
 """Characters of a FriendlyName."""
@@ -56,12 +56,14 @@ class PublicKeys:
         """Store a public key, in PEM as SubjectPublicKeyInfo, under a name for people.
 
         Raises:
-            ConfigError: the name is empty or longer than `LONGEST_NAME`.
+            ConfigError: the name is empty, longer than `LONGEST_NAME`, or was no UTF-8.
             OutcomeUnknown: there may be a new key, or not; also where Twilio's answer does not name it.
             RemoteError, CredentialsRefused: see `RestApi.create_or_change`.
         """
         if not 0 < len(friendly_name) <= LONGEST_NAME:
             raise ConfigError(f"the name has {len(friendly_name)} characters; it must have 1 to {LONGEST_NAME}")
+        if not is_text(friendly_name):
+            raise ConfigError("the name is no UTF-8; type it in a terminal of that encoding")
         record = self._api.create_or_change(self._url, {"FriendlyName": friendly_name, "PublicKey": pem})
         try:
             return _stored_key(record)
