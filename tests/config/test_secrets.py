@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from tests.config.builders import ACCOUNT, API_KEY, pem, public_pem, write
 from twfs.config.secrets import (
     Secret,
+    credential_set,
     read_credentials_file,
     read_passphrase,
     read_private_file,
@@ -80,6 +82,12 @@ def test_bad_credentials_file_never_shows_its_content(tmp_path: Path, text: str 
         read_credentials_file(path)
     assert complaint in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["api_secret", "auth_token"])
+def test_a_secret_in_another_encoding_is_refused_by_its_name_alone(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^here: {name} is no UTF-8$"):
+        credential_set({name: os.fsdecode(b"hunter2\xff")}, "here")
 
 
 def test_folder_without_private_keys_is_refused_when_given(tmp_path: Path) -> None:

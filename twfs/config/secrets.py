@@ -9,7 +9,7 @@ from pathlib import Path
 from twfs.config.names import nearest
 from twfs.crypto.keyring import PrivateKey, is_public_only, parse_private_key
 from twfs.errors import ConfigError
-from twfs.resources import is_sid
+from twfs.resources import is_sid, is_text
 
 CREDENTIAL_NAMES = ("account_sid", "api_key", "api_secret", "auth_token")
 SECRET_NAMES = ("api_secret", "auth_token")
@@ -96,11 +96,15 @@ def credential_set(values: Mapping[str, str], origin: str) -> CredentialSet:
     """The values found under `CREDENTIAL_NAMES` at one place, checked.
 
     Raises:
-        ConfigError: a SID is none; the message does not quote it, for it may be a secret in the wrong line.
+        ConfigError: a SID is none; the message does not quote it, for it may be a secret in the wrong line. Or a secret
+            cannot be sent.
     """
     for name, prefix in (("account_sid", "AC"), ("api_key", "SK")):
         if values.get(name) and not is_sid(values[name], prefix):
             raise ConfigError(f"{origin}: {name} must be {prefix} and 32 hexadecimal digits")
+    for name in SECRET_NAMES:
+        if not is_text(values.get(name, "")):
+            raise ConfigError(f"{origin}: {name} is no UTF-8")
     return CredentialSet(
         origin,
         values.get("account_sid") or None,
