@@ -12,6 +12,7 @@ from twfs.config.secrets import (
     read_private_file,
     read_private_keys,
 )
+from twfs.crypto.keypair import generate_key_pair
 from twfs.errors import ConfigError
 
 
@@ -108,6 +109,14 @@ def test_passphrase_is_the_first_line(tmp_path: Path) -> None:
 def test_empty_passphrase_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no passphrase"):
         read_passphrase(write(tmp_path / "p", "\n"))
+
+
+def test_passphrase_may_be_as_long_as_openssl_takes(tmp_path: Path) -> None:
+    longest = "x" * 1023
+    assert read_passphrase(write(tmp_path / "p", longest)) == longest.encode()
+    generate_key_pair(passphrase=longest.encode())
+    with pytest.raises(ConfigError, match="has a first line of 1024 bytes; keys take 1023 at most"):
+        read_passphrase(write(tmp_path / "q", longest + "x"))
 
 
 def test_secret_shows_nothing_and_compares() -> None:

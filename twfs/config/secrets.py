@@ -15,6 +15,8 @@ CREDENTIAL_NAMES = ("account_sid", "api_key", "api_secret", "auth_token")
 SECRET_NAMES = ("api_secret", "auth_token")
 # More than any credentials file or PEM key needs; bounds what a wrong path (a device, a film) can make us read.
 _FILE_LIMIT = 256 * 1024
+# OpenSSL's, in bytes.
+_LONGEST_PASSPHRASE = 1023
 
 
 class Secret:
@@ -155,11 +157,13 @@ def read_passphrase(path: Path, trusted_folder: Path | None = None) -> bytes:
     """The file's first line, without its end.
 
     Raises:
-        ConfigError: as `read_private_file`, or the line is empty.
+        ConfigError: as `read_private_file`, or the line is empty or longer than OpenSSL takes.
     """
     lines = read_private_file(path, trusted_folder).splitlines()
     if not lines or not lines[0]:
         raise ConfigError(f"{path} holds no passphrase; it must be its first line")
+    if len(lines[0]) > _LONGEST_PASSPHRASE:
+        raise ConfigError(f"{path} has a first line of {len(lines[0])} bytes; keys take {_LONGEST_PASSPHRASE} at most")
     return lines[0]
 
 
