@@ -34,6 +34,11 @@ def test_source_without_a_name_is_the_profile_default(home: Home) -> None:
     assert home.load("twilio:").timeout == 5
 
 
+def test_a_byte_order_mark_is_passed_over(home: Home) -> None:
+    home.profiles("\ufeff[profiles.default]\r\ntimeout = 5\r\n")
+    assert home.load("twilio:").timeout == 5
+
+
 def test_missing_profile_names_the_nearest_and_the_known(home: Home) -> None:
     path = home.profiles("[profiles.acme]\n[profiles.beta]\n")
     with pytest.raises(ConfigError) as caught:

@@ -78,6 +78,11 @@ def test_no_envelope(text: str, tmp_path: Path) -> None:
         read_saved_headers(tmp_path / "headers")
 
 
+def test_a_byte_order_mark_hides_nothing(tmp_path: Path) -> None:
+    (tmp_path / "h").write_text("x-amz-meta-x-amz-key: a\nx-amz-meta-x-amz-iv: b\n", encoding="utf-8-sig")
+    assert read_saved_headers(tmp_path / "h").metadata == {"x-amz-key": "a", "x-amz-iv": "b"}
+
+
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
         read_saved_headers(tmp_path / "missing")

@@ -74,7 +74,8 @@ def _read_profiles(explicit_file: Path | None, home: Path) -> tuple[Path, Mappin
 def _profiles(path: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
-            document = tomllib.load(file)
+            # Editors of Windows begin a file with a byte order mark, of which TOML knows nothing.
+            document = tomllib.loads(file.read().decode("utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:

@@ -6,6 +6,7 @@ envelope.
 """
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,7 @@ def read_saved_headers(path: Path) -> SavedHeaders:
     """
     try:
         with path.open("rb") as file:
-            text = file.read(_LONGEST_FILE).decode("latin-1")
+            text = file.read(_LONGEST_FILE).removeprefix(BOM_UTF8).decode("latin-1")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     found = parse_saved_headers(text)
