@@ -1,4 +1,5 @@
 import hashlib
+import threading
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -101,6 +102,22 @@ def test_what_was_there_before_is_proven_too_or_need_not_be_given(
         assert proof.conclude() is (Md5.OK if with_md5 else Md5.UNASKED)
 
 
+@pytest.mark.parametrize("encrypted", [True, False])
+@pytest.mark.parametrize("with_md5", [True, False])
+def test_rest_of_an_object_completes_what_was_there_before(encrypted: bool, with_md5: bool) -> None:
+    plain, before = bytes(range(100)), threading.enumerate()
+    info, stored = stored_as(plain, encrypted=encrypted)
+    with closing(Proof(info, KEYS, with_md5=with_md5)) as proof:
+        if with_md5:
+            proof.replay(memoryview(plain)[:48])
+        else:
+            proof.skip(48)
+        proof.update(memoryview(stored)[48:])
+        assert proof.conclude() is (Md5.OK if with_md5 else Md5.UNASKED)
+    left = set(threading.enumerate()) - set(before)
+    assert not any(thread.name.startswith("aside") for thread in left)
+
+
 @given(st.binary(min_size=16, max_size=120), st.booleans(), st.data())
 def test_any_byte_that_was_changed_before_is_noticed(plain: bytes, encrypted: bool, data: st.DataObject) -> None:
     before = data.draw(st.integers(1, len(plain) // 16)) * 16
@@ -117,6 +134,8 @@ def test_another_size_than_was_known_is_refused() -> None:
     info, _ = stored_as(bytes(100), encrypted=True)
     with pytest.raises(MediaDamaged, match="not 99 as was known"):
         Proof(replace(info, plain_size=99), KEYS, with_md5=True)
+    with pytest.raises(MediaDamaged, match="no object"):
+        Proof(replace(info, facts=None), KEYS, with_md5=True)
 
 
 def test_memory_is_free_at_once_where_nothing_is_hashed() -> None:
