@@ -438,14 +438,39 @@ def test_a_suspect_that_is_there_is_examined_again(house: House) -> None:
     assert house.catalog.version == version + 1
 
 
+def test_a_look_that_is_answered_with_another_medium_changes_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sid, other = sid_of(Kind.RECORDING, 3), sid_of(Kind.RECORDING, 4)
+    known = dict(house.catalog.media())
+    answer = {**house.twilio.records[other], "track_name": "odd"}
+    monkeypatch.setattr(house.twilio, "fetch", lambda _kind, _sid: answer)
+    house.catalog.suspect(sid)
+    let_pass(house, 1)
+    assert dict(house.catalog.media()) == known
+    assert house.catalog.status()["in_doubt"] == 1
+
+
+def test_the_last_success_is_the_last_list_that_came(house: House) -> None:
+    house.clock.advance(100)
+    refresher_of(house.catalog).round(full=False)
+    came_at = house.clock.wall()
+    assert refresher_of(house.catalog).last_success == came_at
+    house.twilio.fail_page = {kind: (0, Unreachable("down")) for kind in Kind}
+    house.clock.advance(100)
+    refresher_of(house.catalog).round(full=False)
+    assert refresher_of(house.catalog).last_success == came_at
+
+
 def test_a_reader_that_complains_all_the_time_costs_little(house: House) -> None:
     sid = sid_of(Kind.RECORDING, 3)
     for _ in range(300):
         house.catalog.suspect(sid)
         let_pass(house, 0.1)
     assert house.twilio.requests["fetch"] <= 30 / DOUBT_SECONDS + 1
+    in_doubt = house.catalog.status()["in_doubt"]
     house.catalog.suspect("RTunknown")
-    assert house.catalog.status()["in_doubt"] <= 1
+    assert house.catalog.status()["in_doubt"] == in_doubt
 
 
 def test_a_deleted_medium_that_was_never_probed_does_not_stay_as_an_empty_file(house: House) -> None:

@@ -264,6 +264,38 @@ def test_what_no_key_opens_is_no_witness() -> None:
     store.close()
 
 
+@pytest.mark.parametrize("known", [None, Medium("RT" + "0" * 32, Kind.RECORDING, claimed_size=None, duration=1)])
+def test_where_twilio_claims_no_size_nothing_is_contradicted(known: Medium | None) -> None:
+    store = Store(None)
+    trust = SizeTrust(lambda _sid: known, store)
+    trust.witness("RT" + "0" * 32, 7, encrypted=True)
+    trust.found_absent("RT" + "0" * 32)
+    assert not trust.has_ended(Kind.RECORDING)
+    store.close()
+
+
+@pytest.mark.parametrize(("claimed_size", "duration", "ends"), [(5, 1, True), (5, 0, False), (0, 1, False)])
+def test_only_what_should_have_media_contradicts_by_having_none(claimed_size: int, duration: int, ends: bool) -> None:
+    medium = Medium("RT" + "0" * 32, Kind.RECORDING, claimed_size=claimed_size, duration=duration)
+    store = Store(None)
+    trust = SizeTrust(lambda _sid: medium, store)
+    trust.found_absent(medium.sid)
+    assert trust.has_ended(Kind.RECORDING) == ends
+    store.close()
+
+
+def test_no_more_witnesses_are_looked_for_than_it_takes() -> None:
+    medium = Medium("RT" + "0" * 32, Kind.RECORDING, claimed_size=5, duration=1)
+    store = Store(None)
+    trust = SizeTrust(lambda _sid: medium, store)
+    for _ in range(WITNESSES):
+        assert trust.lacks_witnesses(Kind.RECORDING)
+        trust.witness(medium.sid, 5, encrypted=True)
+    assert not trust.lacks_witnesses(Kind.RECORDING)
+    assert trust.lacks_witnesses(Kind.COMPOSITION)
+    store.close()
+
+
 def test_the_background_first_takes_a_sample_of_the_whole_list(account: Account) -> None:
     sids = account.add_many(3 * WITNESSES, encrypted=True)
     account.catalog.first_listing()
