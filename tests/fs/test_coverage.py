@@ -45,6 +45,17 @@ def test_memory_is_bounded_and_what_is_forgotten_is_not_claimed() -> None:
     assert coverage.holds(ByteRange(0, 10 * MOST_PARTS))
 
 
+def test_of_too_many_parts_the_smallest_is_forgotten() -> None:
+    coverage = Coverage()
+    coverage.add(ByteRange(0, 1000))
+    for number in range(MOST_PARTS):
+        start = 2000 + 10 * number
+        coverage.add(ByteRange(start, start + 2 + (number != 7)))
+    assert coverage.holds(ByteRange(0, 1000))
+    assert not coverage.holds(ByteRange(2070, 2072))
+    assert len(coverage._parts) == MOST_PARTS
+
+
 def test_parts_of_two_objects_are_no_whole_one() -> None:
     deliveries = Deliveries()
     deliveries.note("RT1", '"e1"', ByteRange(0, 5))

@@ -208,6 +208,10 @@ def test_a_listing_of_links() -> None:
     vfs = Scene().vfs
     entry = list(vfs.readdir(f"/by-room/{MEDIUM.room_sid}"))[-1]
     assert (entry.name, entry.st_mode) == (view_name(MEDIUM), stat.S_IFLNK)
+    assert [each.st_ino for each in vfs.readdir(f"/by-room/{MEDIUM.room_sid}")][:2] == [
+        inode(f"/by-room/{MEDIUM.room_sid}"),
+        inode("/by-room"),
+    ]
     assert entry.st_ino == vfs.getattr(LINK).st_ino
 
 
@@ -471,6 +475,21 @@ def test_a_size_that_was_told_wrong_is_not_relied_on() -> None:
     assert bypasses_cache()
 
 
+def test_proven_sizes_hold_until_one_is_another_than_was_told() -> None:
+    vfs = Scene().vfs
+    proofs = vfs.proofs
+    for _ in range(2):
+        vfs.getattr(PATH)
+        vfs.release(vfs.open(PATH, os.O_RDONLY).handle)
+    assert vfs.proofs == proofs
+    *_, entry = vfs.readdir("/recordings")
+    vfs.told(entry, (SIZE + 1, True))
+    told_wrong = vfs.proofs
+    assert told_wrong != proofs
+    vfs.open(PATH, os.O_RDONLY)
+    assert vfs.proofs not in (proofs, told_wrong)
+
+
 def test_folders_are_not_opened_as_files() -> None:
     scene = Scene()
     with pytest.raises(IsADirectory):
@@ -492,6 +511,11 @@ def test_a_virtual_file_keeps_what_was_rendered_at_open() -> None:
     assert scene.read(other.handle, 10, 0) == b"##"
     assert scene.vfs.getattr("/.twfs/status", other.handle).st_size == 2
     assert scene.renderings == 2
+
+
+def test_a_virtual_file_can_be_read_where_deleting_is_allowed() -> None:
+    scene = deleting_scene()
+    assert scene.read_path("/.twfs/status") == b"#"
 
 
 # Extended attributes
