@@ -146,6 +146,23 @@ def test_waiting_for_another_s_renewal_ends_with_the_own_deadline() -> None:
         assert slow.result().url == signed(1)
 
 
+def test_a_url_whose_host_cannot_be_reached_is_replaced_but_not_at_every_attempt() -> None:
+    clock, source = HandClock(), Source()
+    lease = UrlLease(source.obtain, clock)
+    clock.seconds = 100.0
+    first = lease.get(deadline(clock))
+    clock.seconds = 101.0
+    lease.leads_nowhere(first)
+    assert lease.get(deadline(clock)) is first
+    clock.seconds = 101.5
+    lease.leads_nowhere(first)
+    second = lease.get(deadline(clock))
+    assert second.url == signed(2)
+    clock.seconds = 200.0
+    lease.leads_nowhere(first)
+    assert lease.get(deadline(clock)) is second, "somebody else has replaced it long since"
+
+
 def test_a_signed_url_shows_nothing_of_itself() -> None:
     clock = HandClock()
     assert repr(UrlLease(Source().obtain, clock).get(deadline(clock))) == "SignedUrl(...)"

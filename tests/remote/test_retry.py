@@ -131,6 +131,20 @@ def test_the_rate_is_never_exceeded(rate: float, gaps: list[float]) -> None:
             assert last - first + 1 <= burst + rate * (moments[last] - start) + 1 + 1e-6
 
 
+def test_the_rate_is_reached_and_after_a_pause_a_burst_is_possible_again() -> None:
+    clock = HandClock()
+    limit = RateLimit(10.0, clock)
+    for _ in range(40):
+        limit.acquire(Deadline(clock, 30))
+    assert clock.seconds == pytest.approx(3.0)
+    clock.seconds = 100.0
+    for _ in range(10):
+        limit.acquire(Deadline(clock, 30))
+    assert clock.seconds == 100.0
+    limit.acquire(Deadline(clock, 30))
+    assert clock.seconds == pytest.approx(100.1)
+
+
 def test_a_turn_after_the_deadline_is_refused_at_once_and_given_back() -> None:
     clock = HandClock()
     limit = RateLimit(1.0, clock)
