@@ -176,8 +176,10 @@ def test_who_waits_for_several_blocks_learns_at_once_that_one_cannot_be_had() ->
     cache.on_wait = lambda _blocks: begun.set()
     workers.run(heads, cache, range(4))
     assert begun.wait(10)
+    failed_at = CLOCK.monotonic()
     cache.fail([filling[1]], Unreachable("no luck"))
     assert [str(error) for error in workers.join().errors] == ["no luck"]
+    assert CLOCK.monotonic() - failed_at < 8, "at its deadline it would have learnt it anyway"
     assert not cache.is_awaited(filling)
     for block in (filling[0], filling[2]):
         cache.publish(block)

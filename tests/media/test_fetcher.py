@@ -1,7 +1,9 @@
 import logging
+import threading
 
 import pytest
 
+from tests.clocks import ManualClock
 from tests.media.fakes import (
     MIB,
     PATIENCE,
@@ -372,6 +374,21 @@ def test_stopping_does_not_wait_long_for_who_is_stuck() -> None:
         assert built.clock.monotonic() - begun < 6
         built.stored.unblock()
         eventually(lambda: all(fetch.is_over for fetch in stuck))
+
+
+def test_stopping_waits_for_all_threads_together_as_long_as_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    built = House({"RT": plain_object(random_bytes(1))})
+    clock, waits = ManualClock(), []
+
+    class Slow(threading.Thread):
+        def join(self, timeout: float | None = None) -> None:
+            waits.append(timeout)
+            clock.sleep(min(timeout or 0.0, 1.5))
+
+    monkeypatch.setattr(built.fetcher, "_clock", clock)
+    built.fetcher._threads.extend(Slow() for _ in range(3))
+    built.fetcher.stop()
+    assert waits == [2.0, 0.5, 0.0]
 
 
 def test_what_is_handed_in_before_the_start_is_fetched_after_it() -> None:
