@@ -48,6 +48,13 @@ def test_what_is_no_moment(text: str) -> None:
         parse_moment(text)
 
 
+@pytest.mark.parametrize("until", [START - 1, START])
+def test_what_can_select_nothing_is_refused(until: int) -> None:
+    with pytest.raises(ConfigError, match="until is not after since"):
+        CatalogSettings(since=START, until=until)
+    assert CatalogSettings(since=START, until=START + 1).since == START
+
+
 def test_rooms() -> None:
     assert parse_room(room_of(1)) == room_of(1)
     with pytest.raises(ConfigError, match="no room SID"):

@@ -70,6 +70,16 @@ def test_one_medium_under_another_name(account: Account, tmp_path: Path) -> None
     assert (tmp_path / "voice.mka").read_bytes() == account.simulated.simulator.account.plain(sid)
 
 
+def test_a_private_key_is_never_replaced(account: Account, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    key = account.simulated.folder / "private_key.pem"
+    before = key.read_bytes()
+    (tmp_path / "same").hardlink_to(key)
+    for output in (key, tmp_path / "same"):
+        assert main(["get", account.source, of_track(account, "erin-voice"), "-o", str(output), *account.flags]) == 2
+        assert "is a private key" in capsys.readouterr().err
+        assert output.read_bytes() == before
+
+
 @pytest.mark.parametrize("output", ["new/folder/", "here"])
 def test_one_medium_into_a_folder(account: Account, tmp_path: Path, output: str) -> None:
     (tmp_path / "here").mkdir()

@@ -28,6 +28,15 @@ class CatalogSettings:
     timeout: float = 30.0
     """Seconds that looking at one medium in the background may take; no part of the selection."""
 
+    def __post_init__(self) -> None:
+        """Refuse what can select nothing: it would show an account without media.
+
+        Raises:
+            ConfigError: `until` is not after `since`.
+        """
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            raise ConfigError("until is not after since, so no medium is in between; exchange them?")
+
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """The lists to be asked for."""

@@ -11,7 +11,7 @@ from typing import Any
 from twfs.cli.flags import add_md5_flag
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
-from twfs.cli.paths import a_path
+from twfs.cli.paths import a_path, is_one_of
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.transfers import in_words
 from twfs.config.layers import home_folder
@@ -121,7 +121,7 @@ def _refuse_inputs(arguments: argparse.Namespace, keyring: Keyring) -> None:
     output = arguments.output
     given = (arguments.encrypted, arguments.headers, arguments.key_file, arguments.iv_file)
     read = [*given, arguments.private_key_passphrase_file, *(key.name for key in keyring)]
-    if output.exists() and any(output.samefile(path) for path in read if path is not None):
+    if is_one_of(output, filter(None, read)):
         raise UsageError(f"{output} is itself one of the files to read; name another one for the plaintext")
 
 

@@ -10,10 +10,11 @@ from typing import Any
 from twfs.cli.figures import human_size
 from twfs.cli.flags import add_common_flags, add_md5_flag
 from twfs.cli.output import complain, escaped, say
-from twfs.cli.paths import a_place
+from twfs.cli.paths import a_place, is_one_of
 from twfs.cli.progress import Progress
 from twfs.cli.selection import Wanted, add_media_arguments, asked_for
 from twfs.cli.transfers import expected_bytes, in_words, tally
+from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
 from twfs.mount.session import open_session
 from twfs.resources import Medium
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted, config = asked_for(arguments)
     with open_session(config) as session:
         media = wanted.media(session)
-        goal_of = _goals(arguments.output, wanted)
+        goal_of = _goals(arguments.output, wanted, config.keyring)
         with RangePool(session) as pool:
             outcomes = _download(pool, media, goal_of, arguments)
     missing = len(media) - len(outcomes)
@@ -56,15 +57,18 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if not missing and all(outcome.ending.is_good or outcome.ending in fine for outcome in outcomes) else 1
 
 
-def _goals(output: str, wanted: Wanted) -> Callable[[Medium], Path]:
+def _goals(output: str, wanted: Wanted, keyring: Keyring) -> Callable[[Medium], Path]:
     """Where each medium goes to.
 
     Raises:
-        ConfigError: there are several, and one file to put them in; or the folder cannot be made.
+        ConfigError: there are several, and one file to put them in; or the folder cannot be made. Or a private key
+            would be replaced, with which all its media would be lost.
     """
     place = Path(output)
     if output == "-":
         raise ConfigError("-o - : a medium is proven before it is handed out, so it must become a file; name one")
+    if is_one_of(place, (key.name for key in keyring)):
+        raise ConfigError(f"{output} is a private key; name another file for the medium")
     if len(wanted.sids) == 1 and not output.endswith("/") and not place.is_dir():
         return lambda _medium: place
     try:

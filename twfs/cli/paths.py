@@ -1,6 +1,7 @@
 """Paths on the command line."""
 
 import argparse
+from collections.abc import Iterable
 from pathlib import Path
 
 from twfs.errors import ConfigError
@@ -27,3 +28,8 @@ def a_place(text: str) -> str:
     """
     a_path(text)
     return text
+
+
+def is_one_of(place: Path, paths: Iterable[str | Path]) -> bool:
+    """Whether what is at `place`, by whatever name, is one of the files at `paths`; those may be gone meanwhile."""
+    return place.exists() and any(Path(path).exists() and place.samefile(path) for path in paths)
