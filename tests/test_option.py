@@ -43,6 +43,8 @@ def test_numbers_have_bounds_which_belong_to_them() -> None:
             parse(text)
     with pytest.raises(ConfigError, match="is not a number"):
         number(int, 1, 256)("1.5")
+    with pytest.raises(ConfigError, match="between 0 and 4294967294"):
+        number(int, 0, 2**32 - 2)("-1")
 
 
 def test_modes_are_octal_permission_bits() -> None:

@@ -88,7 +88,7 @@ def number(kind: Callable[[str], float | int], low: float, high: float) -> Calla
         except ValueError:
             raise ConfigError(f"{text!r} is not a number") from None
         if not low <= value <= high:
-            raise ConfigError(f"{text} is out of range; it must be between {low:g} and {high:g}")
+            raise ConfigError(f"{text} is out of range; it must be between {low} and {high}")
         return value
 
     return parse

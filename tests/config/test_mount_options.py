@@ -92,6 +92,12 @@ def test_secrets_are_refused_even_when_sloppy_and_not_shown(sloppy: bool) -> Non
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("sloppy", [False, True])
+def test_a_mount_cannot_be_changed(sloppy: bool) -> None:
+    with pytest.raises(ConfigError, match="unmount it, and mount it again"):
+        parse_mount_options("remount,timeout=5", sloppy=sloppy)
+
+
 @pytest.mark.parametrize("text", ["ro,allow_delete", "allow_delete=yes,noauto,ro"])
 def test_a_mount_that_must_be_read_only_deletes_nothing(text: str) -> None:
     with pytest.raises(ConfigError, match="ro and allow_delete exclude each other"):

@@ -227,6 +227,25 @@ def test_more_memory_than_there_is_is_one_line(place: Customer) -> None:
     assert line.endswith("make it smaller")
 
 
+@pytest.mark.parametrize("flags", [(), ("-f",)], ids=["background", "foreground"])
+@pytest.mark.parametrize(
+    ("option", "code", "complaint"),
+    [
+        ("audit=/etc", 32, "/etc"),
+        ("cache_size=1073741824G", 32, "make it smaller"),
+        ("allow_other,allow_root", 1, "exclude each other"),
+        ("timeout=soon", 1, "not a number"),
+    ],
+)
+def test_the_exit_code_tells_wrong_options_from_a_mount_that_failed(
+    place: Customer, option: str, code: int, complaint: str, flags: tuple[str, ...]
+) -> None:
+    options = f"{place.option_text()},{option}"
+    failed = run_twfs("mount", place.source, str(place.mountpoint), *flags, "-o", options)
+    assert (failed.returncode, len(failed.stderr.splitlines())) == (code, 1)
+    assert complaint in failed.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_unmounts(place: Customer, number: signal.Signals) -> None:
     assert run_twfs("mount", place.source, str(place.mountpoint), "-o", place.option_text()).returncode == 0

@@ -31,12 +31,14 @@ def parse_mount_options(text: str, *, sloppy: bool = False, options: Mapping[str
         options: the known ones, by name.
 
     Raises:
-        ConfigError: unknown option, missing value, secret, or a quote that is not closed.
+        ConfigError: unknown option, missing value, secret, a quote that is not closed, or a mount to be changed.
     """
     found: dict[str, str] = {}
     for item in split_mount_options(text):
         name, separator, value = item.partition("=")
         refuse_secret(name)
+        if item == "remount":
+            raise ConfigError("the options of a twfs that is mounted cannot be changed; unmount it, and mount it again")
         if name in options:
             found[name] = _value(options[name], value, given=bool(separator))
         elif not sloppy and not _is_generic(item):

@@ -146,8 +146,6 @@ class Binding:
     ) -> dict[str, Any]:
         if "," in fsname or not fsname:
             raise ConfigError(f"{fsname!r} cannot be the source of a mount: it must be a name without commas")
-        if allow_other and allow_root:
-            raise ConfigError("allow_other and allow_root exclude each other; allow_other lets root in as well")
         common = {
             "fsname": fsname,
             "subtype": "twfs",

@@ -39,11 +39,19 @@ def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) ->
         _serve(config, source, place, binding, ready)
 
     if foreground:
-        serve(lambda: log.info("%s: mounted", place))
+        _in_foreground(serve, place)
         return
     in_background(serve)
     if not is_mounted(place):
         raise MountFailed(f"{mountpoint}: the mount is gone already; run with -f -v to see why")
+
+
+def _in_foreground(serve: Callable[[Callable[[], None]], None], place: Path) -> None:
+    try:
+        serve(lambda: log.info("%s: mounted", place))
+    except ConfigError as error:
+        # The same as from the background: what is wrong with the options themselves was found before.
+        raise MountFailed(str(error)) from error
 
 
 def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Callable[[], None]) -> None:
@@ -115,6 +123,8 @@ def _checked(mountpoint: Path) -> Path:
 
 def _check_sharing(config: Config) -> None:
     """Say which file lacks which line: the refusal of fusermount does not (facts: what users complain about)."""
+    if config.allow_other and config.allow_root:
+        raise ConfigError("allow_other and allow_root exclude each other; allow_other lets root in as well")
     if not (config.allow_other or config.allow_root) or os.geteuid() == 0:
         return
     allowed = _FUSE_CONF.exists() and "user_allow_other" in (
