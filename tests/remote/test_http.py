@@ -3,6 +3,7 @@ import gzip
 import random
 import socket
 import ssl
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -27,16 +28,18 @@ from tests.remote.rude import (
     saying_and_closing,
     trickling,
 )
-from tests.security.tls import Authority, tls_in_front_of
+from tests.security.tls import Authority, pass_on, tls_in_front_of
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
 from twfs.remote.http import (
+    _DEADLINE,
     Authorization,
     HttpPool,
     _Adapter,
     _connected,
     _keep_deadlines,
+    _Received,
     named_errors,
     without_query,
 )
@@ -423,6 +426,102 @@ def test_proxies_of_the_environment_are_used(pool: HttpPool, monkeypatch: pytest
         monkeypatch.setenv("http_proxy", proxy.url)
         assert get_all(pool, "http://video.test/v1", within(5)) == b"by proxy"
         assert proxy.requests[0].startswith(b"GET http://video.test/v1 ")
+
+
+def tunnelling(to_port: int) -> Manner:
+    """What a proxy does with CONNECT."""
+
+    def meet(meeting: Meeting) -> None:
+        meeting.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", to_port)) as goal:
+            back = threading.Thread(target=pass_on, args=(goal, meeting.plug), daemon=True)
+            back.start()
+            pass_on(meeting.plug, goal)
+            back.join()
+
+    return meet
+
+
+def test_tls_through_a_proxy(pool: HttpPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    authority = Authority(tmp_path, "trusted")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    body = random.Random(5).randbytes(300_000)
+    with RudeServer(*[saying(answer(body=body))] * 2) as server:
+        port = urlsplit(server.url).port
+        assert port is not None
+        with (
+            tls_in_front_of(port, authority.server_context("video.test")) as secure_port,
+            RudeServer(tunnelling(secure_port)) as proxy,
+        ):
+            monkeypatch.setenv("https_proxy", proxy.url)
+            assert [get_all(pool, "https://video.test/v1", within(20)) for _ in range(2)] == [body, body]
+            assert (len(proxy.requests), server.connections) == (1, 1)
+
+
+class Records:
+    """A connection on which so many pieces of TLS have come, and then a failure."""
+
+    def __init__(self, pieces: list[bytes], failure: OSError) -> None:
+        self.plug, self.other = socket.socketpair()
+        self.plug.settimeout(7)
+        self.pieces = pieces
+        self.failure = failure
+        self.receives = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.plug, name)
+
+    def recv_into(self, view: memoryview) -> int:
+        self.receives += 1
+        if not self.pieces:
+            raise self.failure
+        piece = self.pieces.pop(0)
+        view[: len(piece)] = piece
+        return len(piece)
+
+
+@pytest.mark.parametrize("failure", [ssl.SSLWantReadError(), BlockingIOError(), ConnectionResetError(), TimeoutError()])
+def test_all_that_has_come_is_taken_at_once(failure: OSError) -> None:
+    records = Records([b"a" * 100, b"b" * 100, b"c" * 100], failure)
+    token = _DEADLINE.set(within(5))
+    received = _Received(records.plug.makefile("rb", buffering=0), records)
+    view = memoryview(bytearray(1000))
+    assert received.readinto(view[:200]) == 200
+    assert (received.readinto(view[200:]), records.receives) == (100, 4)
+    assert bytes(view[:300]) == b"a" * 100 + b"b" * 100 + b"c" * 100
+    received.close()
+    received.close()
+    assert records.gettimeout() == 7
+    _DEADLINE.reset(token)
+    records.plug.close()
+    records.other.close()
+
+
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [
+        (ConnectionResetError(), ConnectionResetError),
+        (ssl.SSLError("broken"), ssl.SSLError),
+        (BlockingIOError(), DeadlineExceeded),
+        (ssl.SSLWantReadError(), DeadlineExceeded),
+    ],
+)
+def test_what_broke_a_connection_is_told_and_what_has_not_come_is_awaited(
+    failure: OSError, raised: type[Exception]
+) -> None:
+    records = Records([], failure)
+    clock = HandClock()
+    token = _DEADLINE.set(Deadline(clock, 0.001))
+    received = _Received(records.plug.makefile("rb", buffering=0), records)
+    clock.sleep(0.001)
+    with pytest.raises(raised):
+        received.readinto(memoryview(bytearray(10)))
+    received.close()
+    _DEADLINE.reset(token)
+    records.plug.close()
+    records.other.close()
 
 
 def test_cookies_are_not_kept(pool: HttpPool) -> None:
