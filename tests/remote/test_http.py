@@ -3,7 +3,6 @@ import gzip
 import random
 import socket
 import ssl
-import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from tests.remote.rude import (
     saying_and_closing,
     trickling,
 )
-from tests.security.tls import Authority, pass_on, tls_in_front_of
+from tests.security.tls import Authority, relay, tls_in_front_of
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
@@ -434,10 +433,7 @@ def tunnelling(to_port: int) -> Manner:
     def meet(meeting: Meeting) -> None:
         meeting.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
         with socket.create_connection(("127.0.0.1", to_port)) as goal:
-            back = threading.Thread(target=pass_on, args=(goal, meeting.plug), daemon=True)
-            back.start()
-            pass_on(meeting.plug, goal)
-            back.join()
+            relay(meeting.plug, goal)
 
     return meet
 

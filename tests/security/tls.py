@@ -90,14 +90,18 @@ def _serve(client: socket.socket, port: int, context: ssl.SSLContext) -> None:
         context.wrap_socket(client, server_side=True) as plain,
         socket.create_connection(("127.0.0.1", port)) as server,
     ):
-        back = threading.Thread(target=pass_on, args=(server, plain), daemon=True)
-        back.start()
-        pass_on(plain, server)
-        back.join()
+        relay(plain, server)
 
 
-def pass_on(source: socket.socket, goal: socket.socket) -> None:
-    """Until it ends, and then end the other, too."""
+def relay(one: socket.socket, other: socket.socket) -> None:
+    """Pass on both ways, until both ends have ended."""
+    back = threading.Thread(target=_pass_on, args=(other, one), daemon=True)
+    back.start()
+    _pass_on(one, other)
+    back.join()
+
+
+def _pass_on(source: socket.socket, goal: socket.socket) -> None:
     with suppress(OSError):
         while piece := source.recv(65536):
             goal.sendall(piece)
