@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
+from glob import escape
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -42,7 +43,7 @@ class PartFile:
         digest = blake2b(identity.encode(), digest_size=8).hexdigest()
         self.goal = goal
         self.path = goal.with_name(f".{goal.name}.{digest}.part")
-        for stale in set(goal.parent.glob(f".{_literally(goal.name)}.{'[0-9a-f]' * 16}.part")) - {self.path}:
+        for stale in set(goal.parent.glob(f".{escape(goal.name)}.{'[0-9a-f]' * 16}.part")) - {self.path}:
             remove_unwritten(stale)
         self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
         try:
@@ -156,8 +157,3 @@ def _refuse_irregular(goal: Path) -> None:
 def is_disk_full(error: OSError) -> bool:
     """Whether no other file will fit either."""
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def _literally(name: str) -> str:
-    """A glob pattern that fits `name` alone."""
-    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
