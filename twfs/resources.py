@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from sys import intern
-from typing import Any
+from typing import Any, NamedTuple
 
 from twfs.errors import BadResource
 
@@ -37,9 +38,11 @@ class Kind(StrEnum):
         return "RT" if self is Kind.RECORDING else "CJ"
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """One recording or composition as the API describes it. Times are whole seconds since 1970 UTC."""
+class Medium(NamedTuple):
+    """One recording or composition as the API describes it. Times are whole seconds since 1970 UTC.
+
+    No dataclass: a frozen one takes 3.5 us to make, this half a microsecond, and a mount may begin with 100,000.
+    """
 
     sid: str
     kind: Kind
@@ -72,16 +75,12 @@ class Medium:
     @property
     def file_name(self) -> str:
         """`SID.EXT`; the extension is that of the container, for encrypted objects say only octet-stream."""
-        if self.container and _EXTENSION.fullmatch(self.container.lower()):
-            return f"{self.sid}.{self.container.lower()}"
-        if self.kind is Kind.COMPOSITION:
-            return f"{self.sid}.mp4"
-        return f"{self.sid}.mka" if self.media_type == "audio" else f"{self.sid}.mkv"
+        return f"{self.sid}.{_extension(self.kind, self.container, self.media_type)}"
 
     @property
     def changed_at(self) -> int:
         """The file's mtime and ctime: when it was completed if known (compositions), else created, else 0."""
-        return next((moment for moment in (self.completed_at, self.created_at) if moment is not None), 0)
+        return (self.created_at or 0) if self.completed_at is None else self.completed_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +135,16 @@ def is_sid(text: str, prefix: str) -> bool:
 def is_text(text: str) -> bool:
     """Whether it can be sent: bytes of arguments and of the environment that are no UTF-8 come as lone surrogates."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+@lru_cache(maxsize=256)
+def _extension(kind: Kind, container: str | None, media_type: str | None) -> str:
+    """Without the dot."""
+    if container and _EXTENSION.fullmatch(container.lower()):
+        return container.lower()
+    if kind is Kind.COMPOSITION:
+        return "mp4"
+    return "mka" if media_type == "audio" else "mkv"
 
 
 def _sid(value: Any, is_right: Callable[[str], object]) -> str | None:

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 import logging
 import os
@@ -161,9 +160,9 @@ MEDIA = st.builds(
     sid=st.integers(0, 2**128 - 1).map(lambda number: f"RT{number:032x}"),
     kind=st.sampled_from(Kind),
     **{
-        field.name: COUNTS if "int" in str(field.type) else WORDS
-        for field in dataclasses.fields(Medium)
-        if field.name not in ("sid", "kind")
+        name: COUNTS if "int" in str(annotation) else WORDS
+        for name, annotation in Medium.__annotations__.items()
+        if name not in ("sid", "kind")
     },
 )
 

@@ -87,7 +87,7 @@ def test_what_is_unknown_is_a_dash_or_null() -> None:
 
 
 def test_moment_beyond_the_calendar_is_unknown() -> None:
-    assert record_of(replace(MEDIUM, created_at=2**62), INFO)["date_created"] is None
+    assert record_of(MEDIUM._replace(created_at=2**62), INFO)["date_created"] is None
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_plain_is_exact_and_one_line_each_whatever_a_track_is_called(
     assert [line[0] for line in lines] == [record["sid"] for record in records]
     assert {len(line) for line in lines} == {len(names)}
     assert plain_lines([(MEDIUM, INFO)]).splitlines()[1].split("\t")[4:6] == ["8", "180899"]
-    tabs = replace(MEDIUM, track_name="a\tb\nc")
+    tabs = MEDIUM._replace(track_name="a\tb\nc")
     assert plain_lines([(tabs, None)]).splitlines()[1].endswith("\ta\\tb\\nc")
 
 

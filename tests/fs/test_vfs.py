@@ -39,6 +39,7 @@ from twfs.errors import (
 from twfs.fs.attributes import Usage
 from twfs.fs.names import inode, view_name
 from twfs.fs.options import FsSettings
+from twfs.fs.tree import MediumFile
 from twfs.fs.vfs import Entry, Vfs
 from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange
@@ -193,7 +194,7 @@ def test_a_listing_asks_nobody() -> None:
     assert entries == [
         Entry(".", stat.S_IFDIR, inode("/recordings"), 1),
         Entry("..", stat.S_IFDIR, inode("/"), 2),
-        Entry(MEDIUM.file_name, stat.S_IFREG, inode(MEDIUM.sid), entries[2].cookie),
+        Entry(MEDIUM.file_name, stat.S_IFREG, inode(MEDIUM.sid), entries[2].cookie, MediumFile(MEDIUM)),
     ]
     assert scene.catalog.calls["info"] == 0
 

@@ -63,9 +63,11 @@ def test_abstract_address() -> None:
 
 
 def test_without_a_manager_nothing_happens(tmp_path: Path) -> None:
-    supervised = supervision(tmp_path, {}, lambda: "")
+    lines = iter(["of all media"])
+    supervised = supervision(tmp_path, {}, lambda: next(lines))
     supervised.begin()
     supervised.end()
+    assert list(lines) == ["of all media"]
 
 
 def test_manager_that_has_gone_ends_no_mount(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,5 @@
 import random
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
 
@@ -29,7 +28,7 @@ def test_a_url_that_was_forgotten_for_too_many_others_is_asked_for_again(rig: Ri
     rig.store.inspect(medium, rig.deadline())
     facts = rig.store.inspect(medium, rig.deadline())
     for number in range(store._LEASES):
-        rig.store.open(replace(medium, sid=f"RT{number:032x}"), PART, facts)
+        rig.store.open(medium._replace(sid=f"RT{number:032x}"), PART, facts)
     assert rig.read(medium, PART) == DATA[PART.start : PART.end]
     assert rig.costs == (2, 4)
 

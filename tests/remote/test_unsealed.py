@@ -28,7 +28,7 @@ ENCRYPTING = {"encryption_enabled": True, "encryption_key_sid": "CR" + "0" * 32}
 
 def listed(rig: Rig, data: bytes, claimed: int | None, container: str | None = "mkv") -> Medium:
     """A recording as a list tells of it, whose object has no metadata at all."""
-    return replace(rig.add(StoredObject(data)), claimed_size=claimed, container=container)
+    return rig.add(StoredObject(data))._replace(claimed_size=claimed, container=container)
 
 
 def refusal(rig: Rig, medium: Medium) -> str:

@@ -24,6 +24,7 @@ _REPLACED = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 _DROPPED = "Cf"
 _BLANK = "Zs"
 _SECONDS_A_DAY = 86_400
+_NO_KEY_YET = blake2b(digest_size=8)
 
 
 def view_name(medium: Medium) -> str:
@@ -43,8 +44,10 @@ def date_path(created_at: int | None) -> str:
 
 def inode(key: str) -> int:
     """A number in `[1, 2**63)` for a SID or a path: never 0, which NFS and readdir(3) take for no file."""
-    digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1 or 1
+    # A copy takes half the time of a new one with the same parameters.
+    digest = _NO_KEY_YET.copy()
+    digest.update(key.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(digest.digest(), "big") >> 1 or 1
 
 
 def safe_label(text: str) -> str:

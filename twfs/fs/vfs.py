@@ -9,8 +9,8 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import NoReturn
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import (
@@ -39,8 +39,7 @@ _USAGE_LIFETIME = 10.0
 """Seconds that a sum over all media is good for: desktops ask statfs every few seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One name in a folder."""
 
     name: str
@@ -49,7 +48,7 @@ class Entry:
     st_ino: int
     cookie: int
     """Where a listing goes on behind this one: it grows along a folder, and stays the same while the mount stands."""
-    node: Node | None = field(default=None, compare=False, repr=False)
+    node: Node | None = None
     """What it is; None of `.` and `..`."""
 
 

@@ -1,5 +1,6 @@
 """The life of a mount: from checked options to a file system that stands, and to its end."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -58,6 +59,8 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
     """Mount and serve in this process until the end."""
     with open_session(config) as session, observed(session, source, place, binding) as seen:
         _first_look(session, source)
+        # What is known now stays: looking through 100,000 media for garbage takes a tenth of a second each time.
+        gc.freeze()
         vfs = Vfs(
             session.catalog,
             session.library,

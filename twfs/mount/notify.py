@@ -30,6 +30,11 @@ class Notifier:
             raise ConfigError(f"NOTIFY_SOCKET={address!r} is no socket of this machine; unset it")
         self._address = f"\0{address[1:]}" if address and address[0] == "@" else address
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anybody is to be told."""
+        return bool(self._address)
+
     def send(self, **fields: str) -> None:
         """`READY="1"` and its like, in one datagram; a line feed in a value becomes a space."""
         if not self._address:
@@ -88,6 +93,9 @@ class Supervision:
 
     def _status(self) -> dict[str, str]:
         """The line, unless it fails: neither the mount nor its signs of life hang on that."""
+        if not self._notifier.is_heard:
+            # Of 100,000 media it takes a fifth of a second, while the mount is waited for.
+            return {}
         try:
             return {"STATUS": self._describe()}
         except Exception as failure:  # noqa: BLE001 - whatever it is
