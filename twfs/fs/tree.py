@@ -30,7 +30,8 @@ _BY_ROOM = "/by-room"
 REMEMBERED_NAMES = 2**17
 """Names of which anything is remembered besides the tree: some 650 bytes each in a mount, 80 MiB in all."""
 
-_KIND_FOLDERS = {f"/{kind}": kind for kind in Kind}
+_FOLDER_OF = {kind: f"/{kind}" for kind in Kind}
+_KIND_FOLDERS = tuple(_FOLDER_OF.values())
 
 
 @dataclass(slots=True)
@@ -104,8 +105,7 @@ class Tree:
         for path in (*_KIND_FOLDERS, _BY_DATE, _BY_ROOM):
             self._folder(path, known)
         for medium in in_order:
-            for home in homes(medium):
-                self._folder(home, known).media.append(medium)
+            self._place(medium, known)
         self._name_folders()
         self._stamp_folders()
         newest = self._folders[_ROOT].changed_at
@@ -195,6 +195,13 @@ class Tree:
             folder = self._folders[path] = Folder(path)
         return folder
 
+    def _place(self, medium: Medium, known: Mapping[str, int]) -> None:
+        changed_at = medium.changed_at
+        for home in homes(medium):
+            folder = self._folders.get(home) or self._folder(home, known)
+            folder.media.append(medium)
+            folder.changed_at = max(folder.changed_at, changed_at)
+
     def _name_folders(self) -> None:
         # Other media than in the former tree may have made them, in another order.
         for path in sorted(self._folders.keys() - {_ROOT}, key=self.cookies.__getitem__):
@@ -204,8 +211,6 @@ class Tree:
     def _stamp_folders(self) -> None:
         # A folder is made after the one it is in: backwards, each is finished before its parent is asked.
         for folder in reversed(self._folders.values()):
-            own = max((medium.changed_at for medium in folder.media), default=0)
-            folder.changed_at = max(folder.changed_at, own)
             if folder.path != _ROOT:
                 parent = self._folders[folder.path.rpartition("/")[0]]
                 parent.changed_at = max(parent.changed_at, folder.changed_at)
@@ -215,8 +220,8 @@ def homes(medium: Medium) -> tuple[str, ...]:
     """Paths of the folders a medium is in."""
     dated = f"{_BY_DATE}/{date_path(medium.created_at)}"
     if medium.room_sid is None:
-        return (f"/{medium.kind}", dated)
-    return (f"/{medium.kind}", dated, f"{_BY_ROOM}/{medium.room_sid}")
+        return (_FOLDER_OF[medium.kind], dated)
+    return (_FOLDER_OF[medium.kind], dated, f"{_BY_ROOM}/{medium.room_sid}")
 
 
 def node_inode(node: Node) -> int:
