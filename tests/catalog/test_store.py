@@ -1,10 +1,11 @@
 import json
 import logging
 import os
+import shutil
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
@@ -439,6 +440,74 @@ def test_a_file_begun_anew_while_mounted_does_not_pass_for_a_complete_listing(tm
         store.save([resource(99)], listed_at=9.0, total=len(media) + 1)
         assert store.is_lasting
         assert store.load() is None
+
+
+@pytest.mark.parametrize("take_away", [shutil.rmtree, lambda folder: folder.rename(folder.with_name("elsewhere"))])
+def test_a_folder_that_is_taken_away_while_in_use_is_made_anew_with_all_that_was_in_it(
+    tmp_path: Path, take_away: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state" / "a.sqlite3"
+    media, infos = filled(path)
+    with opened(path) as store:
+        assert store.load() is not None
+        take_away(path.parent)
+        store.save([resource(99)], listed_at=9.0, total=len(media) + 1)
+        store.save_verified(media[0].sid, "etag")
+        assert store.is_lasting
+    (warning,) = warnings_in(caplog)
+    assert f"{path} was taken away" in warning
+    with opened(path) as store:
+        after = store.load()
+        assert after is not None
+        assert after.media == [*media, resource(99)]
+        assert {sid: store.probe(sid) for sid in infos} == infos
+        assert store.verified(media[0].sid) == "etag"
+
+
+def test_a_whole_file_in_place_of_the_one_in_use_is_gone_on_with_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    filled(path)
+    with opened(path) as store:
+        assert store.load() is not None
+        path.unlink()
+        with opened(path) as another:
+            another.replace_all([resource(1)], 5.0)
+            store.save([resource(2)])
+            assert another.probed() == []
+    with opened(path) as store:
+        after = store.load()
+        assert after is not None
+        assert after.media == [resource(1), resource(2)]
+
+
+def test_what_was_damaged_when_it_was_taken_away_does_not_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    filled(path)
+    with opened(path) as store:
+        assert store.load() is not None
+        assert store._connection is not None
+        store._connection.execute("UPDATE resources SET fields = '[]' WHERE sid = ?", (resource(3).sid,))
+        path.unlink()
+        store.save([resource(99)])
+        assert store.load() is None
+        assert store.is_lasting
+
+
+def test_a_folder_that_cannot_be_made_anew_leaves_all_in_memory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "state" / "a.sqlite3"
+    media, infos = filled(path)
+    with opened(path) as store:
+        assert store.load() is not None
+        shutil.rmtree(path.parent)
+        path.parent.touch()
+        after = store.load()
+        assert after is not None
+        assert after.media == media
+        assert {sid: store.probe(sid) for sid in infos} == infos
+        assert not store.is_lasting
+    assert len(warnings_in(caplog)) == 1
 
 
 def test_a_first_listing_leaves_nothing_of_an_incomplete_one(tmp_path: Path) -> None:

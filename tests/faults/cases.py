@@ -656,6 +656,7 @@ MACHINE = {
     "the state folder is read-only": "the data; what is learnt is forgotten at unmount",
     "the disk of the state file is full": "the data; what is learnt is forgotten at unmount",
     "the disk of the state file becomes full": "the data; what is learnt is forgotten at unmount",
+    "the state folder is deleted while mounted": "the data; it is made anew, with all that is known",
     "no file descriptor is left": "`EIO` or `ETIMEDOUT` until there are some again",
     "all cores are busy": "the data",
     "a clock is a day wrong, or jumps by a day": "the data",

@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -227,6 +228,18 @@ def fill(path: Path) -> None:
     endless = itertools.repeat(bytes(4096))
     with path.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
         collections.deque(map(file.write, endless), maxlen=0)
+
+
+@acts("the state folder is deleted while mounted")
+def test_a_deleted_state_folder_is_made_anew(place: Customer) -> None:
+    with mounted(place) as mount:
+        assert_all_is_right(place)
+        shutil.rmtree(place.options["state_dir"])
+        assert_all_is_right(place)
+    assert len(complaints(mount.log, "state file")) == 1, mount.log
+    place.simulator.inject(Fault("api.list", status=503, times=None))
+    with mounted(place, timeout="2"):
+        assert_all_is_right(place)
 
 
 @acts("no file descriptor is left")

@@ -5,8 +5,9 @@ third of a mount's start), and, per medium, what one probe found, what that was 
 bytes were once read and proven; and for which kinds of media Twilio's `size` was once wrong.
 Wrapped keys and IVs are no secrets; unwrapped keys and plaintext never come here.
 
-The file is a memory, never a cause of errors: damaged or foreign, it is set aside and begun anew; where it cannot be
-written (read-only or full disk) the same tables live in memory until the mount ends. Each is one warning.
+The file is a memory, never a cause of errors: damaged or foreign, it is set aside and begun anew; taken away while in
+use, it is made anew with all that was in it; where it cannot be written (read-only or full disk) the same tables live
+in memory until the mount ends. Each is one warning.
 SQLite has no checksums of its own, so every row carries one, and the number of resources is recorded: a flipped
 bit is never read as a size, a key or a missing medium.
 
@@ -95,6 +96,8 @@ class Store:
         self._path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+        """Which file the connection is to: its path may lead to another one by now."""
         self._begun_anew = False
         self._closed = False
 
@@ -230,9 +233,21 @@ class Store:
             return work(self._open())
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self._connection = _connect(self._path)
-        return self._connection
+        before = self._connection
+        if before is not None and (self._path is None or not _is_taken_away(self._path, self._file)):
+            return before
+        now = self._connection = _connect(self._path)
+        self._file = None if self._path is None else _identity(self._path)
+        if before is not None:
+            self._take_along(before, now)
+        return now
+
+    def _take_along(self, before: sqlite3.Connection, now: sqlite3.Connection) -> None:
+        """Caches are deleted at any time: SQLite would go on writing where nobody will ever read."""
+        log.warning("state file %s was taken away while in use: what is known goes into a new one", self._path)
+        with closing(before):
+            if _is_whole(before) and not _is_whole(now):
+                _copy(before, now)
 
     def _recover(self, path: Path, error: Exception) -> None:
         damaged = isinstance(error, _Damaged) or _tells_of_damage(error)
@@ -335,6 +350,30 @@ def _ensure_schema(connection: sqlite3.Connection) -> None:
     # Statement by statement: executescript() would end the transaction that keeps two first mounts apart.
     for statement in _SCHEMA.split(";\n"):
         connection.execute(statement)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Device and inode of what stands there."""
+    status = path.stat()
+    return status.st_dev, status.st_ino
+
+
+def _is_taken_away(path: Path, file: tuple[int, int] | None) -> bool:
+    """Whether nothing stands there any more, or something else than `file`."""
+    try:
+        return _identity(path) != file
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool:
+    """Whether it holds a complete listing, undamaged."""
+    try:
+        return _load(connection) is not None
+    except (sqlite3.Error, UnicodeDecodeError, _Damaged):
+        return False
 
 
 def _set_aside(path: Path) -> Path:
