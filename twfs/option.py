@@ -65,6 +65,22 @@ def parse_path(text: str) -> Path:
     return Path(text)
 
 
+def from_here(path: Path) -> Path:
+    """An absolute path; a relative one starts in the current folder.
+
+    Raises:
+        ConfigError: there is none any more.
+    """
+    if path.is_absolute():
+        return path
+    try:
+        return Path.cwd() / path
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: the current folder was deleted; change to another, or give an absolute path"
+        ) from None
+
+
 def parse_switch(text: str) -> bool:
     """Yes or no.
 

@@ -55,6 +55,33 @@ def test_failure_is_an_exit_code_and_one_line(
     assert complaint in line
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["mount", ACCOUNT, "/mnt"], 1, "no credentials for AC111"),
+        (["ls", ACCOUNT, "--credentials", "/nowhere"], 2, "option credentials: '/nowhere' cannot be read"),
+        (["ls", ACCOUNT, "--credentials", "file"], 2, "option credentials: file: the current folder was deleted"),
+        (["umount", "mnt"], 1, "mnt: the current folder was deleted; change to another, or give an absolute path"),
+        (["demo"], 2, "twfs-demo: the current folder was deleted"),
+    ],
+)
+@pytest.mark.usefixtures("home")
+def test_in_a_deleted_folder_only_what_is_relative_to_it_fails(  # noqa: PLR0917 - pytest's
+    words: list[str],
+    code: int,
+    complaint: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    assert main(words) == code
+    (line,) = capsys.readouterr().err.splitlines()
+    assert complaint in line
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0

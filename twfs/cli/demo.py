@@ -16,6 +16,7 @@ from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.simulated import PROFILE, Simulated, simulated_account
 from twfs.errors import ConfigError
 from twfs.mount.system import MountFailed, is_mounted, unmount
+from twfs.option import from_here
 
 _MOUNT_SECONDS = 60
 _UNMOUNT_SECONDS = 15
@@ -40,7 +41,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate, mount, and take everything away again at the end."""
-    place = Path.cwd() / arguments.directory
+    place = from_here(arguments.directory)
     with (
         until_signalled() as ending,
         _folder(place),

@@ -18,6 +18,7 @@ from twfs.cli.pieces import KEY_FOLDER, SERVICE, Piece, local_layout, package_la
 from twfs.cli.prunefs import with_twfs, without_twfs
 from twfs.errors import ConfigError
 from twfs.mount.system import is_mounted
+from twfs.option import from_here
 
 _UPDATEDB_CONF = PurePath("etc/updatedb.conf")
 _WANTED_BY = "etc/systemd/system/*.wants"
@@ -58,7 +59,7 @@ def add_parser(commands: Any) -> None:
 
 def run(subparsers: Any, arguments: argparse.Namespace) -> int:
     """Install or uninstall, saying what was done."""
-    prefix = Path.cwd() / arguments.prefix
+    prefix = from_here(arguments.prefix)
     layout = package_layout(arguments.package) if arguments.package else local_layout()
     parts = list(pieces(layout, commands_of(subparsers)))
     for piece in parts:

@@ -11,7 +11,7 @@ from typing import Any
 
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
-from twfs.option import Option
+from twfs.option import Option, from_here
 
 _HOME_PREFIX = re.compile(r"(?:^|(?<=:))~/")
 """The `~` of a path, or of one of several joined by colons."""
@@ -24,19 +24,19 @@ class Layer:
     texts: Mapping[str, str]
     names: Mapping[str, str]
     """What the place calls each option, for messages: `TWFS_TIMEOUT`."""
-    base: Path
-    """The folder that relative paths start from."""
+    base: Path = Path()
+    """The folder that relative paths start from: by default the one where the command was run."""
 
 
 def flags_layer(overrides: Mapping[str, str]) -> Layer:
     """`-o` and flags; relative paths start where the command was run."""
-    return Layer(dict(overrides), {name: f"option {name}" for name in overrides}, Path.cwd())
+    return Layer(dict(overrides), {name: f"option {name}" for name in overrides})
 
 
 def environment_layer(environ: Mapping[str, str]) -> Layer:
     """`TWFS_*`; an empty variable counts as none."""
     names = {name: f"TWFS_{name.upper()}" for name in OPTIONS if environ.get(f"TWFS_{name.upper()}")}
-    return Layer({name: environ[variable] for name, variable in names.items()}, names, Path.cwd())
+    return Layer({name: environ[variable] for name, variable in names.items()}, names)
 
 
 def home_folder(environ: Mapping[str, str]) -> Path:
@@ -57,7 +57,8 @@ def value_of(option: Option, layers: Iterable[Layer], home: Path) -> Any:
     """
     for layer in layers:
         if option.name in layer.texts:
-            return _absolute(_parse(option, layer, home), layer.base)
+            with naming(option.name, [layer]):
+                return _absolute(_parse(option, layer, home), layer.base)
     return option.default
 
 
@@ -81,14 +82,13 @@ def _absolute(value: Any, base: Path) -> Any:
     """Paths, and tuples of them, made absolute; other values as they are."""
     if isinstance(value, tuple):
         return tuple(_absolute(part, base) for part in value)
-    return base / value if isinstance(value, Path) else value
+    return from_here(base / value) if isinstance(value, Path) else value
 
 
 def _parse(option: Option, layer: Layer, home: Path) -> Any:
     # Not left to Path.expanduser(), which takes an empty HOME for the root directory.
     text = _HOME_PREFIX.sub(lambda _: f"{home}/", layer.texts[option.name])
-    with naming(option.name, [layer]):
-        try:
-            return option.parse(text)
-        except ValueError:  # how Python's own types refuse a text
-            raise ConfigError(f"no {option.metavar}") from None
+    try:
+        return option.parse(text)
+    except ValueError:  # how Python's own types refuse a text
+        raise ConfigError(f"no {option.metavar}") from None

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from twfs.errors import TwfsError
 from twfs.log import log
+from twfs.option import from_here
 
 FSTYPE = "fuse.twfs"
 
@@ -178,7 +179,7 @@ def absolute(mountpoint: Path) -> Path:
 
 def _below_its_parents(path: Path) -> Path:
     """The path with the links in its parents resolved, itself not touched."""
-    whole = Path(os.path.abspath(path))  # noqa: PTH100  (Path.resolve would ask a dead mount)
+    whole = Path(os.path.abspath(from_here(path)))  # noqa: PTH100  (Path.resolve would ask a dead mount)
     return whole.parent.resolve() / whole.name
 
 
