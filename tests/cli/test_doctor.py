@@ -103,7 +103,14 @@ def test_binding_that_is_asked_for_is_the_one_that_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "level"), [("user_allow_other\n", OK), ("#user_allow_other\n", WARNING), ("mount_max = 9\n", WARNING)]
+    ("text", "level"),
+    [
+        ("user_allow_other\n", OK),
+        ("mount_max = 9\n \tuser_allow_other # Samba\n", OK),
+        ("#user_allow_other\n", WARNING),
+        ("mount_max = 9 # user_allow_other\n", WARNING),
+        ("user_allow_others\n", WARNING),
+    ],
 )
 def test_sharing_needs_a_line_in_fuse_conf(files: Files, text: str, level: str) -> None:
     files.write("etc/fuse.conf", text)

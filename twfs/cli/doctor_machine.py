@@ -14,7 +14,7 @@ from twfs.cli.install import HELPERS
 from twfs.cli.prunefs import has_setting, with_twfs
 from twfs.errors import TwfsError
 from twfs.fuse.binding import Choice, load_binding
-from twfs.mount.system import FSTYPE, MountEntry, MountFailed, is_stale, mounts
+from twfs.mount.system import FSTYPE, MountEntry, MountFailed, is_stale, lets_users_share, mounts
 
 _BEST_READ_AHEAD_KIB = 1024
 """The largest request that libfuse 3 passes on."""
@@ -125,8 +125,7 @@ def check_fuse_conf(machine: Machine, *, shares: bool = False) -> Finding:
     path = machine.file("etc/fuse.conf")
     if machine.is_root:
         return Finding(OK, "allow_other", f"root may use allow_other, whatever {path} says")
-    lines = (machine.text("etc/fuse.conf") or "").splitlines()
-    if "user_allow_other" in (line.strip() for line in lines):
+    if lets_users_share(machine.text("etc/fuse.conf") or ""):
         return Finding(OK, "allow_other", f"{path} lets allow_other be used")
     mend = f"{'' if shares else 'to let others in, '}run as root: echo user_allow_other >> {path}"
     text = f"allow_other needs root, or a line user_allow_other in {path}"

@@ -19,7 +19,15 @@ from twfs.mount.hardening import refuse_core_dumps
 from twfs.mount.notify import status_line, supervision
 from twfs.mount.observer import observed
 from twfs.mount.session import Session, open_session
-from twfs.mount.system import MountFailed, absolute, detach_stale, find_mount, is_mounted, raise_read_ahead
+from twfs.mount.system import (
+    MountFailed,
+    absolute,
+    detach_stale,
+    find_mount,
+    is_mounted,
+    lets_users_share,
+    raise_read_ahead,
+)
 
 _FUSE_CONF = Path("/etc/fuse.conf")
 
@@ -130,10 +138,7 @@ def _check_sharing(config: Config) -> None:
         raise ConfigError("allow_other and allow_root exclude each other; allow_other lets root in as well")
     if not (config.allow_other or config.allow_root) or os.geteuid() == 0:
         return
-    allowed = _FUSE_CONF.exists() and "user_allow_other" in (
-        line.strip() for line in _FUSE_CONF.read_text().splitlines()
-    )
-    if not allowed:
+    if not (_FUSE_CONF.exists() and lets_users_share(_FUSE_CONF.read_text(errors="replace"))):
         raise ConfigError(
             f"allow_other and allow_root need a line user_allow_other in {_FUSE_CONF}, which root can add"
         )

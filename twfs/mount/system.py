@@ -149,6 +149,14 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
         raise MountFailed(f"{mountpoint}: cannot unmount: {said}")
 
 
+def lets_users_share(fuse_conf: str) -> bool:
+    """Whether that text of /etc/fuse.conf lets others than root use allow_other.
+
+    Comments may stand behind it, too (strip_line in libfuse's fusermount.c).
+    """
+    return "user_allow_other" in (line.partition("#")[0].strip() for line in fuse_conf.split("\n"))
+
+
 def raise_read_ahead(entry: MountEntry, kibibytes: int) -> bool:
     """Let the kernel ask for larger pieces of this mount; root only, and before INIT is answered.
 
