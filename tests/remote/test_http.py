@@ -112,6 +112,14 @@ def test_a_connection_with_bytes_left_on_it_is_dropped(pool: HttpPool) -> None:
         assert server.connections == 2
 
 
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_an_interim_answer_is_not_taken_for_the_answer(pool: HttpPool, status: int) -> None:
+    interim = f"HTTP/1.1 {status} Not yet\r\nLink: </style.css>\r\n\r\n".encode()
+    with RudeServer(*[saying(interim * 2 + answer(200, body)) for body in (b"first", b"second")]) as server:
+        assert [get_all(pool, server.url, within(5)) for _ in range(2)] == [b"first", b"second"]
+        assert server.connections == 1
+
+
 def test_a_redirect_is_not_followed_and_its_body_not_awaited(pool: HttpPool) -> None:
     endless = answer(302, b"x" * 1000, {"Location": "/elsewhere", "Content-Length": str(30 * 2**20)})
     with RudeServer(falling_silent_after(endless)) as server:

@@ -315,6 +315,11 @@ class _Response(http.client.HTTPResponse):
         self.received = _Received(file.detach(), sock)
         self.fp = io.BufferedReader(self.received)
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """Of all interim answers `http.client` passes over 100 only: after another the real one would be the next's."""
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs do not have it
+        return version, http.client.CONTINUE if status // 100 == 1 else status, reason
+
 
 class _Connection(urllib3.connection.HTTPConnection):
     """One that comes about by the deadline, whose answers are received by it."""
