@@ -443,7 +443,7 @@ def test_an_object_that_is_stored_compressed_is_read_as_it_is_stored() -> None:
         assert stored.inspect(stored_deadline()).tail == DATA[-32:]
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503])
 def test_the_bucket_s_trouble_is_waited_out(rig: Rig, status: int) -> None:
     medium = rig.add(SEALED)
     rig.simulator.inject(Fault("s3", status=status, times=2))
@@ -451,6 +451,14 @@ def test_the_bucket_s_trouble_is_waited_out(rig: Rig, status: int) -> None:
     assert rig.read(medium, PART) == DATA[PART.start : PART.end]
     assert rig.costs == (1, 5)
     assert 5.1 < rig.clock.seconds < 5.6
+
+
+def test_a_request_that_came_too_slowly_for_the_bucket_is_sent_again(rig: Rig) -> None:
+    medium = rig.add(SEALED)
+    body = "<Error><Code>RequestTimeout</Code></Error>"
+    rig.simulator.inject(Fault("s3", status=400, body=body, times=2))
+    assert rig.read(medium, PART) == DATA[PART.start : PART.end]
+    assert rig.costs == (1, 4)
 
 
 def test_other_refusals_are_not_tried_again(rig: Rig) -> None:

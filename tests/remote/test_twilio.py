@@ -206,7 +206,7 @@ def test_other_refusals_are_not_tried_again(rig: Rig) -> None:
     assert rig.costs == (1, 0)
 
 
-@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 500, 502, 503, 504])
 def test_a_server_s_trouble_is_waited_out(rig: Rig, status: int) -> None:
     medium = rig.add(None)
     rig.simulator.inject(Fault("api", status=status, times=3))

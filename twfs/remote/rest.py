@@ -184,7 +184,8 @@ class RestApi:
             asked = retry_after(answer.headers.get("Retry-After"))
             self._limit.hold_off(_QUOTA_PAUSE if asked is None else min(asked, _LONGEST_QUOTA_PAUSE))
             return Transient(message, asked)
-        if answer.status >= 500:
+        if answer.status >= 500 or answer.status == 408:
+            # 408 is what some balancers say on a connection that was idle, just as a request comes along.
             return Transient(message, retry_after(answer.headers.get("Retry-After")))
         return RemoteError(message)
 

@@ -31,6 +31,9 @@ _MOST_REDIRECTS = 3
 _WORN_OUT = ("ExpiredToken", "TokenRefreshRequired", "InvalidToken", "RequestExpired")
 """What S3 answers with 400 when the credentials that signed the URL have died before it (S3's list of error codes)."""
 
+_TOO_SLOW = "RequestTimeout"
+"""What S3 answers with 400, and others with 408, where a request did not come whole in time: it is to be sent anew."""
+
 
 class _Refused(Exception):
     """S3 does not take this URL (any more)."""
@@ -176,7 +179,7 @@ class S3Object:
         if answer.status == 404:
             # What a gateway says of its own routes is no word about the object.
             raise Transient(f"{message}; is a proxy in between?")
-        if answer.status >= 500 or answer.status == 429:
+        if answer.status >= 500 or answer.status in (408, 429) or code == _TOO_SLOW:
             raise Transient(message, retry_after(answer.headers.get("Retry-After")))
         raise RemoteError(message)
 
