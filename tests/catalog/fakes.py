@@ -103,6 +103,7 @@ class FakeTwilio:
         self.fail_page: dict[Kind, tuple[int, TwfsError]] = {}
         """Which page (from 0) of a kind's lists fails, and how."""
         self.fail_fetch: TwfsError | None = None
+        self.fail_fetch_of: dict[str, TwfsError] = {}
         self.fail_probe: dict[str, TwfsError] = {}
         self.probe_down: TwfsError | None = None
         self.gate: threading.Event | None = None
@@ -145,8 +146,9 @@ class FakeTwilio:
     def fetch(self, kind: Kind, sid: str) -> object:
         with self._lock:
             self.requests["fetch"] += 1
-        if self.fail_fetch is not None:
-            raise self.fail_fetch
+        trouble = self.fail_fetch or self.fail_fetch_of.get(sid)
+        if trouble is not None:
+            raise trouble
         if sid not in self.records:
             raise NotFound(f"no {kind} {sid}")
         return dict(self.records[sid])

@@ -343,6 +343,20 @@ def test_an_outage_during_single_looks_costs_one_request_a_round(house: House) -
     assert len(house.catalog.media()) == 4
 
 
+def test_one_medium_that_cannot_be_asked_for_keeps_no_other_waiting(house: House) -> None:
+    long_in_the_making = house.twilio.add(Kind.RECORDING, 50, "processing", created=START - 1_000_000)
+    refresher_of(house.catalog).round(full=True)
+    house.twilio.complete(long_in_the_making)
+    stuck, *gone = (sid_of(Kind.RECORDING, number) for number in range(4))
+    house.twilio.fail_fetch_of[stuck] = Unreachable("HTTP 500")
+    for sid in (stuck, *gone):
+        house.twilio.delete(sid)
+        house.catalog.suspect(sid)
+    let_pass(house, 200)
+    assert house.catalog.media().keys().isdisjoint(gone)
+    assert {stuck, long_in_the_making} <= house.catalog.media().keys()
+
+
 def test_an_outage_of_single_looks_is_over_once_a_list_has_settled_what_they_were_for(
     house: House, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -316,17 +316,23 @@ class Refresher:
             self._next_full = now + (FULL_PASS_SECONDS if complete else FULL_RETRY_SECONDS)
 
     def _look_singly(self, skip: Collection[str], *, suspects_only: bool = False, at_once: int = 1) -> None:
-        """Ask for suspects, then for unsettled media in turn, at most `FETCH_LIMIT` in all."""
+        """Ask for suspects and, but for `skip`, for unsettled media, at most `FETCH_LIMIT` in all."""
         with self._suspects_lock:
-            suspects = dict(list(self._suspects.items())[:FETCH_LIMIT])
-        asked = [medium for sid in suspects if (medium := self._truth.get(sid)) is not None]
+            suspects = dict(self._suspects)
+        waiting = [medium for sid in suspects if (medium := self._truth.get(sid)) is not None]
         if not suspects_only:
-            asked += self._unsettled_in_turn({*skip, *suspects})[: FETCH_LIMIT - len(asked)]
-        looks = self._fetch_all(asked, at_once)
+            others = {*skip, *suspects}
+            waiting += [medium for medium in self._truth.unsettled() if medium.sid not in others]
+            self._turns = {medium.sid: self._turns.get(medium.sid, 0) for medium in waiting}
+        looks = self._fetch_all(self._in_turn(waiting)[:FETCH_LIMIT], at_once)
         self._apply(looks.changed, looks.gone, None)
         pause = BACKLOG_SECONDS if looks.came_through else self._settings.refresh
         self._next_single = self._clock.monotonic() + pause
         self._clear(suspects, looks.confirmed)
+
+    def _in_turn(self, waiting: list[Medium]) -> list[Medium]:
+        """Those first that were asked for least: one for which no answer comes holds up no other."""
+        return sorted(waiting, key=lambda medium: self._turns.get(medium.sid, 0))
 
     def _clear(self, suspects: dict[str, bool], confirmed: set[str]) -> None:
         """Those that are there or gone are in doubt no more."""
@@ -337,12 +343,6 @@ class Refresher:
         for sid, is_readers in suspects.items():
             if is_readers and sid in confirmed:
                 self._on_confirmed(sid)
-
-    def _unsettled_in_turn(self, skip: Collection[str]) -> list[Medium]:
-        """Unsettled media, those first that were asked for least."""
-        waiting = [medium for medium in self._truth.unsettled() if medium.sid not in skip]
-        self._turns = {medium.sid: self._turns.get(medium.sid, 0) for medium in waiting}
-        return sorted(waiting, key=lambda medium: self._turns[medium.sid])
 
     def _fetch_all(self, asked: list[Medium], at_once: int) -> _Looks:
         """Ask for each; an outage ends it early."""
