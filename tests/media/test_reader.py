@@ -100,6 +100,14 @@ def test_many_large_requests_through_the_smallest_cache_all_end_well() -> None:
         assert built.cache.usage()["allocated_bytes"] < 4.2 * MIB
 
 
+def test_one_read_of_more_than_the_cache_holds_does_not_wait_for_itself() -> None:
+    sealed = medium_of(9 * MIB, 256)
+    with house({"RT": sealed}, cache_size=4 * MIB) as built:
+        reader = built.open("RT")
+        assert built.read(reader, 5, 9 * MIB, seconds=5) == sealed.plain[5:]
+        reader.close()
+
+
 @given(st.lists(st.tuples(st.integers(0, 2 * MIB), st.integers(0, MIB)), min_size=1, max_size=10), st.data())
 @settings(max_examples=25, deadline=None)
 def test_any_reads_in_any_order_are_the_plaintexts(reads: list[tuple[int, int]], data: st.DataObject) -> None:
@@ -125,6 +133,18 @@ def test_a_whole_read_fetches_the_file_and_no_more(step: int, cache_size: int) -
         built.settle()
         assert built.stored.bytes_read <= 1.02 * size
         assert built.fetcher.bytes_fetched >= size
+
+
+def test_what_is_fetched_ahead_is_cut_into_ranges_and_forgotten_once_it_came() -> None:
+    size = 64 * MIB
+    with house({"RT": medium_of(size, None)}, readahead=32 * MIB) as built:
+        reader = built.open("RT")
+        for start in range(0, size, MIB):
+            built.read(reader, start, MIB)
+        sizes = [stored_range.size for stored_range in built.requests()]
+        assert MIB < max(sizes) <= 8 * MIB
+        assert len(reader._ahead) < len(sizes) / 2
+        reader.close()
 
 
 def test_whole_reads_of_several_media_at_once_fetch_them_once() -> None:

@@ -1,6 +1,7 @@
 import gzip
 import os
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -505,6 +506,25 @@ def test_after_an_error_the_next_bytes_are_the_same_still(rig: Rig) -> None:
 
 
 # Where URLs lead
+
+
+def test_a_bucket_that_cannot_be_reached_is_looked_for_where_twilio_says_now() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        nowhere = f"http://127.0.0.1:{gone.getsockname()[1]}/RT"
+    with RudeServer(saying(answer(206, DATA[-32:], TAILS))) as server:
+        places, clock, http = iter([nowhere, f"{server.url}/RT"]), HandClock(), HttpPool(2, Authorization())
+        lease = UrlLease(lambda _: next(places), clock)
+        assert lease.get(Deadline(clock, 30)).url == nowhere
+        clock.seconds = 2
+        assert S3Object("RT1", http, lease, HOSTS).inspect(Deadline(clock, 30)).tail == DATA[-32:]
+        http.close()
+
+
+def test_a_failure_that_names_another_place_is_still_a_failure() -> None:
+    failure = saying(answer(500, b"", {"Location": "/error.html"}))
+    with RudeServer(failure, saying(answer(206, DATA[-32:], TAILS))) as server, own_object(server) as stored:
+        assert stored.inspect(stored_deadline()).tail == DATA[-32:]
+        assert server.requests[1].startswith(b"GET /RT?")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
