@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
+from tests.security.tls import relay
+
 Manner = Callable[["Meeting"], None]
 
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -73,6 +75,17 @@ def trickling(start: bytes, seconds: float) -> Manner:
         meeting.send(start)
         while not meeting.stopped.wait(seconds):
             meeting.send(b".")
+
+    return meet
+
+
+def tunnelling(to_port: int) -> Manner:
+    """What a proxy does with CONNECT."""
+
+    def meet(meeting: Meeting) -> None:
+        meeting.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", to_port)) as goal:
+            relay(meeting.plug, goal)
 
     return meet
 

@@ -26,8 +26,9 @@ from tests.remote.rude import (
     saying,
     saying_and_closing,
     trickling,
+    tunnelling,
 )
-from tests.security.tls import Authority, relay, tls_in_front_of
+from tests.security.tls import Authority, tls_in_front_of
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
@@ -433,17 +434,6 @@ def test_proxies_of_the_environment_are_used(pool: HttpPool, monkeypatch: pytest
         monkeypatch.setenv("http_proxy", proxy.url)
         assert get_all(pool, "http://video.test/v1", within(5)) == b"by proxy"
         assert proxy.requests[0].startswith(b"GET http://video.test/v1 ")
-
-
-def tunnelling(to_port: int) -> Manner:
-    """What a proxy does with CONNECT."""
-
-    def meet(meeting: Meeting) -> None:
-        meeting.send(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with socket.create_connection(("127.0.0.1", to_port)) as goal:
-            relay(meeting.plug, goal)
-
-    return meet
 
 
 def test_tls_through_a_proxy(pool: HttpPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

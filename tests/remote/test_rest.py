@@ -1,11 +1,13 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from tests.remote.account_rig import FORM, KEYS, AccountRig, running_account_rig
-from tests.remote.rude import Manner, RudeServer, answer, saying
+from tests.remote.rude import Manner, Meeting, RudeServer, answer, saying, tunnelling
+from tests.security.tls import Authority, tls_in_front_of
 from tests.simulator.support import HandClock
 from twfs.clock import Clock, SystemClock
 from twfs.errors import CredentialsRefused, NotFound, RemoteError, Unreachable
@@ -128,6 +130,51 @@ def test_a_change_that_never_finds_a_connection_certainly_was_not_made() -> None
         with pytest.raises(NotSent):
             api.remove(f"{url}{KEYS}/{new_sid('CR')}")
     assert clock.seconds > 1
+
+
+def test_a_change_that_no_proxy_lets_through_certainly_was_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        RudeServer(saying(answer(407))) as proxy,
+        rest_api("https://video.test", HandClock(), SimulatedAccount()) as api,
+    ):
+        monkeypatch.setenv("https_proxy", proxy.url)
+        with pytest.raises(NotSent, match="no way through the proxy"):
+            api.create_or_change(f"https://video.test{KEYS}", FORM)
+        assert all(request.startswith(b"CONNECT video.test:443") for request in proxy.requests)
+
+
+def test_a_change_for_a_server_that_is_not_trusted_certainly_was_not_made(tmp_path: Path) -> None:
+    with RudeServer(saying(answer(201, b"{}"))) as server:
+        context = Authority(tmp_path, "stranger").server_context("localhost")
+        with (
+            tls_in_front_of(int(server.url.rpartition(":")[2]), context) as port,
+            rest_api(f"https://localhost:{port}", HandClock(), SimulatedAccount()) as api,
+            pytest.raises(NotSent, match="certificate was not accepted"),
+        ):
+            api.create_or_change(f"https://localhost:{port}{KEYS}", FORM)
+        assert server.requests == []
+
+
+def test_a_change_that_a_proxy_let_through_before_it_broke_is_not_made_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    authority = Authority(tmp_path, "trusted")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
+    with RudeServer(Meeting.hang_up) as server:
+        context = authority.server_context("video.test")
+        with (
+            tls_in_front_of(int(server.url.rpartition(":")[2]), context) as port,
+            RudeServer(tunnelling(port)) as proxy,
+            rest_api("https://video.test", HandClock(), SimulatedAccount()) as api,
+        ):
+            monkeypatch.setenv("https_proxy", proxy.url)
+            with pytest.raises(OutcomeUnknown):
+                api.remove(f"https://video.test{KEYS}/{new_sid('CR')}")
+        assert [request.split()[0] for request in server.requests] == [b"DELETE"]
 
 
 def test_a_deletion_is_made_once_and_what_is_not_there_is_told(account_rig: AccountRig) -> None:

@@ -57,6 +57,9 @@ _DEADLINE: ContextVar[Deadline] = ContextVar("deadline")
 """Of the request that this thread makes: the libraries hand on seconds, and count them anew for each receive."""
 
 
+_UNSENT = "no byte of the request was sent"
+
+
 class NotSent(Unreachable):
     """No connection came about: the server knows nothing of the request."""
 
@@ -326,6 +329,14 @@ class _Connection(urllib3.connection.HTTPConnection):
 
     response_class = _Response
 
+    def connect(self) -> None:
+        """With what proxy and TLS demand before a request may be sent."""
+        try:
+            super().connect()
+        except Exception as error:
+            error.add_note(_UNSENT)
+            raise
+
     def _new_conn(self) -> socket.socket:
         family = urllib3.util.connection.allowed_gai_family()
         try:
@@ -451,10 +462,12 @@ def _receive(raw: Any, view: memoryview) -> int:
 
 
 def _never_left(error: Exception) -> bool:
-    """Whether no connection came about, so that not a byte of the request was sent."""
-    reason = getattr(error.args[0], "reason", None) if error.args else None
+    """Whether no connection came about, so that not a byte of the request was sent.
+
+    That urllib3 blames the proxy proves nothing: it does so as well when the connection breaks after the request.
+    """
     never = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-    return isinstance(reason, never)
+    return any(isinstance(cause, never) or _UNSENT in getattr(cause, "__notes__", ()) for cause in _causes(error))
 
 
 def _in_words(error: Exception) -> str:
