@@ -135,6 +135,13 @@ def test_a_list_that_leads_back_into_itself_ends() -> None:
         assert len(server.requests) == 3
 
 
+def test_a_record_whose_sid_is_none_keeps_back_no_other() -> None:
+    records = [{"sid": []}, {"sid": {}}, {"sid": None}, {}, 1, {"sid": "RT1"}]
+    content = {"meta": {"key": "recordings", "next_page_url": None}, "recordings": records}
+    with RudeServer(said(content)) as server, OwnApi(server) as api:
+        assert list(api.pages(Kind.RECORDING, EVERYTHING)) == [records]
+
+
 @pytest.mark.parametrize(
     "content",
     [

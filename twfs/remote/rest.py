@@ -110,7 +110,7 @@ class RestApi:
         """The pages of a list, each asked for when it is wanted."""
         page_url: str | None = url
         seen: set[str] = set()
-        known: set[object] = set()
+        known: set[str] = set()
         stale_pages = 0
         while page_url is not None:
             if page_url in seen or len(seen) >= _MOST_PAGES or len(page_url) > _LONGEST_URL:
@@ -119,7 +119,7 @@ class RestApi:
             # Only the first request is made of our own words; the parameters are part of the following URLs.
             page = self._json(page_url, params if page_url == url else None, self._deadline())
             records, following = _page_content(page, page_url)
-            sids = {record.get("sid") for record in records if isinstance(record, Mapping)}
+            sids = _sids(records)
             stale_pages = stale_pages + 1 if sids <= known else 0
             if stale_pages >= _MOST_STALE_PAGES:
                 raise Unreachable(f"{without_query(url)}: the list never ends, its pages come again and again")
@@ -204,6 +204,11 @@ def _page_content(page: object, url: str) -> tuple[list[object], str | None]:
     if following is not None and not isinstance(following, str):
         raise Unreachable(f"{without_query(url)}: the next page's URL is none")
     return records, joined(url, following) if following else None
+
+
+def _sids(records: list[object]) -> set[str]:
+    found = (record.get("sid") for record in records if isinstance(record, Mapping))
+    return {sid for sid in found if isinstance(sid, str)}
 
 
 def _parse(answer: Answer, url: str, deadline: Deadline) -> object:
