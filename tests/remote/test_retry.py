@@ -165,6 +165,16 @@ def test_held_off_nobody_asks_before_its_end() -> None:
     assert 2.0 <= clock.seconds <= 2.2
 
 
+def test_an_answer_that_was_long_in_coming_holds_off_as_long_as_any_other() -> None:
+    clock = HandClock()
+    limit = RateLimit(10.0, clock)
+    limit.acquire(Deadline(clock, 30))
+    clock.seconds = 5.0
+    limit.hold_off(2.0)
+    limit.acquire(Deadline(clock, 30))
+    assert 7.0 <= clock.seconds <= 7.2
+
+
 def test_ten_threads_get_their_turns_one_by_one() -> None:
     """Each sleeps on a clock of its own thread's making; the turns must add up all the same."""
     waits: list[float] = []

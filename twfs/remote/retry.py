@@ -97,9 +97,7 @@ class RateLimit:
             DeadlineExceeded: the turn would come after the deadline.
         """
         with self._lock:
-            now = self._clock.monotonic()
-            self._tokens = min(self._tokens + (now - self._filled_at) * self._rate, max(self._rate, 1.0))
-            self._filled_at = now
+            self._fill()
             self._tokens -= 1
             wait = -self._tokens / self._rate
         if wait <= 0:
@@ -114,4 +112,11 @@ class RateLimit:
     def hold_off(self, seconds: float) -> None:
         """Let nobody ask for `seconds`: the server said that it is too much."""
         with self._lock:
+            self._fill()
             self._tokens = min(self._tokens, -seconds * self._rate)
+
+    def _fill(self) -> None:
+        """With what came in since it was filled last. Must be called with the lock held."""
+        now = self._clock.monotonic()
+        self._tokens = min(self._tokens + (now - self._filled_at) * self._rate, max(self._rate, 1.0))
+        self._filled_at = now
