@@ -230,6 +230,18 @@ def test_a_truncated_file_is_set_aside_with_one_warning(
     assert "set aside as a.sqlite3.damaged" in warnings_in(caplog)[0]
 
 
+def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
+    open_files = Path("/proc/self/fd")
+    with opened(tmp_path / "a.sqlite3") as store:
+        store.load()
+        store.release()
+        before = len(list(open_files.iterdir()))
+        for _ in range(20):
+            store.load()
+            store.release()
+        assert len(list(open_files.iterdir())) < before + 20
+
+
 def test_another_schema_version_is_set_aside(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "a.sqlite3"
     filled(path)
