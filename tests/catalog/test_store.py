@@ -589,6 +589,29 @@ def test_a_medium_that_is_gone_is_not_verified_any_more(tmp_path: Path) -> None:
         assert (store.verified("RT1"), store.verified("RT2")) == (None, '"e1"')
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM listing",
+        *(f"UPDATE listing SET listed_at = {value}" for value in ("'soon'", "x'00'")),
+        *(f"UPDATE listing SET resource_count = {value}" for value in ("'many'", "NULL", "39", "41")),
+    ],
+)
+def test_a_damaged_listing_is_no_listing_and_the_next_one_is_remembered(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a.sqlite3"
+    media, _ = filled(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(change)
+        connection.commit()
+    with opened(path) as store:
+        assert store.load() is None
+        store.replace_all(media, float(START))
+    with opened(path) as store:
+        remembered = store.load()
+        assert remembered is not None
+        assert (remembered.media, remembered.listed_at) == (media, START)
+
+
 @pytest.mark.parametrize("change", ["sid = 'RT2'", "etag = '\"e2\"'", "etag = NULL", "etag = x'00'", "checksum = 1"])
 def test_a_damaged_mark_proves_nothing(tmp_path: Path, change: str) -> None:
     path = tmp_path / "a.sqlite3"

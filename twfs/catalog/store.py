@@ -407,7 +407,10 @@ def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> bool:
 
 
 def _load(connection: sqlite3.Connection) -> Remembered | None:
-    count, listed_at = connection.execute("SELECT resource_count, listed_at FROM listing").fetchone() or (None, None)
+    mark = connection.execute("SELECT resource_count, listed_at FROM listing").fetchone()
+    if mark is None:
+        raise _Damaged("the mark of its listing is gone")
+    count, listed_at = mark
     if listed_at is None:
         return None
     if not isinstance(listed_at, float) or not isinstance(count, int):
