@@ -416,6 +416,20 @@ def test_an_outage_costs_a_few_requests_and_ends_by_itself(trouble: TwfsError) -
     bench.close()
 
 
+@pytest.mark.parametrize("changes", [False, True])
+def test_many_media_that_cannot_be_had_do_not_keep_the_others_from_being_examined(*, changes: bool) -> None:
+    bench = Bench(count=60)
+    bad, good = bench.sids[:20], bench.sids[20:]
+    bench.twilio.fail_probe = dict.fromkeys(bad, Unreachable("S3 refuses a fresh pre-signed URL"))
+    for _ in range(40):
+        bench.run(300)
+        bench.clock.advance(300)
+        if changes:
+            bench.prober.update()
+    assert all(map(bench.book.is_believed, good))
+    bench.close()
+
+
 def test_workers_that_fail_together_lengthen_the_pause_once(bench: Bench) -> None:
     bench.twilio.probe_down = Unreachable("down")
     began = bench.clock.monotonic()

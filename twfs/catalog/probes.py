@@ -123,13 +123,18 @@ class Prober:
         """How often a medium was found to be another object than before."""
 
     def update(self) -> None:
-        """The media changed; queue those that were never probed, in their order after a sample of all of them."""
+        """The media changed; queue those that were never probed, in their order after a sample of all of them.
+
+        Those that failed come last.
+        """
         with self._lock:
             media = self._media()
             # With those that are being probed right now: nothing else brings back what a reader asks for in vain.
             waiting = [sid for sid in media if not self._book.is_believed(sid) and sid not in self._delayed]
-            self._queue = deque(self._sample(waiting, media))
-            self._queue.extend(waiting)
+            untried = [sid for sid in waiting if sid not in self._failures]
+            self._queue = deque(self._sample(untried, media))
+            self._queue.extend(untried)
+            self._queue.extend(sid for sid in waiting if sid in self._failures)
             self._places = None
             for sid in self._failures.keys() - media.keys():
                 del self._failures[sid]
@@ -354,7 +359,8 @@ class Prober:
         while self._later and self._later[0][0] <= now:
             sid = heapq.heappop(self._later)[1]
             self._delayed.discard(sid)
-            self._queue.appendleft(sid)
+            # Else those that fail again and again, each with a pause for all, would be all that is ever asked for.
+            (self._queue.append if sid in self._failures else self._queue.appendleft)(sid)
         while self._queue:
             sid = self._queue.popleft()
             medium = self._media().get(sid)
