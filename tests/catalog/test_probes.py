@@ -430,6 +430,25 @@ def test_many_media_that_cannot_be_had_do_not_keep_the_others_from_being_examine
     bench.close()
 
 
+def test_many_doubts_that_cannot_be_settled_do_not_keep_the_others_from_being_examined() -> None:
+    bench = Bench(count=60)
+    bad, good = bench.sids[:20], bench.sids[20:]
+    for sid in bad:
+        bench.info(sid)
+        bench.prober.doubt(sid)
+    bench.twilio.fail_probe = dict.fromkeys(bad, Unreachable("S3 refuses a fresh pre-signed URL"))
+    for _ in range(40):
+        bench.run(300)
+        bench.clock.advance(300)
+    assert all(map(bench.book.is_believed, good))
+    bench.twilio.fail_probe = {}
+    bench.run(2 * 3600)
+    bench.clock.advance(3600)
+    bench.run(1)
+    assert bench.prober.last_error is None
+    bench.close()
+
+
 def test_workers_that_fail_together_lengthen_the_pause_once(bench: Bench) -> None:
     bench.twilio.probe_down = Unreachable("down")
     began = bench.clock.monotonic()

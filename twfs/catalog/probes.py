@@ -373,8 +373,12 @@ class Prober:
         return None
 
     def _next_doubted(self, now: float) -> str | None:
-        """A known medium that is to be looked at again now. Must be called with the lock held."""
-        sid = next((sid for sid, due in self._doubted.items() if due <= now), None)
+        """A known medium that is to be looked at again now; one that failed, when nothing else waits.
+
+        Must be called with the lock held.
+        """
+        due = [sid for sid, moment in self._doubted.items() if moment <= now]
+        sid = next((sid for sid in due if sid not in self._failures or not self._queue), None)
         if sid is not None:
             del self._doubted[sid]
         return sid
