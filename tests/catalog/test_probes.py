@@ -723,6 +723,30 @@ def test_damage_is_over_when_twilio_has_no_media_any_more(bench: Bench) -> None:
     assert bench.prober.last_error is None
 
 
+class LookedUp(str):
+    """A SID that tells when it is looked up a second time: what is known of it may have changed since the first."""
+
+    again: Callable[[], None]
+    looks = 0
+
+    def __hash__(self) -> int:
+        self.looks += 1
+        if self.looks == 2:
+            self.again()
+        return super().__hash__()
+
+
+def test_a_medium_that_goes_while_sizes_are_summed_is_counted_or_not(bench: Bench) -> None:
+    for sid in bench.sids:
+        bench.info(sid)
+    one, *others = bench.sids
+    before = bench.book.plain_bytes(bench.sids)
+    fleeting = LookedUp(one)
+    fleeting.again = lambda: bench.book.drop([one])
+    found = bench.book.plain_bytes([fleeting, *others])
+    assert found in (before, bench.book.plain_bytes(others))
+
+
 def test_doubt_of_what_was_never_probed_is_nothing(bench: Bench) -> None:
     bench.prober.doubt(bench.sids[0])
     bench.run(1)

@@ -126,7 +126,8 @@ class ProbeBook:
 
     def plain_bytes(self, sids: Collection[str]) -> int:
         """Sum of the plain sizes known of `sids`."""
-        return sum(self._believed[sid][1] for sid in sids if sid in self._believed)
+        # One look at each: another thread may drop it between two.
+        return sum(self.plain_size(sid) or 0 for sid in sids)
 
     def _believe(self, sid: str, info: MediaInfo) -> None:
         believed = (info.state, info.plain_size)
