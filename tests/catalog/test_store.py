@@ -177,6 +177,16 @@ def test_any_medium_comes_back_equal(media: list[Medium]) -> None:
         assert {medium.sid: medium for medium in remembered.media} == {medium.sid: medium for medium in media}
 
 
+@pytest.mark.parametrize("count", [0, 999, 1000, 1001, 2500])
+def test_many_media_come_back_in_order(count: int) -> None:
+    media = [resource(number) for number in range(count)]
+    with opened(None) as store:
+        store.replace_all(media, float(START))
+        remembered = store.load()
+    assert remembered is not None
+    assert remembered.media == media
+
+
 def test_what_many_media_have_in_common_is_held_once(tmp_path: Path) -> None:
     media, _ = filled(tmp_path / "a.sqlite3")
     with opened(tmp_path / "a.sqlite3") as store:
