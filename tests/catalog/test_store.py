@@ -430,6 +430,23 @@ def test_two_mounts_share_one_file(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert warnings_in(caplog) == []
 
 
+def test_mounts_that_begin_at_once_share_a_new_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def begin(path: Path, barrier: threading.Barrier, sid: str) -> None:
+        with opened(path) as store:
+            barrier.wait()
+            store.save_probe(sid, readable(sid))
+
+    for attempt in range(80):
+        path, barrier = tmp_path / f"{attempt}.sqlite3", threading.Barrier(4)
+        sids = [sid_of(Kind.RECORDING, number) for number in range(4)]
+        threads = [threading.Thread(target=begin, args=(path, barrier, sid)) for sid in sids]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert warnings_in(caplog) == []
+
+
 def test_after_release_the_file_is_opened_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store:

@@ -39,6 +39,9 @@ APPLICATION_ID = 0x74776673
 BUSY_SECONDS = 5.0
 """How long to wait for another mount's transaction: theirs last milliseconds, the first listing's about a second."""
 
+_MOST_TURNS = 100
+"""For which a new file waits until it is in WAL mode: one for each other mount that begins at that moment."""
+
 _SCHEMA = f"""
 CREATE TABLE resources (sid TEXT PRIMARY KEY, kind TEXT, fields TEXT, checksum INTEGER);
 CREATE TABLE probes (sid TEXT PRIMARY KEY, state TEXT, plain_size INTEGER, encrypted INTEGER, reason TEXT,
@@ -306,12 +309,26 @@ def _connect(path: Path | None) -> sqlite3.Connection:
     try:
         with _transaction(connection):
             _ensure_schema(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
+        _change_to_wal(connection)
         connection.execute("PRAGMA synchronous = NORMAL")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _change_to_wal(connection: sqlite3.Connection) -> None:
+    """For this SQLite waits for no other mount that has the new file at the same moment; in a transaction it does."""
+    for turns_left in reversed(range(_MOST_TURNS)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or not turns_left:
+                raise
+        else:
+            return
+        with _transaction(connection):
+            pass
 
 
 def _make_private(path: Path) -> None:
