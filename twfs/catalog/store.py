@@ -99,7 +99,7 @@ class Store:
         self._path = path
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
-        self._file: tuple[int, int] | None = None
+        self._file: os.stat_result | None = None
         """Which file the connection is to: its path may lead to another one by now."""
         self._begun_anew = False
         self._closed = False
@@ -240,7 +240,7 @@ class Store:
         if before is not None and (self._path is None or not _is_taken_away(self._path, self._file)):
             return before
         now = self._connection = _connect(self._path)
-        self._file = None if self._path is None else _identity(self._path)
+        self._file = None if self._path is None else self._path.stat()
         if before is not None:
             self._take_along(before, now)
         return now
@@ -369,16 +369,10 @@ def _ensure_schema(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
-def _identity(path: Path) -> tuple[int, int]:
-    """Device and inode of what stands there."""
-    status = path.stat()
-    return status.st_dev, status.st_ino
-
-
-def _is_taken_away(path: Path, file: tuple[int, int] | None) -> bool:
+def _is_taken_away(path: Path, file: os.stat_result | None) -> bool:
     """Whether nothing stands there any more, or something else than `file`."""
     try:
-        return _identity(path) != file
+        return file is None or not os.path.samestat(path.stat(), file)
     except (FileNotFoundError, NotADirectoryError):
         return True
     except OSError:
