@@ -196,7 +196,7 @@ def test_pickle_is_useless_where_there_are_no_credentials(simulated: Simulated, 
         check=False,
     )
     assert done.returncode == 1
-    assert b"OSError" in done.stderr.splitlines()[-1]
+    assert b"NotConfigured" in done.stderr.splitlines()[-1]
     assert b"no credentials for AC" in done.stderr
 
 

@@ -11,7 +11,7 @@ from fsspec.callbacks import Callback
 from fsspec.core import url_to_fs
 
 from twfs.cli.simulated import Simulated
-from twfs.fsspec import TwilioFileSystem
+from twfs.fsspec import NotConfigured, TwilioFileSystem
 from twfs.resources import Kind
 from twfs.simulator.exchange import Request
 from twfs.simulator.faults import Fault
@@ -91,12 +91,10 @@ def test_what_info_tells(fs: TwilioFileSystem) -> None:
     info = fs.info(name)
     assert info["name"] == name
     assert (info["type"], info["size"]) == ("file", 760194)
-    assert (info["kind"], info["codec"], info["track_name"], info["encrypted"]) == (
-        "recording",
-        "H264",
-        "erin-screen",
-        "true",
-    )
+    assert (info["kind"], info["codec"], info["track_name"]) == ("recording", "H264", "erin-screen")
+    assert info["encrypted"] is True
+    assert (type(info["duration"]), type(info["offset"])) == (int, int)
+    assert fs.created(name).timestamp() == info["created"]
     assert fs.created(name) == fs.modified(name) == datetime.fromtimestamp(info["mtime"], UTC)
     assert fs.info("recordings")["type"] == "directory"
     assert fs.info("")["type"] == "directory"
@@ -369,6 +367,29 @@ def test_values_of_options_may_be_pythons_own(simulated: Simulated) -> None:
     assert {name.partition("/")[0] for name in only.find("")} == {"compositions"}
 
 
-def test_account_that_is_not_configured(simulated: Simulated) -> None:
-    with pytest.raises(OSError, match="no profile 'nobody'"):
-        TwilioFileSystem("nobody", config=str(simulated.config_file)).ls("")
+@pytest.mark.parametrize("how", ["ls", "info", "exists", "isdir", "find", "glob", "walk", "open", "cat", "created"])
+def test_account_that_is_not_configured(simulated: Simulated, how: str) -> None:
+    fs = TwilioFileSystem("nobody", config=str(simulated.config_file))
+    with pytest.raises(ValueError, match="no profile 'nobody'") as refused:
+        list(getattr(fs, how)("recordings/x*"))
+    assert isinstance(refused.value, NotConfigured)
+    assert refused.value.errno == errno.EINVAL
+    assert not isinstance(refused.value, FileNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [({"config": "/nowhere/config.toml"}, "/nowhere/config.toml"), ({"credentials": "/nowhere/c"}, "/nowhere/c")],
+)
+def test_files_that_are_not_configured_are_named(options: dict[str, str], missing: str) -> None:
+    with pytest.raises(ValueError, match=missing):
+        TwilioFileSystem("AC" + "1" * 32, **options).ls("")
+
+
+def test_details_have_the_types_of_what_they_say(fs: TwilioFileSystem) -> None:
+    types = {"size": int, "mtime": float, "created": float, "duration": int, "offset": int, "encrypted": bool}
+    seen = set()
+    for info in [*fs.ls("recordings", detail=True), *fs.ls("compositions", detail=True)]:
+        seen |= {name for name in types if name in info}
+        assert {name: type(value) for name, value in info.items()} == {name: types.get(name, str) for name in info}
+    assert seen == set(types)

@@ -1,5 +1,6 @@
 """An account's media as a standard Python file system (fsspec): `twilio://ACCOUNT/recordings/RT….mkv`."""
 
+from twfs.fsspec.failures import NotConfigured
 from twfs.fsspec.filesystem import TwilioFileSystem
 
-__all__ = ["TwilioFileSystem"]
+__all__ = ["NotConfigured", "TwilioFileSystem"]

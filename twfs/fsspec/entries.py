@@ -4,6 +4,7 @@ import posixpath
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, TypeVar
 
 from twfs.errors import CredentialsRefused, NoSuchName, NotADirectory, NotFound, RemoteError, TwfsError
@@ -11,6 +12,10 @@ from twfs.fs.attributes import XATTR_PREFIX
 from twfs.fs.vfs import Entry, Vfs
 
 Info = dict[str, Any]
+
+_VALUES: dict[str, Callable[[str], Any]] = {"duration": int, "offset": int, "encrypted": lambda text: text == "true"}
+"""Attributes that are no text: seconds, milliseconds, a truth value."""
+
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
@@ -64,7 +69,7 @@ def full_info(vfs: Vfs, path: str) -> Info:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(target), vfs.readlink(target)))
         attributes = vfs.getattr(target)
     return {
-        **dict(_xattrs(vfs, target)),
+        **_details(vfs, target),
         **_brief(path, attributes.st_mode),
         "size": attributes.st_size,
         "mtime": attributes.time_ns / 10**9,
@@ -86,6 +91,14 @@ def at_once(do: Callable[[_Item], _Result], items: Sequence[_Item], most: int) -
 def joined(folder: str, name: str) -> str:
     """The name of what is in a folder; the root's is empty."""
     return f"{folder}/{name}" if folder else name
+
+
+def _details(vfs: Vfs, path: str) -> Info:
+    """The extended attributes as Python's values, and `created` in seconds since 1970 UTC, as fsspec's own have it."""
+    details = {name: _VALUES.get(name, str)(text) for name, text in _xattrs(vfs, path)}
+    if "date_created" in details:
+        details["created"] = datetime.fromisoformat(details["date_created"]).timestamp()
+    return details
 
 
 def _xattrs(vfs: Vfs, path: str) -> Iterator[tuple[str, str]]:

@@ -6,10 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from twfs.errors import TwfsError
+from twfs.errors import ConfigError, TwfsError
 
 # The one table of errnos; that module is plain Python and needs no libfuse.
 from twfs.fuse.operations import ERRNO
+
+
+class NotConfigured(OSError, ValueError):
+    """The configuration on this machine cannot be used: no such profile, no credentials, no such file.
+
+    It is a ValueError, as for options that are refused at once, and an OSError, for it comes up when files are asked
+    for (`io.UnsupportedOperation` is both, too). It is no FileNotFoundError: walks pass over what is not there.
+    """
 
 
 @contextmanager
@@ -17,10 +25,13 @@ def os_errors(path: str) -> Iterator[None]:
     """Turn what twfs raises into an `OSError` (FileNotFoundError, PermissionError, … by its errno) that names `path`.
 
     Raises:
-        OSError: in place of any `TwfsError`.
+        NotConfigured: in place of a `ConfigError`.
+        OSError: in place of any other `TwfsError`.
     """
     try:
         yield
+    except ConfigError as failure:
+        raise NotConfigured(errno.EINVAL, str(failure), path) from None
     except TwfsError as failure:
         number = next(ERRNO[base] for base in type(failure).__mro__ if base in ERRNO)
         # Python itself makes the subclass that belongs to the number.

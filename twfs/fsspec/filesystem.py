@@ -124,13 +124,14 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
             return [info for info in infos if info is not None]
 
     def info(self, path: str, **_kwargs: Any) -> Info:
-        """`name`, `type`, exact `size`, `mtime` (seconds since 1970 UTC), and what is known of the medium.
+        """`name`, `type`, exact `size`, `created`, `mtime` (both seconds since 1970 UTC), and what is known of it.
 
-        The latter under the names of a mount's attributes `user.twilio.*`: `sid`, `date_created`, `duration`, `codec`,
-        `encrypted`, `etag`, ….
+        The latter has the names of a mount's attributes `user.twilio.*`: texts (`sid`, `date_created`, `codec`, `etag`,
+        ...) but for `duration` (whole seconds), `offset` (milliseconds) and `encrypted` (a truth value).
 
         Raises:
             FileNotFoundError: there is no such name.
+            NotConfigured: the configuration on this machine cannot be used.
             OSError: the size cannot be found out.
         """
         path = self._strip_protocol(path)
@@ -221,9 +222,9 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
             FileNotFoundError: there is no such name, or Twilio gives no date.
         """
         info = self.info(path)
-        if "date_created" not in info:
+        if "created" not in info:
             raise FileNotFoundError(f"{path} has no date of creation")
-        return datetime.fromisoformat(info["date_created"])
+        return datetime.fromtimestamp(info["created"], UTC)
 
     def modified(self, path: str) -> datetime:
         """When it was completed, if known, else created: the modification time that a mount shows."""
