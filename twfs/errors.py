@@ -6,6 +6,7 @@ TwfsError
 ├── NotADirectory, IsADirectory, NoSuchAttribute, BadHandle
 ├── ReadOnly                an attempt to change something
 ├── NotVerified             a deletion is asked for of a medium that nobody has proven to be readable as a whole
+├── NoMoreThreads           the machine refuses one more thread or process
 ├── NoKey                   no private key at hand opens this medium
 ├── CredentialsRefused      Twilio answered 401 or 403
 ├── RemoteError             the network or a server failed
@@ -61,6 +62,10 @@ class ReadOnly(TwfsError):
 
 class NotVerified(TwfsError):
     """A deletion is asked for of a medium that nobody has proven to be readable as a whole."""
+
+
+class NoMoreThreads(TwfsError):
+    """The machine refuses one more thread or process."""
 
 
 class NoKey(TwfsError):

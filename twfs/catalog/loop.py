@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 from twfs.log import log
+from twfs.threads import start_thread
 
 AFTER_BUG_PAUSE = 60.0
 """Seconds until a step that failed in a way nobody foresaw is tried again: often enough to recover, rare in the log."""
@@ -31,11 +32,13 @@ class Loop:
         return self._stopping
 
     def start(self) -> None:
-        """Start the threads; once."""
+        """Start the threads; once.
+
+        Raises:
+            NoMoreThreads: the machine refuses one; `stop` ends the others.
+        """
         for number in range(self._count):
-            thread = threading.Thread(target=self._run, name=f"twfs-{self._name}-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.append(start_thread(self._run, f"twfs-{self._name}-{number}"))
 
     def wake(self) -> None:
         """Cut every pause short."""

@@ -10,6 +10,10 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from typing import TypeVar
 
+from twfs.errors import NoMoreThreads
+from twfs.log import log
+from twfs.threads import start_thread
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -36,12 +40,17 @@ def side_by_side(name: str, work: Callable[[T], R], items: Sequence[T], most: in
             except BaseException as error:  # noqa: BLE001 - handed over to the caller's thread
                 outcome.set_exception(error)
 
-    threads = [
-        threading.Thread(target=work_off, name=f"twfs-{name}-{number}", daemon=True)
-        for number in range(min(most, len(items)))
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
+    for thread in _threads(work_off, name, min(most, len(items))):
         thread.join()
     return [outcome.result() for outcome in outcomes]
+
+
+def _threads(work: Callable[[], None], name: str, count: int) -> list[threading.Thread]:
+    """As many as the machine allows; where it allows none, this thread has done the work."""
+    started: list[threading.Thread] = []
+    try:
+        started.extend(start_thread(work, f"twfs-{name}-{number}") for number in range(count))
+    except NoMoreThreads as error:
+        log.warning("%s: fewer requests at once, for one more thread is refused: %s", name, error)
+        work()
+    return started

@@ -17,6 +17,7 @@ from twfs.cli.simulated import PROFILE, Simulated, simulated_account
 from twfs.errors import ConfigError
 from twfs.mount.system import MountFailed, is_mounted, unmount
 from twfs.option import from_here
+from twfs.threads import starting
 
 _MOUNT_SECONDS = 60
 _UNMOUNT_SECONDS = 15
@@ -84,12 +85,13 @@ def _mounted(simulated: Simulated, place: Path, ending: Ending) -> Iterator["sub
         MountFailed: it ended before it stood; it has said why.
     """
     options = ["--config", str(simulated.config_file), "--log-level", "warning"]
-    mounting = subprocess.Popen(  # noqa: S603 - this very Python
-        [sys.executable, "-m", "twfs", "mount", "-f", f"twilio:{PROFILE}", str(place), *options],
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-        env=_own_environment(os.environ),
-    )
+    with starting():
+        mounting = subprocess.Popen(  # noqa: S603 - this very Python
+            [sys.executable, "-m", "twfs", "mount", "-f", f"twilio:{PROFILE}", str(place), *options],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            env=_own_environment(os.environ),
+        )
     try:
         _await_mount(mounting, place, ending)
         yield mounting

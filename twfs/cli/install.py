@@ -19,6 +19,7 @@ from twfs.cli.prunefs import with_twfs, without_twfs
 from twfs.errors import ConfigError
 from twfs.mount.system import is_mounted
 from twfs.option import from_here
+from twfs.threads import starting
 
 _UPDATEDB_CONF = PurePath("etc/updatedb.conf")
 _WANTED_BY = "etc/systemd/system/*.wants"
@@ -216,6 +217,7 @@ def _systemctl(words: Iterable[str]) -> None:
 
 
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run(  # noqa: S603 - fixed commands
-        command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
-    )
+    with starting():
+        return subprocess.run(  # noqa: S603 - fixed commands
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+        )

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from twfs.errors import CredentialsRefused, NoSuchName, NotADirectory, NotFound, RemoteError, TwfsError
 from twfs.fs.attributes import XATTR_PREFIX
 from twfs.fs.vfs import Entry, Vfs
+from twfs.threads import starting
 
 Info = dict[str, Any]
 
@@ -85,7 +86,9 @@ def at_once(do: Callable[[_Item], _Result], items: Sequence[_Item], most: int) -
     if len(items) <= 1:
         return [do(item) for item in items]
     with ThreadPoolExecutor(min(most, len(items)), thread_name_prefix="twfs-fsspec") as pool:
-        return list(pool.map(do, items))
+        with starting():
+            results = pool.map(do, items)
+        return list(results)
 
 
 def joined(folder: str, name: str) -> str:

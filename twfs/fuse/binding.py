@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
-from twfs.errors import ConfigError
+from twfs.errors import ConfigError, NoMoreThreads
 from twfs.fuse.answers import answering
 from twfs.fuse.listing import Taker
 from twfs.fuse.operations import Operations
 from twfs.fuse.overheard import Overheard
 from twfs.fuse.parallel import ParallelLookups
 from twfs.log import log
+from twfs.threads import reached_limits
 
 Choice = Literal["auto", "3", "2"]
 
@@ -204,6 +205,7 @@ def load_binding(choice: Choice = "auto") -> Binding:
 
     Raises:
         ConfigError: there is none, and which package would bring it.
+        NoMoreThreads: the machine refuses the process that looks for it.
     """
     missing = []
     for name, major in _CANDIDATES[choice]:
@@ -212,6 +214,9 @@ def load_binding(choice: Choice = "auto") -> Binding:
         except (ImportError, OSError, AttributeError) as failure:
             log.debug("no libfuse%d through %s: %s", major, name, failure)
             missing.append(f"{name}: {failure}")
+    if reached := reached_limits():
+        # Python finds libraries by running ldconfig, and takes one that cannot be started for one that finds nothing.
+        raise NoMoreThreads(f"can't look for libfuse: can't start new process: {'; '.join(reached)}")
     raise ConfigError(f"no usable libfuse; {_REMEDY[choice]} ({'; '.join(missing)})")
 
 
@@ -311,6 +316,7 @@ class _Session:
         """
         if not self._is_started:
             why = self._overheard.end() or f"it gives no reason but code {code}"
+            why = "; ".join([why, *reached_limits()])
             raise ConfigError(f"libfuse could not mount on {mountpoint}: {why}; twfs doctor may know more")
         if code != _LOOP_FAILED:
             log.warning("libfuse ended with code %d", code)

@@ -10,6 +10,7 @@ from twfs.log import log
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
 from twfs.ranges import ByteRange
+from twfs.threads import start_thread
 
 _STOP_SECONDS = 2.0
 """How long `stop` waits for all threads together: enough to finish a block on any connection that is alive."""
@@ -70,9 +71,7 @@ class Fetcher:
     def start(self) -> None:
         """Start the threads; after the daemonising fork, never before."""
         for number in range(self.connections):
-            thread = threading.Thread(target=self._work, name=f"fetch-{number}", daemon=True)
-            self._threads.append(thread)
-            thread.start()
+            self._threads.append(start_thread(self._work, f"fetch-{number}"))
 
     def stop(self) -> None:
         """Fail what is queued, let what runs end at its next block; a thread stuck in the network is left behind."""

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from twfs.errors import TwfsError
+from twfs.log import log
 from twfs.mount.system import MountFailed
+from twfs.threads import starting
 
 _SYSLOG = Path("/dev/log")
 _LONGEST_REPORT = 64 * 2**10
@@ -28,7 +30,9 @@ def in_background(serve: Callable[[Callable[[], None]], None]) -> None:
     read_end, write_end = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
-    if os.fork() == 0:
+    with starting():
+        pid = os.fork()
+    if pid == 0:
         os.close(read_end)
         _child(serve, write_end)
     os.close(write_end)
@@ -68,15 +72,17 @@ def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
     try:
         serve(ready)
     except TwfsError as error:
+        if reported:
+            log.error("the mount ended: %s", error)
         report(str(error))
         code = 1
     except KeyboardInterrupt:
         report("interrupted")
         code = 1
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - the end of the process
         # While somebody waits at the terminal the report is enough, and a traceback only for who asks for it.
         level = logging.ERROR if reported else logging.DEBUG
-        logging.getLogger("twfs").log(level, "the mount ended", exc_info=True)
+        log.log(level, "the mount ended", exc_info=True)
         report(f"unexpected {type(error).__name__}: {error}; run with -f -v to see where")
         code = 1
     finally:

@@ -5,11 +5,13 @@ import socket
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from twfs.errors import ConfigError
 from twfs.log import OncePerTrouble, log
+from twfs.threads import start_thread
 
 _MICROSECONDS = 1e6
 _PINGS_PER_TIMEOUT = 3
@@ -74,8 +76,7 @@ class Supervision:
         """The mount stands; not before the daemonising fork, for a thread is started."""
         self._notifier.send(READY="1", **self._status())
         if self._period is not None:
-            self._thread = threading.Thread(target=self._watch, args=(self._period,), name="watchdog", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(partial(self._watch, self._period), "watchdog")
 
     def end(self) -> None:
         """The mount is ending."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from twfs.log import log
+from twfs.threads import start_thread
 
 _TERMINAL = Path("/dev/tty")
 _PATIENCE_SECONDS = 5.0
@@ -46,8 +47,7 @@ class Signals:
 
     def begin(self) -> None:
         """Serve from now on; after the daemonising fork."""
-        self._thread = threading.Thread(target=self._serve, name="signals", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(self._serve, "signals")
 
     def _end(self) -> None:
         thread, self._ended = self._thread, True

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TypeVar
 from twfs.errors import TwfsError
 from twfs.log import log
 from twfs.option import from_here
+from twfs.threads import start_thread, starting
 
 FSTYPE = "fuse.twfs"
 
@@ -104,8 +104,7 @@ def answer_of(mountpoint: Path, ask: Callable[[], T]) -> T:
         except OSError as error:
             failures.append(error)
 
-    asking = threading.Thread(target=work, daemon=True)
-    asking.start()
+    asking = start_thread(work, "asking")
     asking.join(_ANSWER_SECONDS)
     if failures:
         raise failures[0]
@@ -139,9 +138,10 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
         raise MountFailed(f"{mountpoint}: no twfs is mounted there")
     command = _unmount_command(absolute(mountpoint), lazy=lazy)
     try:
-        done = subprocess.run(  # noqa: S603  (fixed tools, the path is one argument)
-            command, capture_output=True, text=True, timeout=_UNMOUNT_SECONDS, check=False, stdin=subprocess.DEVNULL
-        )
+        with starting():
+            done = subprocess.run(  # noqa: S603  (fixed tools, the path is one argument)
+                command, capture_output=True, text=True, timeout=_UNMOUNT_SECONDS, check=False, stdin=subprocess.DEVNULL
+            )
     except subprocess.TimeoutExpired:
         raise MountFailed(f"{mountpoint}: {command[0]} does not come back; try: umount -l {mountpoint}") from None
     if done.returncode != 0:

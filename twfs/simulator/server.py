@@ -15,6 +15,7 @@ from twfs.simulator.exchange import Answer, Request
 from twfs.simulator.faults import Fault, FaultBox
 from twfs.simulator.journal import Journal, ServedRequest
 from twfs.simulator.service import Service
+from twfs.threads import start_thread
 
 _CHUNK = 256 * 1024
 """Bytes written at once: large enough for full speed on loopback, small enough that many bodies flow at once."""
@@ -66,11 +67,11 @@ class Simulator:
         Raises:
             OSError: the port cannot be had.
             OverflowError: it is no port's number.
+            NoMoreThreads: the machine refuses the thread.
         """
         ready = threading.Event()
         self._failure = None
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run(ready)), name="simulator", daemon=True)
-        self._thread.start()
+        self._thread = start_thread(lambda: asyncio.run(self._run(ready)), "simulator")
         ready.wait()
         if self._failure is not None:
             self._thread.join()

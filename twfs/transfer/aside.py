@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from twfs.threads import starting
+
 _MOST_WAITING = 8
 """Calls that may be due: enough that the thread beside never waits for the next one to be handed over."""
 
@@ -21,7 +23,8 @@ class Aside:
         """Have `call(*arguments)` run after the calls before; what an earlier one raised may be raised here."""
         if len(self._due) == _MOST_WAITING:
             self._due.popleft().result()
-        self._due.append(self._pool.submit(call, *arguments))
+        with starting():
+            self._due.append(self._pool.submit(call, *arguments))
 
     def wait(self) -> None:
         """Until the last call has ended; what one of them raised is raised here."""

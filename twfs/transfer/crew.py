@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from twfs.clock import Clock
 from twfs.config.config import Config
 from twfs.media.options import SMALLEST_CACHE
+from twfs.threads import start_thread
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,6 +45,7 @@ def work_through(
     threads that do not end soon are left behind (they are daemons).
 
     Raises:
+        NoMoreThreads: the machine refuses so many threads.
         Exception: what `work` raised; nothing more is begun then.
     """
     todo = iter(items)
@@ -68,10 +70,9 @@ def work_through(
         finally:
             news.put(_Left())
 
-    threads = [threading.Thread(target=worker, name=f"transfer-{number}", daemon=True) for number in range(size)]
+    threads: list[threading.Thread] = []
     try:
-        for thread in threads:
-            thread.start()
+        threads.extend(start_thread(worker, f"transfer-{number}") for number in range(size))
         yield from _results(news, len(threads))
     finally:
         stop.set()
@@ -92,5 +93,4 @@ def _results(news: "queue.SimpleQueue[_Done[R] | BaseException | _Left]", at_wor
 def _see_off(threads: Iterable[threading.Thread], clock: Clock) -> None:
     end = clock.monotonic() + _FAREWELL
     for thread in threads:
-        if thread.ident is not None:
-            thread.join(max(0.0, end - clock.monotonic()))
+        thread.join(max(0.0, end - clock.monotonic()))

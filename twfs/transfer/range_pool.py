@@ -23,6 +23,7 @@ from twfs.mount.session import Session
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.resources import Medium
+from twfs.threads import start_thread
 from twfs.transfer.shares import Shares
 
 PIECE_SIZE = 2**20
@@ -76,21 +77,29 @@ class RangePool:
         self.shares = Shares(session.config.cache_size // _PART_SIZE, session.config.connections)
         self._queue: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
         self._stopping = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"range-{number}", daemon=True)
-            for number in range(session.config.connections)
-        ]
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
-        """Start the threads."""
-        for thread in self._threads:
-            thread.start()
+        """Start the threads.
+
+        Raises:
+            NoMoreThreads: the machine refuses so many; none is left then.
+        """
+        try:
+            for number in range(self.session.config.connections):
+                self._threads.append(start_thread(self._work, f"range-{number}"))
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Whoever still waits for something is told that it will not come."""
+        self._end()
+
+    def _end(self) -> None:
         self._stopping = True
         for _ in self._threads:
             self._queue.put(None)

@@ -3,6 +3,8 @@
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from twfs.threads import starting
+
 SYNC_SIZE = 64 * 2**20
 """Bytes that may be left for the end: less than a tenth of a second, half a second where the disk is slow."""
 
@@ -22,12 +24,14 @@ class WriteBehind:
 
         Raises:
             OSError: earlier ones did not reach the disk. The kernel says so once: a later fsync may well succeed.
+            NoMoreThreads: the machine refuses the thread.
         """
         self._pending += count
         if self._pending >= SYNC_SIZE and (self._sync is None or self._sync.done()):
             self.wait()
             self._pending = 0
-            self._sync = self._pool.submit(os.fdatasync, self._handle)
+            with starting():
+                self._sync = self._pool.submit(os.fdatasync, self._handle)
 
     def wait(self) -> None:
         """Until nothing is on its way.
