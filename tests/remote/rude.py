@@ -79,6 +79,17 @@ def trickling(start: bytes, seconds: float) -> Manner:
     return meet
 
 
+def streaming(start: bytes, again: bytes) -> Manner:
+    """`start`, then `again` as fast as it is taken, for ever."""
+
+    def meet(meeting: Meeting) -> None:
+        meeting.send(start)
+        while not meeting.stopped.is_set():
+            meeting.send(again * (65536 // len(again) + 1))
+
+    return meet
+
+
 def tunnelling(to_port: int) -> Manner:
     """What a proxy does with CONNECT."""
 

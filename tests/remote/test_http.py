@@ -25,6 +25,7 @@ from tests.remote.rude import (
     falling_silent_after,
     saying,
     saying_and_closing,
+    streaming,
     trickling,
     tunnelling,
 )
@@ -222,6 +223,56 @@ def test_nothing_takes_longer_than_its_deadline(pool: HttpPool, manner: Manner) 
     assert isinstance(error, DeadlineExceeded)
     assert 0.3 < lasted < 0.4 + SLACK
     assert SECRET not in str(error)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+STREAMS = {
+    "interim answers": (b"", b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"),
+    "headers of an interim answer": (b"HTTP/1.1 103 Early Hints\r\n", b"X: y\r\n"),
+    "a header": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "headers": (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+    "an extension of a chunk": (CHUNKED + b"1;", b"x"),
+    "extensions of chunks": (CHUNKED, b"1;" + b"x" * 1000 + b"\r\n.\r\n"),
+    "trailers": (CHUNKED + b"1\r\n.\r\n0\r\n", b"X: y\r\n"),
+    "a trailer": (CHUNKED + b"1\r\n.\r\n0\r\nX: ", b"x"),
+}
+
+
+@pytest.mark.parametrize("what", STREAMS)
+@pytest.mark.parametrize("is_read_raw", [True, False])
+def test_what_comes_fast_and_without_end_around_an_answer_ends_soon(
+    pool: HttpPool, what: str, *, is_read_raw: bool
+) -> None:
+    def ask() -> int:
+        deadline = within(120)
+        with pool.get(server.url, {}, deadline) as got:
+            view = memoryview(bytearray(100_000))
+            return got.readinto(view, deadline) if is_read_raw else len(got.read_bounded(100_000, deadline))
+
+    with RudeServer(streaming(*STREAMS[what])) as server:
+        began, spent = time.monotonic(), time.process_time()
+        try:
+            ask()
+        except Unreachable as error:
+            assert str(error).startswith(f"{server.url}: ")  # noqa: PT017 - raw reading may have had its one byte
+        assert time.process_time() - spent < 2
+        assert time.monotonic() - began < 10
+
+
+def test_what_comes_without_end_ends_at_the_deadline_however_much_of_it_is_the_body(pool: HttpPool) -> None:
+    with RudeServer(streaming(CHUNKED, b"4\r\n....\r\n")) as server:
+        lasted, error = timed(lambda: get_all(pool, server.url, within(0.4), 10**9))
+    assert isinstance(error, DeadlineExceeded)
+    assert lasted < 0.4 + SLACK
+
+
+def test_bodies_in_small_chunks_are_bodies(pool: HttpPool) -> None:
+    body = random.Random(2).randbytes(100_000)
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+    with RudeServer(saying(CHUNKED + chunks + b"0\r\nX-Checked: yes\r\n\r\n")) as server:
+        assert get_all(pool, server.url, within(20)) == body
+        assert get_all(pool, server.url, within(20)) == body
+        assert server.connections == 1
 
 
 TRICKLING_HEADER = trickling(b"HTTP/1.1 200 OK\r\nX: ", 0.05)
@@ -506,10 +557,8 @@ def test_what_broke_a_connection_is_told_and_what_has_not_come_is_awaited(
     failure: OSError, raised: type[Exception]
 ) -> None:
     records = Records([], failure)
-    clock = HandClock()
-    token = _DEADLINE.set(Deadline(clock, 0.001))
+    token = _DEADLINE.set(Deadline(TickingClock(), 2))
     received = _Received(records.plug.makefile("rb", buffering=0), records)
-    clock.sleep(0.001)
     with pytest.raises(raised):
         received.readinto(memoryview(bytearray(10)))
     received.close()

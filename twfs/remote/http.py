@@ -59,9 +59,22 @@ _DEADLINE: ContextVar[Deadline] = ContextVar("deadline")
 
 _UNSENT = "no byte of the request was sent"
 
+_MOST_INTERIM = 16
+"""Interim answers (1xx) before the answer itself. Servers send one or two; 103 can be sent without end."""
+
+_FRAMING = 256 * 2**10
+"""Bytes of an answer that may be something else than its body: headers have a few KiB, S3 allows 8 KiB."""
+
+_FRAMING_PER_BYTE = 16
+"""The same for each byte of the body that came: a chunk of a single byte has five of framing."""
+
 
 class NotSent(Unreachable):
     """No connection came about: the server knows nothing of the request."""
+
+
+class _Babble(ValueError):
+    """Much comes, and little of it is an answer: chunk extensions, trailers or interim answers without end."""
 
 
 class Authorization(requests.auth.AuthBase):
@@ -126,6 +139,7 @@ class Answer:
                     if not (count := _receive(self._response.raw, view[filled:])):
                         break
                     filled += count
+                    self._received.came(count)
         except Unreachable:
             if not filled:
                 raise
@@ -135,12 +149,19 @@ class Answer:
         """One receive, not `limit` bytes: only so can a deadline be kept when a body trickles."""
         self._wait_no_longer_than(deadline)
         with named_errors(self._where, deadline):
-            return self._response.raw.read1(limit, decode_content=True) or b""
+            piece = self._response.raw.read1(limit, decode_content=True) or b""
+        self._received.came(len(piece))
+        return piece
 
     def _wait_no_longer_than(self, deadline: Deadline) -> None:
         """Each read has its own deadline, which is not that of the request."""
+        self._received.deadline = deadline
+
+    @property
+    def _received(self) -> "_Received":
         body: Any = self._response.raw
-        body._fp.received.deadline = deadline  # noqa: SLF001  (no other way to it)
+        received: _Received = body._fp.received  # noqa: SLF001  (no other way to it)
+        return received
 
     def close(self) -> None:
         """Give the connection back if the body was read to its end, else drop it."""
@@ -248,9 +269,10 @@ class _TlsContext(ssl.SSLContext):
 
 
 class _Received(io.RawIOBase):
-    """What comes on a connection for one answer; no receive is awaited beyond the deadline, however little each brings.
+    """What comes on a connection for one answer; nothing is received beyond the deadline, however little or much comes.
 
-    Headers and the lines between chunks take as many receives as a server likes, in one call of a library.
+    Headers and the lines between chunks take as many receives as a server likes, in one call of a library. So what is
+    no part of a body is bounded in bytes as well: else a server that sends it fast keeps a processor busy till then.
     Until it is closed the connection does not block: nobody may wait for the network while others wait for the turn.
     """
 
@@ -259,6 +281,7 @@ class _Received(io.RawIOBase):
         self.deadline = _DEADLINE.get()
         self._raw = raw
         self._plug = plug
+        self._framing_left = _FRAMING
         self._patience = plug.gettimeout()
         self._turn = _TURNS[plug.fileno() % len(_TURNS)]
         self._news = select.poll()
@@ -273,17 +296,26 @@ class _Received(io.RawIOBase):
         """The connection's."""
         return int(self._raw.fileno())
 
+    def came(self, count: int) -> None:
+        """So many bytes of what was received were the body's."""
+        self._framing_left += count * (1 + _FRAMING_PER_BYTE)
+
     def readinto(self, view: Any) -> int:
         """What has come, as far as it fits; awaited if nothing has. 0 at the end.
 
         Raises:
             DeadlineExceeded: there is no time left.
             TimeoutError: nothing came for too long.
+            _Babble: too much came that was no part of a body.
         """
+        self.deadline.remaining()
+        if self._framing_left <= 0:
+            raise _Babble
         while (count := self._take(view)) is None:
             patience = min(_STALL_SECONDS, self.deadline.remaining())
             if not self._news.poll(ceil(patience * 1000)):
                 raise TimeoutError("nothing came")
+        self._framing_left -= count
         return count
 
     def _take(self, view: Any) -> int | None:
@@ -315,13 +347,19 @@ class _Response(http.client.HTTPResponse):
         """As HTTPResponse's."""
         super().__init__(sock, *arguments, **named)
         file: Any = self.fp
+        self.interim_answers = 0
         self.received = _Received(file.detach(), sock)
         self.fp = io.BufferedReader(self.received)
 
     def _read_status(self) -> tuple[str, int, str]:
         """Of all interim answers `http.client` passes over 100 only: after another the real one would be the next's."""
         version, status, reason = super()._read_status()  # type: ignore[misc]  # the stubs do not have it
-        return version, http.client.CONTINUE if status // 100 == 1 else status, reason
+        if status // 100 != 1:
+            return version, status, reason
+        self.interim_answers += 1
+        if self.interim_answers > _MOST_INTERIM:
+            raise _Babble
+        return version, http.client.CONTINUE, reason
 
 
 class _Connection(urllib3.connection.HTTPConnection):
@@ -475,6 +513,7 @@ def _in_words(error: Exception) -> str:
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return "the TLS certificate was not accepted"
     words = (
+        (_Babble, "it sends without end what is no answer"),
         (requests.exceptions.SSLError, "the TLS handshake failed"),
         (requests.exceptions.ProxyError, "no way through the proxy"),
         (requests.exceptions.ConnectTimeout, "no connection in time"),
