@@ -19,17 +19,23 @@ TwfsError
 └── BadResource             a record of a listing that cannot be a medium
 
 The message of each is one line that a user can read: what, why, and where possible what to do.
-No message contains a secret or the query of a pre-signed URL.
+No message contains a secret or the query of a pre-signed URL: whatever raises one, they are cut out (`redaction`).
 """
 
 from copy import copy
 from typing import TypeVar
+
+from twfs.redaction import redacted
 
 E = TypeVar("E", bound=BaseException)
 
 
 class TwfsError(Exception):
     """Base of all errors that twfs raises on purpose."""
+
+    def __init__(self, *arguments: object) -> None:
+        """With the message, less what must not be shown: it goes to logs, status, and other people's programs."""
+        super().__init__(*(redacted(part) if isinstance(part, str) else part for part in arguments))
 
 
 class ConfigError(TwfsError):

@@ -6,7 +6,24 @@ import threading
 from collections import deque
 from collections.abc import Hashable
 
+from twfs.redaction import redacted
+
 log = logging.getLogger("twfs")
+
+
+class Redaction(logging.Filter):
+    """Cuts out what must not be shown before any handler sees it, be it ours or that of a program that uses twfs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Every record passes."""
+        record.msg, record.args = redacted(record.getMessage()), None
+        if record.exc_info and record.exc_info[1] is not None:
+            # Where handlers look first, and what they show instead of making it themselves.
+            record.exc_text = redacted(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
+log.addFilter(Redaction())
 
 _REQUEST_ID = re.compile(r"request RQ\w+")
 """Differs with every answer of Twilio's, so it is no news."""

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.running import python
-from twfs.cli.output import complain, escaped, one_line, without_queries
+from twfs.cli.output import complain, escaped, one_line
 
 
 @given(st.text())
@@ -22,21 +22,6 @@ def test_what_is_printable_stays(text: str) -> None:
 )
 def test_hostile_characters_are_spelled_out(text: str, shown: str) -> None:
     assert escaped(text) == shown
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "https://b.s3.amazonaws.com/k?X-Amz-Signature=abc&X-Amz-Security-Token=def failed",
-        "HTTPSConnectionPool(host='b'): Max retries exceeded with url: /k?X-Amz-Signature=abc&x=def (Caused by ...)",
-        "'/k?X-Amz-Signature=abc%2Fdef'",
-    ],
-)
-def test_queries_are_cut(text: str) -> None:
-    shown = without_queries(text)
-    assert "abc" not in shown
-    assert "def" not in shown
-    assert "?..." in shown
 
 
 def test_questions_stay() -> None:

@@ -1,7 +1,7 @@
 """Planted secrets, and everything that processes write or show while much goes wrong."""
 
 import base64
-import ctypes
+import json
 import os
 import resource
 import signal
@@ -28,9 +28,12 @@ from tests.mount.harness import (
     customer,
     mounted,
     needs_fuse,
+    needs_root,
+    run,
     run_twfs,
     secret_file,
     take_away,
+    wait_for,
     wait_until_ready,
 )
 from tests.soak.weather import S3, TWILIO
@@ -211,6 +214,42 @@ def test_no_child_inherits_a_secret(tmp_path: Path, private_key: RSAPrivateKey) 
 
 
 @needs_fuse
+@needs_root
+def test_the_helper_of_mount_gives_umount_no_secret(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    """It takes a dead mount away by umount(8), before it makes a new one."""
+    seen = tmp_path / "seen"
+    tool = tmp_path / "bin/umount"
+    tool.parent.mkdir()
+    tool.write_text(f'#!/bin/sh\nenv >"{seen}"\nexec /usr/bin/umount "$@"\n')
+    tool.chmod(0o755)
+    with planted(tmp_path, private_key) as place, mounting(place, {}) as mount:
+        os.kill(mount.process.pid, signal.SIGKILL)
+        mount.process.wait()
+        del place.options["credentials"]
+        secrets = {"TWILIO_ACCOUNT_SID": place.account.account_sid, "TWILIO_AUTH_TOKEN": AUTH_TOKEN}
+        command = [sys.executable, "-m", "twfs.cli.helper", place.source, str(place.mountpoint)]
+        path = {"PATH": f"{tool.parent}:{os.environ['PATH']}"}
+        done = run([*command, "-o", place.option_text()], secrets | path)
+        assert done.returncode == 0, done.stderr
+        assert "PATH=" in seen.read_text()
+        assert AUTH_TOKEN not in seen.read_text()
+
+
+@needs_fuse
+def test_what_twilio_echoes_of_a_signed_url_shows_nowhere(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    signed = "https://media.s3.amazonaws.com/k?X-Amz-Signature=planted0signature0of0a0url&X-Amz-Expires=60"
+    body = json.dumps({"code": 20500, "message": f"cannot sign {signed}", "status": 500})
+    with planted(tmp_path, private_key) as place:
+        options = {"refresh": "1", "timeout": "2", "log_level": "debug"}
+        with mounted(place, **options) as mount:
+            place.simulator.inject(Fault("api.list", status=500, body=body, times=None))
+            status = mount.path / ".twfs/status"
+            wait_for(lambda: "cannot sign" in str(json.loads(status.read_bytes())["catalog"]["refresh_error"]))
+            shown = shown_by(mount, place)
+    assert_discreet(shown | {"log at the end": mount.log.encode()}, {"signature": b"planted0signature"})
+
+
+@needs_fuse
 def test_no_core_is_dumped(tmp_path: Path, private_key: RSAPrivateKey) -> None:
     with planted(tmp_path, private_key) as place, cores_allowed(), mounting(place, {}) as mount:
         limits = Path(f"/proc/{mount.process.pid}/limits").read_text()
@@ -228,7 +267,6 @@ def test_its_own_user_cannot_attach_to_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "0"
-    assert ctypes.CDLL(None).prctl(3) == 1
 
 
 @contextmanager

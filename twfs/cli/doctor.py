@@ -21,6 +21,7 @@ from twfs.config.load import load_config
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
 from twfs.fuse.binding import Choice
+from twfs.mount.hardening import environment
 
 _CREDENTIALS_OF_SERVICE = "/etc/twfs/credentials"
 
@@ -65,7 +66,7 @@ def _wanted(config: Config | None) -> Wanted:
 
 def _configured(source: str | None, overrides: dict[str, str]) -> tuple[Config | None, Finding]:
     try:
-        config = load_config(source or "twilio:", overrides, os.environ)
+        config = load_config(source or "twilio:", overrides, environment())
     except NoCredentials as error:
         level = PROBLEM if source else WARNING
         return None, Finding(level, "configuration", f"configuration: {error}", _as_the_service(source))

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from twfs.cli.figures import human_size
 from twfs.cli.flags import add_common_flags, add_md5_flag, overrides_of
 from twfs.cli.mount import configured
-from twfs.cli.output import complain, escaped, say, without_queries
+from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import a_place
 from twfs.cli.selection import add_source, selection_of
 from twfs.errors import ConfigError
 from twfs.export.outcome import Ending, Outcome, Report
 from twfs.mount.session import Session, open_session
+from twfs.redaction import redacted
 from twfs.resources import Medium
 from twfs.transfer.choice import everything
 
@@ -107,7 +108,7 @@ def _as_json(report: Report) -> str:
     record = report.record()
     for row in record["media"]:
         # What a destination's library complains of may hold a signed URL.
-        row["reason"] = row["reason"] and without_queries(row["reason"])
+        row["reason"] = row["reason"] and redacted(row["reason"])
     return json.dumps(record, indent=2)
 
 

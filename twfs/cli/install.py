@@ -17,6 +17,7 @@ from twfs.cli.pieces import HELPERS as HELPERS  # noqa: PLC0414 - others know th
 from twfs.cli.pieces import KEY_FOLDER, SERVICE, Piece, local_layout, package_layout, pieces
 from twfs.cli.prunefs import with_twfs, without_twfs
 from twfs.errors import ConfigError
+from twfs.mount.hardening import childs_environment
 from twfs.mount.system import is_mounted
 from twfs.option import from_here
 from twfs.threads import starting
@@ -219,5 +220,10 @@ def _systemctl(words: Iterable[str]) -> None:
 def _run(command: Sequence[str]) -> "subprocess.CompletedProcess[bytes]":
     with starting():
         return subprocess.run(  # noqa: S603 - fixed commands
-            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SECONDS, check=False
+            command,
+            env=childs_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
         )

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from twfs.cli.output import one_line, without_queries
+from twfs.cli.output import one_line
 from twfs.errors import ConfigError
 from twfs.mount.journald import Journal
+from twfs.redaction import redacted
 
 # Their lines show URLs with their queries: urllib3 at debug level, and at warning level when it retries.
 _TALKATIVE = ("urllib3", "requests")
@@ -48,7 +49,7 @@ class JsonFormatter(logging.Formatter):
         fields = {
             "time": _moment(record),
             "level": record.levelname.lower(),
-            "message": without_queries(record.getMessage()),
+            "message": redacted(record.getMessage()),
         }
         trace = _trace(record).lstrip("\n")
         sid = _sid(record)
@@ -141,4 +142,4 @@ def _moment(record: logging.LogRecord) -> str:
 def _trace(record: logging.LogRecord) -> str:
     if record.exc_info is None or record.exc_info[1] is None:
         return ""
-    return "\n" + without_queries(logging.Formatter().formatException(record.exc_info))
+    return "\n" + redacted(logging.Formatter().formatException(record.exc_info))

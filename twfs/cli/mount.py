@@ -9,7 +9,7 @@ from twfs.cli.logging import set_up_logging
 from twfs.cli.paths import a_path
 from twfs.config.config import Config
 from twfs.config.load import load_config
-from twfs.mount.hardening import forget_secrets
+from twfs.mount.hardening import environment
 
 
 def add_parser(commands: Any) -> None:
@@ -31,7 +31,6 @@ def run(arguments: argparse.Namespace) -> int:
     # Here, for other commands need `configured` only, and not what a mount is made of.
     from twfs.mount.lifecycle import mount  # noqa: PLC0415
 
-    forget_secrets(os.environ)
     mount(config, arguments.source, arguments.directory, foreground=arguments.foreground)
     return 0
 
@@ -44,6 +43,6 @@ def configured(source: str, overrides: dict[str, str], *, verbose: bool) -> Conf
     """
     if verbose:
         overrides = {"log_level": "debug", **overrides}
-    config = load_config(source, overrides, os.environ)
+    config = load_config(source, overrides, environment())
     set_up_logging(config.log_level, config.log_format, os.environ)
     return config

@@ -10,8 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from twfs.cli.output import complain, without_queries
+from twfs.cli.output import complain
 from twfs.errors import ConfigError, TwfsError
+from twfs.mount.hardening import hardened
+from twfs.redaction import redacted
 
 
 class UsageError(TwfsError):
@@ -57,7 +59,8 @@ def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verb
     """
     _fill_closed_streams()
     try:
-        return run()
+        with hardened(os.environ):
+            return run()
     except BrokenPipeError:
         return _reader_gone(codes)
     except KeyboardInterrupt:
@@ -66,7 +69,7 @@ def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verb
     except Exception as error:  # noqa: BLE001 - the end of the program: nothing may escape as a traceback
         if verbose:
             with suppress(OSError):
-                sys.stderr.write(without_queries(traceback.format_exc()))
+                sys.stderr.write(redacted(traceback.format_exc()))
         code, message = _judged(error, codes)
         complain(program, message)
         return code

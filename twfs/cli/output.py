@@ -1,11 +1,9 @@
 """What is written to the terminal: made harmless first."""
 
-import re
 import sys
 from contextlib import suppress
 
-# From the question mark of a URL, or of the path that HTTP libraries quote, to where it ends.
-_QUERY = re.compile(r"\?[^\s?='\"<>]+=[^\s'\"<>)]*")
+from twfs.redaction import redacted
 
 
 def say(text: str) -> None:
@@ -24,17 +22,12 @@ def complain(program: str, text: str) -> None:
 
 def one_line(text: str) -> str:
     """The text without anything that could move the cursor, colour the screen or show a signed URL's query."""
-    return escaped(without_queries(text))
+    return escaped(redacted(text))
 
 
 def escaped(text: str) -> str:
     """Control, format and other unprintable characters as Python's escapes: what a track is called may be hostile."""
     return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
-def without_queries(text: str) -> str:
-    """The text, with the queries of URLs cut: those of pre-signed URLs open media to everybody."""
-    return _QUERY.sub("?...", text)
 
 
 def _escape(character: str) -> str:

@@ -8,7 +8,6 @@ A worker that dies loses nothing: the scheduler gives its task to another one (d
 times, 3 by default), and nothing has its name at the destination before it is whole.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -23,6 +22,7 @@ from twfs.config.load import load_config
 from twfs.errors import ConfigError, ObjectChanged, TwfsError, without_traceback
 from twfs.export.job import Job, Order, carry_out, examine, failed
 from twfs.export.outcome import Outcome
+from twfs.mount.hardening import environment
 from twfs.mount.session import Session, open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
@@ -74,7 +74,7 @@ class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no t
         """
         with self._lock:
             if self._pool is None:
-                config = load_config(self._source, self._overrides, os.environ)
+                config = load_config(self._source, self._overrides, environment())
                 if config.account_sid != self._account_sid:
                     raise ConfigError(f"this worker is configured for {config.account_sid}, not {self._account_sid}")
                 session = self._resources.enter_context(open_session(config))

@@ -17,6 +17,7 @@ from twfs.config.load import load_config
 from twfs.errors import CredentialsRefused, NoSuchName, RemoteError
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
+from twfs.mount.hardening import environment
 from twfs.mount.session import Session, open_session
 
 _Answer = TypeVar("_Answer")
@@ -158,7 +159,7 @@ os.register_at_fork(after_in_child=_begin_anew)
 
 def _opened(key: _Key) -> Account:
     source, overrides = key
-    config = load_config(source, dict(overrides), os.environ)
+    config = load_config(source, dict(overrides), environment())
     with ExitStack() as resources:
         session = resources.enter_context(open_session(config))
         session.know_something()

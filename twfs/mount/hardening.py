@@ -1,22 +1,49 @@
-"""What the process that holds keys and plaintext does so that they stay in it."""
+"""What a process that holds keys and plaintext does so that they stay in it."""
 
 import ctypes
+import os
 import resource
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 
 _PR_SET_DUMPABLE = 4
 """prctl(2); a process that is not dumpable writes no core and cannot be attached to by its own user."""
 
 _SECRET_VARIABLES = ("TWILIO_API_SECRET", "TWILIO_AUTH_TOKEN")
 
+_FOR_CHILDREN = ("PATH", "HOME", "LANG", "LANGUAGE", "TZ", "TERM", "TMPDIR", "XDG_RUNTIME_DIR", "LD_LIBRARY_PATH")
+"""What tools such as umount(8), stat(1) and ffmpeg(1) need; beside these, the variables of the locale, `LC_*`."""
 
-def forget_secrets(environ: MutableMapping[str, str]) -> None:
-    """Take the secrets out of the environment once they are read: libfuse's fusermount3 and other children inherit it.
+_withheld: dict[str, str] = {}
+"""Secrets that were in the environment, for `environment` to give."""
 
-    What /proc/PID/environ shows of this process stays; once core dumps are refused only root can read that.
+
+@contextmanager
+def hardened(environ: MutableMapping[str, str]) -> Iterator[None]:
+    """All that a command of twfs does: no core dumps from now on, and no secret in `environ` while the block runs.
+
+    Children inherit `environ`: those of libraries too, such as libfuse's fusermount3 and ctypes' ldconfig. What
+    /proc/PID/environ shows of this process stays; but only root can read that of a process that refuses core dumps.
+
+    A program that uses twfs as a library is not changed by it in any such way: the process is not ours.
     """
-    for name in _SECRET_VARIABLES:
-        environ.pop(name, None)
+    refuse_core_dumps()
+    _withheld.update({name: environ.pop(name) for name in _SECRET_VARIABLES if name in environ})
+    try:
+        yield
+    finally:
+        environ.update(_withheld)
+        _withheld.clear()
+
+
+def environment() -> Mapping[str, str]:
+    """The environment as the user gave it, with the secrets that `hardened` has taken away."""
+    return {**os.environ, **_withheld}
+
+
+def childs_environment() -> dict[str, str]:
+    """For a tool that is started: nothing that it does not need, so that no secret is among it."""
+    return {name: value for name, value in os.environ.items() if name in _FOR_CHILDREN or name.startswith("LC_")}
 
 
 def refuse_core_dumps() -> None:

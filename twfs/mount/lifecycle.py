@@ -15,7 +15,6 @@ from twfs.fuse.binding import READ_AHEAD, Binding, Choice, load_binding
 from twfs.fuse.operations import Operations
 from twfs.log import log
 from twfs.mount.daemon import in_background
-from twfs.mount.hardening import refuse_core_dumps
 from twfs.mount.notify import status_line, supervision
 from twfs.mount.observer import observed
 from twfs.mount.session import Session, open_session
@@ -42,7 +41,6 @@ def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) ->
     place = _checked(mountpoint)
     _check_sharing(config)
     binding = load_binding(cast(Choice, config.fuse))
-    refuse_core_dumps()
 
     def serve(ready: Callable[[], None]) -> None:
         _serve(config, source, place, binding, ready)

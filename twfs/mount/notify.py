@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from twfs.errors import ConfigError
 from twfs.log import OncePerTrouble, log
+from twfs.mount.hardening import childs_environment
 from twfs.threads import start_thread
 
 _MICROSECONDS = 1e6
@@ -123,6 +124,7 @@ def answers(place: Path, seconds: float) -> bool:
     try:
         asked = subprocess.run(  # noqa: S603 - a fixed tool, the path is one argument
             ["/usr/bin/stat", "--file-system", "--format=%T", "--", str(place)],
+            env=childs_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=seconds,

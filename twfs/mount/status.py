@@ -10,6 +10,7 @@ from twfs.metrics import CallMeter, Distribution
 from twfs.mount.observation import Observation, resident_bytes
 from twfs.mount.open_files import Access
 from twfs.mount.traffic import MEDIA_URL
+from twfs.redaction import redacted_tree
 
 _GRANTED = frozenset(("200", "301", "302", "303", "307", "308"))
 """How `/Media` answers when it names a URL."""
@@ -35,7 +36,7 @@ def status_of(seen: Observation) -> Callable[[], dict[str, Any]]:
             **fixed,
             "now": session.clock.wall(),
             "memory_bytes": resident_bytes(),
-            "catalog": session.catalog.status(),
+            "catalog": redacted_tree(session.catalog.status()),
             "read": {"opened": seen.open_files.opened_count, "bytes": seen.open_files.bytes_read()},
             "fetched": session.fetcher.usage(),
             "cache": session.cache.usage(),

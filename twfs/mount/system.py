@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from twfs.errors import TwfsError
 from twfs.log import log
+from twfs.mount.hardening import childs_environment
 from twfs.option import from_here
 from twfs.threads import start_thread, starting
 
@@ -140,7 +141,13 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
     try:
         with starting():
             done = subprocess.run(  # noqa: S603  (fixed tools, the path is one argument)
-                command, capture_output=True, text=True, timeout=_UNMOUNT_SECONDS, check=False, stdin=subprocess.DEVNULL
+                command,
+                env=childs_environment(),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_UNMOUNT_SECONDS,
+                check=False,
             )
     except subprocess.TimeoutExpired:
         raise MountFailed(f"{mountpoint}: {command[0]} does not come back; try: umount -l {mountpoint}") from None

@@ -233,6 +233,7 @@ class StoredReader:
 def _memory(size: int) -> memoryview:
     """Made in no time: it is taken from the machine, in huge pages where there are any, by whoever fills it first."""
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    with suppress(OSError):  # Advice only: a kernel may be built without them.
-        memory.madvise(mmap.MADV_HUGEPAGE)
+    for advice in (mmap.MADV_HUGEPAGE, mmap.MADV_DONTDUMP):
+        with suppress(OSError):  # Advice only: a kernel may be built without them.
+            memory.madvise(advice)
     return memoryview(memory)
