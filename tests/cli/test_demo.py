@@ -1,3 +1,4 @@
+import itertools
 import os
 import signal
 import subprocess
@@ -21,7 +22,7 @@ def demo(folder: Path, *words: str) -> Iterator["subprocess.Popen[str]"]:
     (folder / "tmp").mkdir()
     running = subprocess.Popen(
         # Whoever runs the tests in the background has SIGINT ignored, and so would this command.
-        ["env", "--default-signal=INT", sys.executable, "-m", "twfs", "demo", *words],
+        ["env", "--default-signal=INT", Path(sys.executable).with_name("twfs"), "demo", *words],
         cwd=folder,
         env=os.environ | {"TMPDIR": str(folder / "tmp"), "TWFS_KIND": "compositions"},
         stdout=subprocess.PIPE,
@@ -53,6 +54,30 @@ def test_it_mounts_and_a_signal_leaves_nothing_behind(tmp_path: Path, number: si
     assert not is_mounted(place)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "tmp"]
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@needs_fuse
+@pytest.mark.usefixtures("home")
+def test_its_commands_can_be_pasted_into_a_terminal_of_another_folder(tmp_path: Path) -> None:
+    with demo(tmp_path, "my demo") as running:
+        assert running.stdout is not None
+        lines = list(itertools.takewhile(lambda line: line.startswith("  "), running.stdout))
+        # mpv wants a screen, and top a terminal; what is copied is for nobody.
+        commands = [
+            line.replace("mka /tmp\n", f"mka {tmp_path}/home\n").replace("/twfs top ", "/twfs top --once ")
+            for line in lines
+        ]
+        pasted = [command for command in commands if not command.startswith("  mpv ")]
+        said = {
+            command: subprocess.run(
+                ["sh", "-c", command], cwd="/", capture_output=True, text=True, timeout=SECONDS, check=False
+            )
+            for command in pasted
+        }
+    assert {command: done.stderr for command, done in said.items() if done.returncode} == {}
+    assert any("/twfs ls twilio:demo --config " in command and "RT" in said[command].stdout for command in pasted)
+    assert any("/twfs top --once " in command and "no medium is open" in said[command].stdout for command in pasted)
+    assert list((tmp_path / "home").glob("*.mka"))
 
 
 @needs_fuse

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tests.cli.running import Account
 from twfs.cli.export import _need
 from twfs.cli.main import main
 from twfs.errors import ConfigError
+from twfs.invocation import pip_remedy
 from twfs.simulator.faults import Fault
 
 
@@ -82,5 +84,5 @@ def test_no_scheduler(account: Account, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_library_that_is_missing() -> None:
-    with pytest.raises(ConfigError, match=r"pip install 'twfs\[dask\]'"):
-        _need("no_such_library", "dask")
+    with pytest.raises(ConfigError, match=re.escape(pip_remedy("no_such_library"))):
+        _need("no_such_library")

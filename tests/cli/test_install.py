@@ -188,7 +188,7 @@ def test_layout_of_a_package(tmp_path: Path) -> None:
     assert install(tmp_path, "--package", "/usr/lib/twfs") == 0
     found = files(tmp_path)
     assert found["usr/bin/twfs"][0] == 0o755
-    assert b"exec /usr/lib/twfs/bin/python3 -I -m twfs " in found["usr/bin/twfs"][1]
+    assert b"exec /usr/lib/twfs/bin/python3 -I -X twfs=/usr/bin/twfs -m twfs " in found["usr/bin/twfs"][1]
     assert b"\nExecStart=/usr/bin/twfs mount " in found["usr/lib/systemd/system/twfs@.service"][1]
     assert "usr/share/doc/twfs/examples/srv-recordings.automount" in found
     assert found["etc/updatedb.conf"][1] == UPDATEDB.encode()

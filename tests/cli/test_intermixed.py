@@ -4,6 +4,7 @@ from collections.abc import Iterator
 import pytest
 
 from twfs.cli.main import build_parser, main
+from twfs.invocation import twfs_command
 
 SID, OTHER = "RT" + "1" * 32, "CJ" + "2" * 32
 
@@ -46,12 +47,12 @@ def test_order_does_not_matter(
         (["export", "--json"], "the following arguments are required: DEST"),
         (["rm", "--yes"], "the following arguments are required: [SOURCE] SID"),
         (["decrypt", "file", "--iv", "x"], "the following arguments are required: -o/--output"),
-        (["public-key", "list", "more"], "too many arguments from 'more' on; see twfs public-key list --help"),
+        (["public-key", "list", "more"], "too many arguments from 'more' on; see {twfs} public-key list --help"),
     ],
 )
 def test_what_is_wrong_is_still_told(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
     main(words)
-    assert complaint in capsys.readouterr().err
+    assert complaint.replace("{twfs}", twfs_command()) in capsys.readouterr().err
 
 
 def test_operands_after_two_dashes() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.cli.running import SECONDS
 from twfs.cli.main import COMMANDS, build_parser, main
+from twfs.invocation import twfs_command
 
 ACCOUNT = "twilio:AC" + "1" * 32
 EMPTY_PATHS = [
@@ -22,7 +23,7 @@ EMPTY_PATHS = [
     [
         ([], 2, "a command is missing: mount, umount"),
         (["mnt"], 2, "invalid choice: 'mnt'"),
-        (["mount"], 1, "the following arguments are required: SOURCE, DIR; see twfs mount --help"),
+        (["mount"], 1, "the following arguments are required: SOURCE, DIR; see {twfs} mount --help"),
         (["mount", "s3:x", "/mnt"], 1, "write twilio:ACCOUNT"),
         (["mount", ACCOUNT, "/mnt"], 1, "no credentials for AC111"),
         (["mount", ACCOUNT, "/mnt", "-o", "cachesize=1G"], 1, "did you mean cache_size?"),
@@ -32,13 +33,13 @@ EMPTY_PATHS = [
         ([ACCOUNT, "/mnt", "-o", "ro,dev,suid"], 1, "no credentials for AC111"),
         (["umount", "/nowhere"], 32, "no twfs is mounted there"),
         (["umount"], 1, "required: DIR"),
-        (["mount", ACCOUNT, ""], 1, "argument DIR: a path is needed; see twfs mount --help"),
+        (["mount", ACCOUNT, ""], 1, "argument DIR: a path is needed; see {twfs} mount --help"),
         *((words, 1 if "umount" in words else 2, "a path is needed") for words in EMPTY_PATHS),
         (["ls", "--jsonn"], 2, "did you mean --json?"),
         (["ls", "twilio:nobody"], 2, "no profile 'nobody'"),
         (["ls", "--since", "yesterday"], 2, "option since: 'yesterday' is no date"),
-        (["public-key"], 2, "required: ACTION; see twfs public-key --help"),
-        (["encryption", "show", "--jsno"], 2, "did you mean --json?; see twfs encryption show --help"),
+        (["public-key"], 2, "required: ACTION; see {twfs} public-key --help"),
+        (["encryption", "show", "--jsno"], 2, "did you mean --json?; see {twfs} encryption show --help"),
         (["simulator", "--port", "x"], 2, "argument --port"),
         (["simulator", "--port", "70000"], 2, "70000 is no port"),
         (["simulator", "--media", "/nowhere"], 2, "/nowhere"),
@@ -52,7 +53,7 @@ def test_failure_is_an_exit_code_and_one_line(
     assert main(words) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("twfs: ")
-    assert complaint in line
+    assert complaint.replace("{twfs}", twfs_command()) in line
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import SECONDS, python
+from twfs.invocation import pip_remedy
 
 
 @pytest.mark.usefixtures("home")
@@ -40,5 +41,5 @@ def test_without_aiohttp_it_says_what_to_install(tmp_path: Path, command: str) -
     )
     run = python("-c", program, cwd=tmp_path)
     assert run.code == 2
-    assert run.complaint.endswith("run: pip install 'twfs[demo]'")
+    assert run.complaint.endswith(pip_remedy("aiohttp"))
     assert list(tmp_path.iterdir()) == [tmp_path / "home"]

@@ -3,8 +3,8 @@
 import argparse
 import os
 import shlex
+import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +13,9 @@ from typing import Any
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
-from twfs.cli.simulated import PROFILE, Simulated, simulated_account
+from twfs.cli.simulated import Simulated, simulated_account
 from twfs.errors import ConfigError
+from twfs.invocation import program_words, twfs_command
 from twfs.mount.system import MountFailed, is_mounted, unmount
 from twfs.option import from_here
 from twfs.threads import starting
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         _mounted(simulated, place, ending) as mounting,
     ):
         if mounting.poll() is None and not ending.has_come():
-            say(_invitation(arguments.directory, simulated))
+            say(_invitation(place, simulated))
         while mounting.poll() is None and not ending.wait(_LOOK_SECONDS):
             pass
     return 0
@@ -84,10 +85,10 @@ def _mounted(simulated: Simulated, place: Path, ending: Ending) -> Iterator["sub
     Raises:
         MountFailed: it ended before it stood; it has said why.
     """
-    options = ["--config", str(simulated.config_file), "--log-level", "warning"]
+    options = [*simulated.flags, "--log-level", "warning"]
     with starting():
-        mounting = subprocess.Popen(  # noqa: S603 - this very Python
-            [sys.executable, "-m", "twfs", "mount", "-f", f"twilio:{PROFILE}", str(place), *options],
+        mounting = subprocess.Popen(  # noqa: S603 - this very twfs
+            [*program_words(), "mount", "-f", simulated.source, str(place), *options],
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             env=_own_environment(os.environ),
@@ -100,12 +101,13 @@ def _mounted(simulated: Simulated, place: Path, ending: Ending) -> Iterator["sub
 
 
 def _await_mount(mounting: "subprocess.Popen[bytes]", place: Path, ending: Ending) -> None:
+    doctor = twfs_command("doctor")
     for _ in range(int(_MOUNT_SECONDS / _LOOK_SECONDS)):
         if is_mounted(place) or ending.wait(_LOOK_SECONDS):
             return
         if mounting.poll() is not None:
-            raise MountFailed("the demo could not be mounted, for the reason above; twfs doctor may know more")
-    raise MountFailed(f"the demo was not mounted within {_MOUNT_SECONDS} s; twfs doctor may know more")
+            raise MountFailed(f"the demo could not be mounted, for the reason above; {doctor} may know more")
+    raise MountFailed(f"the demo was not mounted within {_MOUNT_SECONDS} s; {doctor} may know more")
 
 
 def _end(mounting: "subprocess.Popen[bytes]", place: Path) -> None:
@@ -124,14 +126,22 @@ def _own_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _invitation(place: Path, simulated: Simulated) -> str:
-    directory = shlex.quote(str(place))
+    tried = "\n".join(f"  {command}" for command in _commands(place, simulated))
     return (
-        f"A simulated Twilio account is mounted at {directory}, decrypted while you read. In another terminal try:\n"
-        f"  ls -lR {directory}\n"
-        f"  ffprobe {directory}/compositions/*.mp4\n"
-        f"  mpv {directory}/recordings/*.mkv\n"
-        f"  cp {directory}/recordings/*.mka /tmp\n"
-        f"  twfs ls twilio:{PROFILE} --config {simulated.config_file}\n"
+        f"A simulated Twilio account is mounted at {place}, decrypted while you read. In another terminal try:\n"
+        f"{tried}\n"
         "One recording is encrypted for a key that nobody has: opening it says so, as it would with yours.\n"
         "Ctrl-C ends the demo and leaves nothing behind."
     )
+
+
+def _commands(place: Path, simulated: Simulated) -> Iterator[str]:
+    """What a newcomer may paste into another terminal, which starts in another folder; only programs that are there."""
+    directory = shlex.quote(str(place))
+    yield f"ls -lR {directory}"
+    for program, operand in (("ffprobe", "compositions/*.mp4"), ("mpv", "recordings/*.mkv")):
+        if shutil.which(program):
+            yield f"{program} {directory}/{operand}"
+    yield f"cp {directory}/recordings/*.mka /tmp"
+    yield twfs_command("ls", simulated.source, *simulated.flags, anywhere=True)
+    yield twfs_command("top", place, anywhere=True)

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
@@ -21,6 +20,7 @@ from twfs.config.load import load_config
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
 from twfs.fuse.binding import Choice
+from twfs.invocation import twfs_command
 from twfs.mount.hardening import environment
 
 _CREDENTIALS_OF_SERVICE = "/etc/twfs/credentials"
@@ -81,7 +81,7 @@ def _as_the_service(source: str | None) -> str:
     if source is None or not os.access(_CREDENTIALS_OF_SERVICE, os.R_OK):
         return ""
     files = f"credentials={_CREDENTIALS_OF_SERVICE},private_key=/{KEY_FOLDER}"
-    return f"as twfs@.service has it, run: twfs doctor {shlex.quote(source)} -o {files}"
+    return f"as twfs@.service has it, run: {twfs_command('doctor', source, '-o', files)}"
 
 
 def _report_lines(findings: Iterable[Finding]) -> Counter[str]:

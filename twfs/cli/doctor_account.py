@@ -1,6 +1,7 @@
 """What `twfs doctor` finds out about an account: its keys, its state file, Twilio's answers, and S3's."""
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +16,7 @@ from twfs.clock import Deadline
 from twfs.config.config import Config
 from twfs.crypto.unlock import Unlocker
 from twfs.errors import BadResource, DeadlineExceeded, MediaAbsent, MediaDamaged, NoKey, TwfsError, Unreachable
+from twfs.invocation import pasteable
 from twfs.mount.session import Session, open_session
 from twfs.resources import Kind, ListFilter, Medium, parse_medium
 
@@ -62,9 +64,19 @@ def check_state(config: Config) -> Finding:
         return Finding(WARNING, "state file", text, "give state_dir=DIR")
     if not os.access(file, os.R_OK | os.W_OK):
         text = f"{file} is somebody else's: nothing new is remembered"
-        return Finding(WARNING, "state file", text, f"run as root: chown $(id -u) {file}*, or give state_dir=DIR")
+        return Finding(
+            WARNING,
+            "state file",
+            text,
+            f"run as root: chown {os.getuid()} {shlex.quote(str(file))}*, or give state_dir=DIR",
+        )
     if not _is_sound(file):
-        return Finding(WARNING, "state file", f"{file} is damaged, and begun anew by the next mount", f"run: rm {file}")
+        return Finding(
+            WARNING,
+            "state file",
+            f"{file} is damaged, and begun anew by the next mount",
+            f"run: {pasteable('rm', file)}",
+        )
     return Finding(OK, "state file", f"{file} can be used")
 
 
@@ -73,7 +85,7 @@ def _closed_to_us(state_dir: Path) -> Finding:
     above = reversed(state_dir.parents)
     folder = next((path for path in above if not os.access(path, os.X_OK)), state_dir)
     # Of another folder it is not ours to say whose it should be: it may be somebody's home.
-    mend = f"run as root: chown -R {os.getuid()} {folder}, or " if folder == state_dir else ""
+    mend = f"run as root: chown -R {os.getuid()} {shlex.quote(str(folder))}, or " if folder == state_dir else ""
     return Finding(WARNING, "state file", f"{folder} cannot be entered: {_FORGETFUL}", f"{mend}give state_dir=DIR")
 
 

@@ -13,7 +13,8 @@ from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.install import HELPERS
 from twfs.cli.prunefs import has_setting, with_twfs
 from twfs.errors import TwfsError
-from twfs.fuse.binding import Choice, load_binding
+from twfs.fuse.binding import Choice, libfuse3_remedy, load_binding
+from twfs.invocation import pasteable, twfs_command
 from twfs.mount.system import FSTYPE, MountEntry, MountFailed, is_stale, lets_users_share, mounts
 
 _BEST_READ_AHEAD_KIB = 1024
@@ -93,8 +94,7 @@ def check_binding(choice: Choice = "auto") -> Finding:
     found += f" (there is {' and '.join(others)}, too)" if others else ""
     if binding.is_libfuse3 or choice == "2":
         return Finding(OK, "libfuse", found)
-    mend = "install the Debian package libfuse3-3 and run: pip install 'twfs[fuse3]'"
-    return Finding(WARNING, "libfuse", f"{found}: works; libfuse 3 reads faster", mend)
+    return Finding(WARNING, "libfuse", f"{found}: works; libfuse 3 reads faster", libfuse3_remedy())
 
 
 def libfuse_versions() -> list[str]:
@@ -116,7 +116,7 @@ def check_fusermount(*, is_root: bool) -> Finding:
         return Finding(level, "fusermount", "fusermount3 is missing: only root can mount", "run: apt-get install fuse3")
     if not is_root and not Path(path).stat().st_mode & stat.S_ISUID:
         text = f"{path} is not setuid root: mounting may be refused"
-        return Finding(WARNING, "fusermount", text, f"run as root: chmod u+s {path}")
+        return Finding(WARNING, "fusermount", text, f"run as root: {pasteable('chmod', 'u+s', path)}")
     return Finding(OK, "fusermount", f"{path} is there")
 
 
@@ -157,7 +157,7 @@ def check_helpers(sbin: Path) -> Finding:
     missing = [name for name in HELPERS if not (sbin / name).exists()]
     if missing:
         text = f"mount -t twfs and fstab need {' and '.join(missing)} in {sbin}"
-        return Finding(WARNING, "helpers", text, "run as root: twfs install")
+        return Finding(WARNING, "helpers", text, f"run as root: {twfs_command('install', anywhere=True)}")
     return Finding(OK, "helpers", f"{sbin} has {' and '.join(HELPERS)}")
 
 
@@ -208,7 +208,7 @@ def check_mounts(entries: Iterable[MountEntry], machine: Machine) -> Iterator[Fi
         trouble = _trouble_of(entry.mountpoint)
         if trouble is not None:
             text = f"the mount at {entry.mountpoint} {trouble}"
-            yield Finding(PROBLEM, "mount", text, f"run: twfs umount -l {entry.mountpoint}")
+            yield Finding(PROBLEM, "mount", text, f"run: {twfs_command('umount', '-l', entry.mountpoint)}")
             continue
         yield Finding(OK, "mount", f"{entry.source} is mounted at {entry.mountpoint}")
         yield check_read_ahead(entry, machine)

@@ -14,6 +14,7 @@ from twfs.cli.paths import a_place
 from twfs.cli.selection import add_source, selection_of
 from twfs.errors import ConfigError
 from twfs.export.outcome import Ending, Outcome, Report
+from twfs.invocation import pip_remedy
 from twfs.mount.session import Session, open_session
 from twfs.redaction import redacted
 from twfs.resources import Medium
@@ -47,7 +48,7 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Export what Twilio lists now; 1 if anything failed."""
-    _need("fsspec", "export")
+    _need("fsspec")
     from twfs.export.destination import settled  # noqa: PLC0415 - needs fsspec, which is optional
     from twfs.export.job import Order  # noqa: PLC0415 - as above
 
@@ -84,16 +85,16 @@ def _exported(
         from twfs.export.here import export_here  # noqa: PLC0415 - needs fsspec, which is optional
 
         return export_here(session, media, order)
-    _need("distributed", "dask")
+    _need("distributed")
     from twfs.export.cluster import export_on_cluster  # noqa: PLC0415 - needs distributed, which is optional
 
     scheduler, source = arguments.dask, arguments.source
     return export_on_cluster(session, media, order, scheduler=scheduler, source=source, overrides=overrides)
 
 
-def _need(library: str, extra: str) -> None:
+def _need(library: str) -> None:
     if find_spec(library) is None:
-        raise ConfigError(f"this needs {library}, which is not installed; run: pip install 'twfs[{extra}]'")
+        raise ConfigError(f"this needs {library}, which is not installed; {pip_remedy(library)}")
 
 
 def _tell(outcome: Outcome, *, quiet: bool) -> None:

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,15 @@ from twfs.cli.paths import a_path
 from twfs.config.secrets import read_passphrase
 from twfs.crypto.keypair import KeyPairPem, generate_key_pair
 from twfs.errors import ConfigError
+from twfs.invocation import twfs_command
 
 _PRIVATE, _PUBLIC = "private_key.pem", "public_key.pem"
 _FEWEST_BITS = 2048
 _MOST_BITS = 8192
 """S3 keeps at most 2 KiB of metadata with an object: a content key wrapped for 16384 bits would not fit."""
+
+_DIGITS_SHOWN = 16
+"""Hexadecimal digits of a fingerprint by which people tell keys apart."""
 
 _WARNING = (
     "Keep a copy of the private key in a safe place. Media encrypted for this key pair can be read with it alone:\n"
@@ -55,7 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         f"public key   {public}\n"
         f"fingerprint  {pair.fingerprint}\n"
         f"{_WARNING}\n"
-        f"Next: twfs public-key create {shlex.quote(str(public))} --name NAME"
+        f"Next: {twfs_command('public-key', 'create', public, '--name', f'key-{pair.fingerprint[:_DIGITS_SHOWN]}')}"
     )
     return 0
 

@@ -11,6 +11,7 @@ from typing import Any
 from twfs.cli.intermixed import CommandParser
 from twfs.cli.outcome import MOUNT_CODES, ExitCodes, Parser, UsageError, run_reported
 from twfs.config.names import nearest
+from twfs.invocation import twfs_command
 
 COMMANDS = (
     *("mount", "umount", "demo", "simulator", "ls", "get", "verify", "decrypt", "export", "rm"),
@@ -62,7 +63,7 @@ def _run(words: Sequence[str]) -> int:
     except SystemExit as done:  # --help and --version have printed and end here
         return int(done.code or 0)
     if arguments.command is None:
-        raise UsageError(f"a command is missing: {', '.join(COMMANDS)}; see twfs --help")
+        raise UsageError(f"a command is missing: {', '.join(COMMANDS)}; see {twfs_command('--help')}")
     if rest:
         path = [arguments.command, *filter(None, [getattr(arguments, "action", None)])]
         raise UsageError(_unknown(rest[0], parser, path))
@@ -77,12 +78,12 @@ def _is_verbose(words: Sequence[str]) -> bool:
 
 def _unknown(word: str, parser: argparse.ArgumentParser, path: Sequence[str]) -> str:
     """What is wrong with a word that the command, and perhaps its action, named by `path` does not know."""
-    command = " ".join(path)
+    command = twfs_command(*path, "--help")
     if not word.startswith("-"):
-        return f"too many arguments from {word!r} on; see twfs {command} --help"
+        return f"too many arguments from {word!r} on; see {command}"
     # The value behind "=" may be anything, a secret even.
     name = word.partition("=")[0]
-    return f"unknown flag {name}{nearest(name, _flags(parser, path))}; see twfs {command} --help"
+    return f"unknown flag {name}{nearest(name, _flags(parser, path))}; see {command}"
 
 
 def _flags(parser: argparse.ArgumentParser, path: Sequence[str]) -> list[str]:

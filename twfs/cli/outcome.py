@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from twfs.cli.output import complain
 from twfs.errors import ConfigError, TwfsError
+from twfs.invocation import twfs_command
 from twfs.mount.hardening import hardened
 from twfs.redaction import redacted
 
@@ -49,7 +50,9 @@ class Parser(argparse.ArgumentParser):
         Raises:
             UsageError: always.
         """
-        raise UsageError(f"{message}; see {self.prog} --help")
+        program, *command = self.prog.split()
+        called = twfs_command(*command, "--help") if program == "twfs" else f"{program} --help"
+        raise UsageError(f"{message}; see {called}")
 
 
 def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verbose: bool) -> int:

@@ -11,6 +11,7 @@ from pathlib import PurePath
 from twfs.cli.completions import bash_completion, fish_completion, zsh_completion
 from twfs.cli.grammar import Command
 from twfs.cli.manual import manual_page
+from twfs.invocation import wrapper_flag
 
 HELPERS = ("mount.twfs", "mount.fuse.twfs")
 SERVICE = "twfs@.service"
@@ -82,10 +83,12 @@ def _programs(layout: Layout) -> Iterator[Piece]:
     `-I` keeps the working directory and the caller's environment out of what root runs.
     """
     modules = {layout.sbin / name: "twfs.cli.helper" for name in HELPERS}
+    # That of the package has no twfs beside it, so it is told what to call itself in what users paste.
+    flags = f"-I -X {wrapper_flag(_PROGRAM)}" if layout.is_package else "-I"
     if layout.is_package:
-        modules[PurePath("usr/bin/twfs")] = "twfs"
+        modules[PurePath(_PROGRAM.lstrip("/"))] = "twfs"
     for path, module in modules.items():
-        script = f'#!/bin/sh\nexec {shlex.quote(layout.python)} -I -m {module} "$@"\n'
+        script = f'#!/bin/sh\nexec {shlex.quote(layout.python)} {flags} -m {module} "$@"\n'
         yield _marked(layout, path, script, mode=0o755)
 
 

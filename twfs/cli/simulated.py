@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from twfs.crypto.keypair import generate_key_pair
 from twfs.errors import ConfigError
+from twfs.invocation import pip_remedy
 
 if TYPE_CHECKING:
     from twfs.simulator.account import SimulatedAccount
@@ -33,6 +34,16 @@ class Simulated:
     def config_file(self) -> Path:
         """Configuration with the one profile `demo`."""
         return self.folder / "config.toml"
+
+    @property
+    def source(self) -> str:
+        """SOURCE of commands that are to use it."""
+        return f"twilio:{PROFILE}"
+
+    @property
+    def flags(self) -> list[str]:
+        """Flags of commands that are to use it."""
+        return ["--config", str(self.config_file)]
 
     @property
     def credentials_file(self) -> Path:
@@ -70,7 +81,7 @@ def simulated_account(
 
 def _need_aiohttp() -> None:
     if find_spec("aiohttp") is None:
-        raise ConfigError("the simulator needs aiohttp, which is not installed; run: pip install 'twfs[demo]'")
+        raise ConfigError(f"the simulator needs aiohttp, which is not installed; {pip_remedy('aiohttp')}")
 
 
 def _account(media: Path | None, public_pem: bytes) -> "SimulatedAccount":

@@ -6,7 +6,8 @@ from typing import Any
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import until_signalled
-from twfs.cli.simulated import PROFILE, Simulated, simulated_account
+from twfs.cli.simulated import Simulated, simulated_account
+from twfs.invocation import twfs_command
 
 _LARGEST_PORT = 65535
 
@@ -44,12 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _description(simulated: Simulated) -> str:
+    account = (simulated.source, *simulated.flags)
     return (
         f"api_url      {simulated.simulator.url}\n"
         f"account_sid  {simulated.simulator.account.account_sid}\n"
         f"credentials  {simulated.credentials_file}\n"
         f"config       {simulated.config_file}\n"
-        f"Try: twfs mount twilio:{PROFILE} DIR --config {simulated.config_file}\n"
+        f"Try: {twfs_command('ls', *account, anywhere=True)}\n"
+        f"     mkdir twfs-media && {twfs_command('mount', account[0], 'twfs-media', *account[1:], anywhere=True)}\n"
         "Ctrl-C ends it and removes these files."
     )
 

@@ -1,7 +1,6 @@
 """`twfs top`: what a mount does, live."""
 
 import argparse
-import importlib
 import json
 import os
 import select
@@ -17,7 +16,8 @@ from typing import Any
 
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
-from twfs.errors import ConfigError, TwfsError
+from twfs.errors import TwfsError
+from twfs.invocation import twfs_command
 from twfs.mount.system import answer_of, is_mounted, is_stale
 from twfs.option import number
 
@@ -53,24 +53,29 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show_once(place: Path, interval: float) -> None:
-    view, console = _rich()
+    from rich.console import Console  # noqa: PLC0415 - no other command waits for rich
+
+    from twfs.cli.top_view import frame  # noqa: PLC0415 - as above
+
     before = state_of(place)
     time.sleep(interval)
-    console.Console().print(view.frame(before, state_of(place)))
+    Console().print(frame(before, state_of(place)))
 
 
 def _show(place: Path, interval: float) -> None:
-    view, _ = _rich()
-    live = importlib.import_module("rich.live")
+    from rich.live import Live  # noqa: PLC0415 - no other command waits for rich
+
+    from twfs.cli.top_view import frame  # noqa: PLC0415 - as above
+
     past = deque([state_of(place)], maxlen=_LOOKS)
     with (
         until_signalled() as ending,
         _keyboard() as keyboard,
-        live.Live(view.frame(past[0], past[0]), auto_refresh=False, screen=True) as screen,
+        Live(frame(past[0], past[0]), auto_refresh=False, screen=True) as screen,
     ):
         while not _told_to_end(ending, keyboard, interval):
             now = state_of(place)
-            screen.update(view.frame(past[0], now), refresh=True)
+            screen.update(frame(past[0], now), refresh=True)
             past.append(now)
 
 
@@ -111,7 +116,7 @@ def state_of(place: Path) -> dict[str, Any]:
     if not is_mounted(place):
         raise TwfsError(f"{place}: no twfs is mounted there")
     if is_stale(place):
-        raise TwfsError(f"{place}: the mount has lost its process; run: twfs umount -l {place}")
+        raise TwfsError(f"{place}: the mount has lost its process; run: {twfs_command('umount', '-l', place)}")
     try:
         state: dict[str, Any] = json.loads(answer_of(place, (place / _STATUS).read_bytes))
     except OSError as error:
@@ -119,15 +124,3 @@ def state_of(place: Path) -> dict[str, Any]:
     if "open_files" not in state:
         raise TwfsError(f"{place}: an older twfs is mounted there; mount it anew")
     return state
-
-
-def _rich() -> tuple[Any, Any]:
-    """Only this command needs rich; it is an extra.
-
-    Raises:
-        ConfigError: it is not there.
-    """
-    try:
-        return importlib.import_module("twfs.cli.top_view"), importlib.import_module("rich.console")
-    except ImportError:
-        raise ConfigError("twfs top needs the Python package rich; run: pip install 'twfs[top]'") from None

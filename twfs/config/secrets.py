@@ -9,6 +9,7 @@ from pathlib import Path
 from twfs.config.names import nearest
 from twfs.crypto.keyring import PrivateKey, is_public_only, parse_private_key
 from twfs.errors import ConfigError
+from twfs.invocation import pasteable
 from twfs.resources import is_sid, is_text
 
 CREDENTIAL_NAMES = ("account_sid", "api_key", "api_secret", "auth_token")
@@ -225,7 +226,7 @@ def _refuse_readable_by_others(path: Path, mode: int, trusted_folder: Path | Non
     if trusted_folder is not None and path.resolve().is_relative_to(trusted_folder.resolve()):
         return
     if mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH):
-        raise ConfigError(f"{path} is open to group or others; run: chmod 600 {path}")
+        raise ConfigError(f"{path} is open to group or others; run: {pasteable('chmod', '600', path)}")
 
 
 def _text_of(path: Path, trusted_folder: Path | None) -> str:

@@ -26,6 +26,7 @@ from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
 from twfs.errors import ConfigError, MediaDamaged
+from twfs.invocation import pip_remedy
 from twfs.ranges import ceil_div
 from twfs.transfer.replacing import replacing
 
@@ -34,6 +35,9 @@ _ONE_REQUEST = 8 * 2**20
 
 _MOST_PARTS = 9_000
 """S3 takes 10,000 (its documented limits of multipart uploads); s3fs may cut them somewhat larger or smaller."""
+
+_LIBRARIES = frozenset(("s3fs", "gcsfs", "adlfs", "paramiko", "aiohttp", "requests"))
+"""Packages that bring what fsspec lacks: for S3, Google's and Microsoft's clouds, SFTP, and HTTP."""
 
 Write = Callable[[memoryview], Any]
 
@@ -67,7 +71,9 @@ class Destination(ABC):
             if any(urlsplit(part).password is not None for part in url.split("::")):
                 raise ConfigError("DEST holds a password, which ps shows; give it to the library in another way")
             fs, root = url_to_fs(url)
-        except (ValueError, ImportError) as error:
+        except ImportError as error:
+            raise ConfigError(f"{url}: its library is missing: {error}{_library_remedy(error)}") from None
+        except ValueError as error:
             raise ConfigError(f"{url}: no destination: {error}") from None
         protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
         if "file" in protocols:
@@ -86,6 +92,12 @@ class Destination(ABC):
             MediaDamaged: less or more bytes are there in the end.
             Exception: whatever the destination's library raises.
         """
+
+
+def _library_remedy(error: ImportError) -> str:
+    """How to install what fsspec could not import, where the package is named as the module is."""
+    missing = getattr(error.__cause__ or error, "name", None)
+    return f"; {pip_remedy(missing)}" if missing in _LIBRARIES else ""
 
 
 class LocalFolder(Destination):

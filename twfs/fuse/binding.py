@@ -21,6 +21,7 @@ from twfs.fuse.listing import Taker
 from twfs.fuse.operations import Operations
 from twfs.fuse.overheard import Overheard
 from twfs.fuse.parallel import ParallelLookups
+from twfs.invocation import pip_remedy, twfs_command
 from twfs.log import log
 from twfs.threads import reached_limits
 
@@ -217,7 +218,7 @@ def load_binding(choice: Choice = "auto") -> Binding:
     if reached := reached_limits():
         # Python finds libraries by running ldconfig, and takes one that cannot be started for one that finds nothing.
         raise NoMoreThreads(f"can't look for libfuse: can't start new process: {'; '.join(reached)}")
-    raise ConfigError(f"no usable libfuse; {_REMEDY[choice]} ({'; '.join(missing)})")
+    raise ConfigError(f"no usable libfuse; {_remedy(choice)} ({'; '.join(missing)})")
 
 
 _CANDIDATES: dict[Choice, tuple[tuple[str, int], ...]] = {
@@ -226,12 +227,15 @@ _CANDIDATES: dict[Choice, tuple[tuple[str, int], ...]] = {
     "auto": (("mfusepy", 3), ("fusepy", 2), ("mfusepy", 2)),
 }
 
-_REMEDY: dict[Choice, str] = {
-    "3": "install the Debian package libfuse3-3 and the Python package by: pip install 'twfs[fuse3]'",
-    "2": "install the Debian package libfuse2 (libfuse2t64 where that is its name)",
-    "auto": "install the Debian package libfuse3-3 and the Python package by: pip install 'twfs[fuse3]', "
-    "or the Debian package libfuse2 alone",
-}
+
+def libfuse3_remedy() -> str:
+    """What brings libfuse 3 and its binding."""
+    return f"install the Debian package fuse3, and the Python package mfusepy; {pip_remedy('mfusepy')}"
+
+
+def _remedy(choice: Choice) -> str:
+    libfuse2 = "install the Debian package libfuse2 (libfuse2t64 where that is its name)"
+    return {"3": libfuse3_remedy(), "2": libfuse2, "auto": f"{libfuse2}; or {libfuse3_remedy()}"}[choice]
 
 
 def _load(name: str, major: int) -> Binding:
@@ -317,7 +321,7 @@ class _Session:
         if not self._is_started:
             why = self._overheard.end() or f"it gives no reason but code {code}"
             why = "; ".join([why, *reached_limits()])
-            raise ConfigError(f"libfuse could not mount on {mountpoint}: {why}; twfs doctor may know more")
+            raise ConfigError(f"libfuse could not mount on {mountpoint}: {why}; {twfs_command('doctor')} may know more")
         if code != _LOOP_FAILED:
             log.warning("libfuse ended with code %d", code)
 

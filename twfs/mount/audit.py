@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from twfs.errors import ConfigError
+from twfs.invocation import pasteable
 from twfs.log import log
 from twfs.metrics import Counts
 from twfs.mount.journald import Journal
@@ -50,7 +51,7 @@ class AuditFile:
         if not stat.S_ISREG(found.st_mode):
             raise ConfigError(f"audit: {path} is no regular file")
         if found.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
-            raise ConfigError(f"audit: {path} is open to others; run: chmod 600 {path}")
+            raise ConfigError(f"audit: {path} is open to others; run: {pasteable('chmod', '600', path)}")
 
     def __call__(self, record: Record) -> None:
         """Append one record as a line of JSON.

@@ -13,6 +13,7 @@ from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
 from twfs.fuse.binding import READ_AHEAD, Binding, Choice, load_binding
 from twfs.fuse.operations import Operations
+from twfs.invocation import pasteable, twfs_command
 from twfs.log import log
 from twfs.mount.daemon import in_background
 from twfs.mount.notify import status_line, supervision
@@ -114,7 +115,7 @@ def _first_look(session: Session, source: str) -> None:
         session.know_something()
     except TwfsError as error:
         raise MountFailed(
-            f"{source}: nothing is known of this account yet, and Twilio cannot be asked: {error}"
+            f"{source!r}: nothing is known of this account yet, and Twilio cannot be asked: {error}"
         ) from error
 
 
@@ -122,11 +123,12 @@ def _checked(mountpoint: Path) -> Path:
     place = absolute(mountpoint)
     detach_stale(place)
     if is_mounted(place):
-        raise MountFailed(f"{mountpoint}: a twfs is mounted there already; unmount it first: twfs umount {mountpoint}")
+        command = twfs_command("umount", mountpoint)
+        raise MountFailed(f"{mountpoint}: a twfs is mounted there already; unmount it first: {command}")
     if not place.is_dir():
         if place.exists():
             raise MountFailed(f"{mountpoint}: it is no folder; give another DIR")
-        raise MountFailed(f"{mountpoint}: no such folder; make it first: mkdir -p {mountpoint}")
+        raise MountFailed(f"{mountpoint}: no such folder; make it first: {pasteable('mkdir', '-p', mountpoint)}")
     return place
 
 

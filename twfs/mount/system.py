@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from twfs.errors import TwfsError
+from twfs.invocation import pasteable, twfs_command
 from twfs.log import log
 from twfs.mount.hardening import childs_environment
 from twfs.option import from_here
@@ -110,9 +111,8 @@ def answer_of(mountpoint: Path, ask: Callable[[], T]) -> T:
     if failures:
         raise failures[0]
     if not answers:
-        raise MountFailed(
-            f"{mountpoint}: a twfs is mounted there and does not answer; run: twfs umount -l {mountpoint}"
-        )
+        command = twfs_command("umount", "-l", mountpoint)
+        raise MountFailed(f"{mountpoint}: a twfs is mounted there and does not answer; run: {command}")
     return answers[0]
 
 
@@ -150,7 +150,9 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
                 check=False,
             )
     except subprocess.TimeoutExpired:
-        raise MountFailed(f"{mountpoint}: {command[0]} does not come back; try: umount -l {mountpoint}") from None
+        raise MountFailed(
+            f"{mountpoint}: {command[0]} does not come back; try: {pasteable('umount', '-l', mountpoint)}"
+        ) from None
     if done.returncode != 0:
         said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise MountFailed(f"{mountpoint}: cannot unmount: {said}")

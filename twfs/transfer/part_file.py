@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from twfs.errors import ConfigError, TwfsError
+from twfs.invocation import pasteable
 from twfs.transfer.write_behind import WriteBehind
 
 _REPLAY_SIZE = 2**20
@@ -146,7 +147,9 @@ def _refuse_irregular(goal: Path) -> None:
         mode = goal.lstat().st_mode
     except FileNotFoundError:
         if not goal.parent.is_dir():
-            raise ConfigError(f"{goal.parent}: no such folder; make it first: mkdir -p {goal.parent}") from None
+            raise ConfigError(
+                f"{goal.parent}: no such folder; make it first: {pasteable('mkdir', '-p', goal.parent)}"
+            ) from None
         return
     except NotADirectoryError:
         raise ConfigError(f"{goal.parent} is no folder") from None
