@@ -59,7 +59,7 @@ def _run(options: argparse.Namespace) -> int:
 def _records(options: argparse.Namespace, rounds: int) -> Iterator[Record]:
     scale = QUICK if options.quick else Scale()
     wanted = [contest for contest in CONTESTS if not options.only or contest.name in options.only]
-    with _folders(options.data) as (data, scratch), open_bench(data, scratch, scale) as bench:
+    with _folders(options.data) as (data, scratch), open_bench(data, scratch, scale, options.former) as bench:
         for contest in wanted:
             yield run_contest(contest, bench, rounds, _say)
 
@@ -88,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=names, metavar="NAME", help="this contest; may be repeated")
     parser.add_argument("--rounds", type=_positive, help="of each contest (5; with --quick 2)")
     parser.add_argument("--quick", action="store_true", help="smaller sizes: to see that it works, not how fast it is")
+    parser.add_argument("--former", metavar="PYTHON", help="compare with the twfs that this interpreter has")
     parser.add_argument("--data", type=Path, metavar="DIR", help="where to make the data (/dev/shm if there is room)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure")
     parser.add_argument("--png", type=Path, metavar="FILE", help="draw a picture")

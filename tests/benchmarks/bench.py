@@ -76,8 +76,12 @@ class Contest(ABC):
 class Bench:
     """Everything there is to measure with."""
 
-    def __init__(self, folder: Path, scratch: Path, plane: DataPlane, scale: Scale) -> None:
-        """`folder` holds what nginx serves, in memory if it can be; `scratch` is on a disk."""
+    def __init__(self, folder: Path, scratch: Path, plane: DataPlane, scale: Scale, former: str | None) -> None:
+        """`folder` holds what nginx serves, in memory if it can be; `scratch` is on a disk.
+
+        `former` is the interpreter of an environment with another twfs, to compare with.
+        """
+        self.former = former
         self.scratch = scratch
         self.plane = plane
         self.scale = scale
@@ -128,7 +132,7 @@ class Bench:
 
 
 @contextmanager
-def open_bench(folder: Path, scratch: Path, scale: Scale) -> Iterator[Bench]:
+def open_bench(folder: Path, scratch: Path, scale: Scale, former: str | None) -> Iterator[Bench]:
     """A bench, its nginx running while the block runs."""
     with data_plane(folder) as plane:
-        yield Bench(folder, scratch, plane, scale)
+        yield Bench(folder, scratch, plane, scale, former)

@@ -55,8 +55,8 @@ class Customer:
         found: dict[str, int] = json.loads(self.service.stdout.readline())
         return found
 
-    def command(self, *options: str, state: Path | None = None) -> list[str]:
-        """`twfs mount` in the foreground, everything else at its default."""
+    def command(self, *options: str, state: Path | None = None, python: str = sys.executable) -> list[str]:
+        """`twfs mount` in the foreground, everything else at its default; the twfs that `python` has."""
         given = [
             f"credentials={self.folder / 'credentials'}",
             f"private_key={self.folder / 'key.pem'}",
@@ -65,12 +65,21 @@ class Customer:
             *options,
         ]
         source = f"twilio:{self.spec.account_sid}"
-        return [sys.executable, "-m", "twfs", "mount", source, MOUNTPOINT, "-f", "-o", ",".join(given)]
+        # -P: another interpreter is asked for its own twfs, not for the one of the current folder.
+        words = [python, "-m", "twfs"] if python == sys.executable else [python, "-P", "-m", "twfs"]
+        return [*words, "mount", source, MOUNTPOINT, "-f", "-o", ",".join(given)]
 
     @contextmanager
     def mounted(self, *options: str) -> Iterator[Mount]:
         """A fresh mount that knows what earlier ones learnt: nothing is cached of any medium."""
         with mounted("twfs", self.command(*options), self.folder) as mount:
+            yield mount
+
+    @contextmanager
+    def mounted_by(self, python: str) -> Iterator[Mount]:
+        """The same by the twfs of another interpreter, which keeps what it learns to itself."""
+        command = self.command(state=self.folder / "former", python=python)
+        with mounted("former twfs", command, self.folder) as mount:
             yield mount
 
     @contextmanager

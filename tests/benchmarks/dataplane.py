@@ -1,8 +1,10 @@
-"""The data plane: nginx in the shapes of a bucket at loopback speed and of S3, its access log, and the round trip."""
+"""The data plane: nginx as a bucket over https, over http and as far away as S3; its access log, and the round trip."""
 
 import http.client
+import os
 import shutil
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,8 @@ from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
 from urllib.request import urlopen
+
+import certifi
 
 from tests.benchmarks.objects import SealedFile
 from tests.benchmarks.processes import PATIENCE, Failed, running, wait_for
@@ -25,11 +29,19 @@ class Shape:
     """Seconds to the first byte of each answer, of the bucket and of Twilio's API."""
     rate: str
     """Bytes per second and connection as nginx writes it; empty: no limit."""
+    is_secure: bool = True
+    """Whether it is served over https."""
 
 
-PLAIN = Shape("plain", 0.0, "")
+HTTPS = Shape("https", 0.0, "")
+"""At loopback speed: the processor is the limit."""
+HTTP = Shape("http", 0.0, "", is_secure=False)
 S3_LIKE = Shape("S3-like", 0.030, "60m")
-"""30 ms to the first byte and 60 MB/s per connection: S3 from a machine in the same region."""
+"""30 ms to the first byte and 60 MB/s per connection over https: S3 from a machine in the same region."""
+
+_SHAPES = (HTTPS, HTTP, S3_LIKE)
+_TRUST = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+"""What twfs, curl, and rclone and Python read the trusted authorities from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +63,9 @@ class DataPlane:
         self._ports = ports
 
     def publish(self, sealed: SealedFile) -> None:
-        """Have the envelope sent along with a file of `sealed`."""
+        """Send envelope and ETag along with a file of `sealed`."""
         lines = [f"x-amz-meta-{name}: {value}\n" for name, value in sealed.metadata.items()]
+        lines.append(f'ETag: "{sealed.etag}"\n')
         sealed.path.with_name(f"{sealed.path.name}.headers").write_text("".join(lines))
 
     def bucket_url(self, shape: Shape, sid: str, sealed: SealedFile) -> str:
@@ -64,7 +77,7 @@ class DataPlane:
         return f"{self._site(shape)}/plain/{name}"
 
     def _site(self, shape: Shape) -> str:
-        return f"http://127.0.0.1:{self._ports[shape]}"
+        return f"{'https' if shape.is_secure else 'http'}://127.0.0.1:{self._ports[shape]}"
 
     def mark(self) -> int:
         """A moment, to ask later what happened since."""
@@ -89,47 +102,72 @@ class DataPlane:
             Failed: one does not end.
         """
         limit = time.monotonic() + PATIENCE
-        while any(self._writing(shape) > 1 for shape in self._ports):
+        while self._writing() > 1:
             if time.monotonic() > limit:
                 raise Failed("nginx is still sending, long after everybody has gone")
             time.sleep(0.01)
 
-    def _writing(self, shape: Shape) -> int:
-        """Answers under way, this one among them (ngx_http_stub_status_module)."""
-        with urlopen(f"{self._site(shape)}/status", timeout=PATIENCE) as answer:
+    def _writing(self) -> int:
+        """Answers under way in all shapes, this one among them (ngx_http_stub_status_module)."""
+        with urlopen(f"{self._site(HTTP)}/status", timeout=PATIENCE) as answer:
             words: list[str] = answer.read().decode().split()
         return int(words[words.index("Writing:") + 1])
 
 
 @contextmanager
 def data_plane(folder: Path) -> Iterator[DataPlane]:
-    """nginx while the block runs.
+    """nginx while the block runs. Processes that begin meanwhile trust its certificate.
 
     Raises:
         Failed: it is not installed, or does not start.
     """
-    ports = {shape: free_port() for shape in (PLAIN, S3_LIKE)}
+    ports = {shape: free_port() for shape in _SHAPES}
     plane = DataPlane(folder, ports)
     plane.sealed.mkdir()
     plane.plain.mkdir()
-    with nginx(folder, _configuration(folder, ports), *ports.values()):
+    with _trusted(_make_certificate(folder), folder / "authorities.pem"), _nginx(folder, ports):
         yield plane
 
 
+def _make_certificate(folder: Path) -> Path:
+    """A certificate of 127.0.0.1, which is its own authority; its key lies beside it."""
+    certificate = folder / "certificate.pem"
+    name = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2"]
+    files = ["-keyout", str(folder / "certificate.key"), "-out", str(certificate)]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *name, *files]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate
+
+
 @contextmanager
-def nginx(folder: Path, configuration: str, *ports: int) -> Iterator[None]:
-    """nginx so configured, while the block runs; it keeps its files in `folder` and answers at `ports`.
+def _trusted(certificate: Path, authorities: Path) -> Iterator[None]:
+    """Add it to the usual authorities, which take their time to be read, too."""
+    authorities.write_text(Path(certifi.where()).read_text() + certificate.read_text())
+    before = {name: os.environ.get(name) for name in _TRUST}
+    os.environ.update(dict.fromkeys(_TRUST, str(authorities)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _nginx(folder: Path, ports: dict[Shape, int]) -> Iterator[None]:
+    """It keeps its files in `folder`.
 
     Raises:
         Failed: it is not installed, or does not start.
     """
     if shutil.which("nginx") is None:
         raise Failed("nginx is missing; run: python -m tests.benchmarks --setup")
-    (folder / "nginx.conf").write_text(configuration)
+    (folder / "nginx.conf").write_text(_configuration(folder, ports))
     log = folder / "nginx.log"
     command = ["nginx", "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(log), "-g", "daemon off;"]
     with running(command, log) as process:
-        wait_for(lambda: all(_answers(port) for port in ports), process, log, "nginx")
+        wait_for(lambda: all(_answers(port) for port in ports.values()), process, log, "nginx")
         yield
 
 
@@ -152,10 +190,17 @@ def _configuration(folder: Path, ports: dict[Shape, int]) -> str:
 
 
 def _server(folder: Path, shape: Shape, port: int) -> str:
-    delay = f"access_by_lua_block {{ ngx.sleep({shape.latency}) }}" if shape.latency else ""
+    # Its own ETag is none of S3's, and it would compare If-Match with that.
+    delay = f"access_by_lua_block {{ ngx.req.clear_header('If-Match'); ngx.sleep({shape.latency}) }}"
     rate = f"limit_rate {shape.rate};" if shape.rate else ""
-    text = _SERVER.replace("FOLDER", str(folder)).replace("PORT", str(port))
+    text = _SERVER.replace("PORT", f"{port}{_TLS if shape.is_secure else ';'}").replace("FOLDER", str(folder))
     return text.replace("DELAY", delay).replace("RATE", rate)
+
+
+_TLS = """\
+ ssl;
+        ssl_certificate FOLDER/certificate.pem;
+        ssl_certificate_key FOLDER/certificate.key;"""
 
 
 _NGINX = """\
@@ -171,13 +216,14 @@ http {
     access_log FOLDER/access.log cost;
     client_body_temp_path FOLDER/temp; proxy_temp_path FOLDER/temp; fastcgi_temp_path FOLDER/temp;
     uwsgi_temp_path FOLDER/temp; scgi_temp_path FOLDER/temp;
+    etag off;
     sendfile on; tcp_nopush on; keepalive_requests 1000000; keepalive_timeout 600s;
 SERVERS
 }
 """
 _SERVER = """\
     server {
-        listen 127.0.0.1:PORT;
+        listen 127.0.0.1:PORT
         location ~ ^/bucket/[A-Za-z0-9]+/(?<object>[A-Za-z0-9.-]+)$ {
             alias FOLDER/sealed/$object;
             default_type application/octet-stream;
@@ -208,7 +254,8 @@ _SERVER = """\
 def round_trip(url: str, count: int = 15) -> float:
     """Seconds of one small ranged GET on a connection that stands already: what no reader can beat (median)."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=PATIENCE)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=PATIENCE)
     try:
         return median([_timed_get(connection, parts.path) for _ in range(count + 1)][1:])
     finally:

@@ -11,7 +11,11 @@ from tests.benchmarks.report import Report
 from tests.benchmarks.runner import Record
 
 _OURS, _OTHERS, _MISSED = "#1f6f8b", "#b9c4cc", "#c8553d"
-_SPEEDS = {"sequential": "one large file, loopback speed", "sequential-s3": "one large file, S3-like"}
+_SPEEDS = {
+    "sequential": "one large file, https",
+    "sequential-http": "one large file, http",
+    "sequential-s3": "one large file, S3-like",
+}
 _GROWTH = {
     "growth-size": ("file size", "ms/MiB"),
     "growth-readers": ("readers at once", "ms/MiB"),

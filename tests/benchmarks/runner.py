@@ -9,12 +9,20 @@ from tests.benchmarks.contests.downloading import Download
 from tests.benchmarks.contests.growing import Catalogues, FileSizes, Readers
 from tests.benchmarks.contests.jumping import Ffprobe, FirstByte, Player, RandomReads
 from tests.benchmarks.contests.listing import ListKnown, ListUnseen, MountLarge
-from tests.benchmarks.contests.sequential import FourFiles, Memory, Reread, SequentialPlain, SequentialS3
+from tests.benchmarks.contests.sequential import (
+    FourFiles,
+    Memory,
+    Reread,
+    SequentialHttp,
+    SequentialHttps,
+    SequentialS3,
+)
 from tests.benchmarks.figures import Figures, Outcome, outcome
 from tests.benchmarks.processes import Failed
 
 CONTESTS: tuple[type[Contest], ...] = (
-    SequentialPlain,
+    SequentialHttps,
+    SequentialHttp,
     SequentialS3,
     FourFiles,
     Download,

@@ -7,7 +7,7 @@ from functools import partial
 from tests.benchmarks.bench import Bench, Contest, Contestant, Scale
 from tests.benchmarks.contests.listing import KnownCatalogue
 from tests.benchmarks.customer import recording
-from tests.benchmarks.dataplane import PLAIN
+from tests.benchmarks.dataplane import HTTPS
 from tests.benchmarks.figures import GIB, MIB, Figures, Row, at_most, growth, value_of
 from tests.benchmarks.readers import read_together, read_whole
 
@@ -44,7 +44,7 @@ class FileSizes(Contest):
     def __init__(self, bench: Bench, stack: ExitStack) -> None:
         self._scale = bench.scale
         sealed = [bench.hole(size) for size in bench.scale.sizes]
-        self._customer = stack.enter_context(bench.customers.with_media(PLAIN, [("mkv", one) for one in sealed]))
+        self._customer = stack.enter_context(bench.customers.with_media(HTTPS, [("mkv", one) for one in sealed]))
 
     def contestants(self) -> Mapping[str, Contestant]:
         numbered = enumerate(zip(self.names(self._scale), self._scale.sizes, strict=True))
@@ -74,7 +74,7 @@ class Readers(Contest):
     def __init__(self, bench: Bench, stack: ExitStack) -> None:
         self._scale = bench.scale
         media = [("mkv", bench.hole(self.size))] * max(bench.scale.readers)
-        self._customer = stack.enter_context(bench.customers.with_media(PLAIN, media))
+        self._customer = stack.enter_context(bench.customers.with_media(HTTPS, media))
 
     def contestants(self) -> Mapping[str, Contestant]:
         named = zip(self.names(self._scale), self._scale.readers, strict=True)

@@ -56,8 +56,8 @@ class FirstByte(Contest):
         trip, work = "one round trip", "first byte"
         known, new, unseen = (ratio(f"{name} s", "round trip s") for name in ("known", "untouched", "unseen"))
         return (
-            Row(f"{work} at a random offset, known medium", trip, known, target=at_most(1.3)),
-            Row(f"{work}, medium never touched since mount", trip, new, target=at_most(3.3)),
+            Row(f"{work} at a random offset, known medium", trip, known, target=at_most(1.15)),
+            Row(f"{work}, medium never touched since mount", trip, new, target=at_most(2.3)),
             Row(f"{work}, medium never looked at by any mount", trip, unseen, target=at_most(3.3)),
             Row("the round trip itself", "as set up: 30 ms", value_of("round trip ms"), "ms"),
         )

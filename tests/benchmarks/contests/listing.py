@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.benchmarks.bench import Bench, Contest, Contestant, Scale
 from tests.benchmarks.customer import RECORDINGS, Customer
-from tests.benchmarks.dataplane import PLAIN, S3_LIKE
+from tests.benchmarks.dataplane import HTTP, S3_LIKE
 from tests.benchmarks.figures import Figures, Row, at_least, at_most, ratio, value_of
 from tests.benchmarks.mounts import mounted, rclone_command
 from tests.benchmarks.processes import Failed
@@ -71,7 +71,7 @@ class ListKnown(Contest):
             return figures | {"requests": _asked(self._customer) - before}
 
     def _rclone(self) -> Figures:
-        site = self._bench.plane.plain_url(PLAIN, "catalogue/")
+        site = self._bench.plane.plain_url(HTTP, "catalogue/")
         with mounted("rclone", rclone_command(site), self._bench.scratch) as mount:
             return _list_twice(mount.path)
 
