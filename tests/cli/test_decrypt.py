@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.cli.test_get import of_track
 from tests.mount.harness import wait_for
 from tests.transfer.generated import generated
 from twfs.cli.main import main
+from twfs.simulator.faults import Fault
 from twfs.simulator.sealing import sealing_key
 
 MIB = 2**20
@@ -230,14 +232,53 @@ def test_object_as_the_service_hands_it_out(account: Account, tmp_path: Path) ->
     with closing(service):
         service.request("GET", f"/v1/Recordings/{sid}/Media", headers={"Authorization": f"Basic {login}"})
         signed_url = json.load(service.getresponse())["redirect_to"]
-        service.request("GET", signed_url.removeprefix(simulator.url))
-        answer = service.getresponse()
+    with urllib.request.urlopen(signed_url, timeout=SECONDS) as answer:
         (tmp_path / "headers").write_text(f"HTTP/1.1 {answer.status} {answer.reason}\r\n{answer.headers}")
         (tmp_path / "encrypted").write_bytes(answer.read())
     key = str(account.simulated.folder / "private_key.pem")
     words = ["decrypt", str(tmp_path / "encrypted"), "--headers", str(tmp_path / "headers"), "--private-key", key]
     assert main([*words, "-o", str(tmp_path / "plain")]) == 0
     assert (tmp_path / "plain").read_bytes() == simulator.account.plain(sid)
+
+
+# As users run them: headers on standard error or output, or in a file of their own; `2>&1` also among the body.
+FETCHES = {
+    "curl -v": "curl -sS -v -L -u {login} -o encrypted {url} 2> headers",
+    "curl -v with its meter": "curl -v -L -u {login} -o encrypted {url} 2> headers",
+    "curl -D": "curl -sS -L -u {login} -D headers -o encrypted {url}",
+    "curl -i": "curl -sS -L -u {login} -i {url} > headers && tail -c 760208 headers > encrypted",
+    "curl -iv": "curl -L -u {login} -iv {url} > headers 2>&1 && curl -sS -L -u {login} -o encrypted {url}",
+    "wget -S": "wget -S --user {user} --password {secret} -O encrypted {url} 2> headers",
+}
+
+
+@pytest.mark.parametrize("how", FETCHES)
+def test_what_curl_and_wget_fetch_and_print(account: Account, tmp_path: Path, how: str) -> None:
+    tool, _, _ = how.partition(" ")
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    simulator, sid = account.simulated.simulator, of_track(account, "erin-screen")
+    user, secret = simulator.account.api_key, simulator.account.api_secret
+    url = f"{simulator.url}/v1/Recordings/{sid}/Media"
+    # Slow enough that the meter stands among the headers.
+    simulator.inject(Fault("s3.get", delay=1.1, times=1))
+    line = FETCHES[how].format(login=f"{user}:{secret}", user=user, secret=secret, url=url)
+    subprocess.run(["sh", "-c", line], cwd=tmp_path, check=True, timeout=SECONDS)
+    words = ["decrypt", str(tmp_path / "encrypted"), "--headers", str(tmp_path / "headers")]
+    key = str(account.simulated.folder / "private_key.pem")
+    assert main([*words, "--private-key", key, "-o", str(tmp_path / "plain")]) == 0
+    assert (tmp_path / "plain").read_bytes() == simulator.account.plain(sid)
+
+
+def test_what_is_not_encrypted_is_said(account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    simulator, sid = account.simulated.simulator, of_track(account, "bob-phone")
+    login = f"{simulator.account.api_key}:{simulator.account.api_secret}"
+    words = ["-L", "-u", login, "-v", "-o", str(tmp_path / "file"), f"{simulator.url}/v1/Recordings/{sid}/Media"]
+    (tmp_path / "headers").write_bytes(subprocess.run(["curl", *words], check=True, capture_output=True).stderr)
+    words = ["decrypt", str(tmp_path / "file"), "--headers", str(tmp_path / "headers"), "-o", str(tmp_path / "plain")]
+    assert main(words) == 2
+    assert "it is not encrypted; use the downloaded file as it is" in capsys.readouterr().err
+    assert not (tmp_path / "plain").exists()
 
 
 def test_memory_does_not_grow_with_the_file(made: Made, tmp_path: Path) -> None:

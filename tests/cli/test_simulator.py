@@ -1,7 +1,9 @@
 import json
+import re
 import signal
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from base64 import b64encode
 from pathlib import Path
@@ -18,6 +20,8 @@ def test_it_serves_until_told_to_end_and_takes_its_files_away() -> None:
     try:
         assert command.stdout is not None
         said = dict(command.stdout.readline().split() for _ in range(4))
+        # Scripts find the configuration in the fourth line.
+        *_, last = (command.stdout.readline() for _ in range(3))
         credentials = dict(line.split("=", 1) for line in Path(said["credentials"]).read_text().splitlines())
         assert credentials["account_sid"] == said["account_sid"]
         basic = b64encode(f"{credentials['api_key']}:{credentials['api_secret']}".encode()).decode()
@@ -26,6 +30,10 @@ def test_it_serves_until_told_to_end_and_takes_its_files_away() -> None:
         )
         with urllib.request.urlopen(request, timeout=SECONDS) as answer:
             assert json.load(answer)["recordings"]
+        bucket = re.search(r"http://127\.0\.0\.2:[0-9]+", last)
+        assert bucket
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(bucket[0], timeout=SECONDS)
     finally:
         command.send_signal(signal.SIGTERM)
         command.communicate(timeout=SECONDS)

@@ -316,7 +316,7 @@ def test_no_media_is_no_missing_resource(rig: Rig) -> None:
 
 def test_media_of_a_composition_are_asked_for_in_their_own_collection(rig: Rig) -> None:
     sid = rig.account.add_composition(StoredObject(b"x"))
-    assert rig.api.media_url(Kind.COMPOSITION, sid, rig.deadline()).startswith(rig.simulator.url)
+    assert rig.api.media_url(Kind.COMPOSITION, sid, rig.deadline()).startswith(rig.simulator.bucket_url)
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -139,7 +139,7 @@ def test_the_disposition_asked_for_is_answered(client: Client, sid: str) -> None
 
 
 def test_one_connection_serves_many_ranges(client: Client, url: str) -> None:
-    address, target = urlsplit(url), url.removeprefix(client.simulator.url)
+    address, target = urlsplit(url), url.removeprefix(client.simulator.bucket_url)
     with closing(HTTPConnection(address.netloc, timeout=10)) as connection:
         connection.connect()
         # From here on a lost connection is an error, not a new connection.

@@ -1,8 +1,13 @@
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -27,12 +32,47 @@ def test_it_leaves_no_thread_and_no_listener() -> None:
     before = threading.active_count()
     with Simulator(SimulatedAccount()) as simulator:
         assert threading.active_count() == before + 1
-        port = int(simulator.url.rpartition(":")[2])
+        places = [urlsplit(url) for url in (simulator.url, simulator.bucket_url)]
         with requests.Session() as session:
             assert session.get(simulator.url, timeout=10).status_code == 401
     assert threading.active_count() == before
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port), timeout=5)
+    for place in places:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((place.hostname, place.port), timeout=5)
+
+
+def test_the_bucket_has_an_origin_of_its_own(client: Client, url: str) -> None:
+    simulator = client.simulator
+    assert url.startswith(f"{simulator.bucket_url}/")
+    assert urlsplit(simulator.bucket_url).hostname != urlsplit(simulator.url).hostname
+    # Neither service answers for the other.
+    assert client.read(url.replace(simulator.bucket_url, simulator.url)).status_code == 401
+    assert error_code(client.read(f"{simulator.bucket_url}{LISTS}")) == "AccessDenied"
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl_that_follows_the_redirect_leaves_the_credentials_behind(client: Client, tmp_path: Path) -> None:
+    account = client.account
+    sid = account.add_recording(StoredObject(bytes(SIZE)))
+    login, goal = f"{account.api_key}:{account.api_secret}", tmp_path / "medium"
+    words = ["-sS", "--fail", "-L", "-u", login, "-o", str(goal), f"{client.simulator.url}/v1/Recordings/{sid}/Media"]
+    subprocess.run(["curl", *words], check=True, timeout=60)
+    assert goal.read_bytes() == bytes(SIZE)
+
+
+def test_requests_that_follows_the_redirect_leaves_the_credentials_behind(client: Client) -> None:
+    sid = client.account.add_recording(StoredObject(b"medium"))
+    answer = client.api.get(f"{client.simulator.url}/v1/Recordings/{sid}/Media", timeout=10)
+    assert (answer.status_code, answer.content) == (200, b"medium")
+
+
+def test_urls_signed_before_a_restart_stay_good() -> None:
+    simulator = Simulator(SimulatedAccount())
+    sid = simulator.account.add_recording(StoredObject(b"medium"))
+    with simulator, closing(Client(simulator)) as client:
+        url = client.media_url(sid)
+    with simulator:
+        assert requests.get(url, timeout=10).content == b"medium"
 
 
 def test_it_stops_in_the_middle_of_an_answer() -> None:

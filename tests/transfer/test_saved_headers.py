@@ -51,6 +51,67 @@ def test_as_curl_prints_them_after_a_redirect_and_before_the_body(tmp_path: Path
     assert read_saved_headers(path) == SavedHeaders(ENVELOPE, 746528)
 
 
+CURL_V = """\
+  % Total    % Received % Xferd  Average Speed   Time    Time     Time  Current
+                                 Dload  Upload   Total   Spent    Left  Speed
+\r  0     0    0     0    0     0      0      0 --:--:-- --:--:-- --:--:--     0*   Trying 34.1.2.3:443...
+* Connected to video.twilio.com (34.1.2.3) port 443 (#0)
+* Server auth using Basic with user 'SK0'
+> GET /v1/Recordings/RT0/Media HTTP/2\r
+> Host: video.twilio.com\r
+> authorization: Basic REDACTED\r
+> x-amz-meta-x-amz-key: sent\r
+>\x20\r
+{ [5 bytes data]
+< HTTP/2 302 \r
+< content-length: 99\r
+< location: https://com-twilio.s3.amazonaws.com/RT0\r
+<\x20\r
+* Issue another request to this URL: 'https://com-twilio.s3.amazonaws.com/RT0'
+\r  0     0    0     0    0     0      0      0 --:--:--  0:00:01 --:--:--     0< HTTP/1.1 200 OK\r
+< x-amz-request-id: 0123\r
+< ETag: "0123456789abcdef0123456789abcdef"\r
+< x-amz-meta-x-amz-key: a2V5\r
+\r 31  729k   31  231k    0     0   110k      0  0:00:06  0:00:02  0:00:04  110k< x-amz-meta-x-amz-iv: aXY=\r
+< x-amz-meta-x-amz-matdesc: {}\r
+< Content-Length: 746528\r
+<\x20\r
+{ [12345 bytes data]
+\r100  729k  100  729k    0     0   110k      0  0:00:06  0:00:06 --:--:--  110k
+* Connection #1 to host com-twilio.s3.amazonaws.com left intact
+"""
+
+
+def test_as_curl_v_prints_them() -> None:
+    assert parse_saved_headers(CURL_V) == SavedHeaders(ENVELOPE, 746528, '"0123456789abcdef0123456789abcdef"')
+
+
+def test_what_was_sent_and_curls_own_words_are_no_headers() -> None:
+    sent = "".join(f"{mark} x-amz-meta-x-amz-key: a\n" for mark in ">*{}")
+    assert parse_saved_headers(sent) is None
+
+
+OF_S3 = "< HTTP/1.1 {status} Whatever\r\n< x-amz-request-id: 0\r\n< Server: AmazonS3\r\n< ETag: x\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (OF_S3.format(status=200), "not encrypted"),
+        (OF_S3.format(status=206).replace("< ", "  "), "not encrypted"),
+        (OF_S3.format(status=200).replace("< ", "").lower().replace("http", "HTTP"), "not encrypted"),
+        (f"HTTP/2 302 \r\nlocation: x\r\n\r\n{OF_S3.format(status=200)}", "not encrypted"),
+        (OF_S3.format(status=403), "S3 answered 403"),
+        (OF_S3.format(status=200) + OF_S3.format(status=400), "S3 answered 400"),
+        ("HTTP/2 302 \r\nlocation: x\r\n\r\n", "no header x-amz-meta-x-amz-key"),
+    ],
+)
+def test_what_is_said_where_there_is_no_envelope(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "headers").write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_saved_headers(tmp_path / "headers")
+
+
 def test_how_the_bucket_encrypts_is_kept() -> None:
     found = parse_saved_headers(WGET.replace("  Accept-Ranges: bytes", "  x-amz-server-side-encryption: aws:kms"))
     assert found is not None
@@ -74,7 +135,7 @@ def test_lines_without_a_status() -> None:
 def test_no_envelope(text: str, tmp_path: Path) -> None:
     assert parse_saved_headers(text) is None
     (tmp_path / "headers").write_text(text)
-    with pytest.raises(ConfigError, match="wget -S or curl -D"):
+    with pytest.raises(ConfigError, match="wget -S or curl -L -D"):
         read_saved_headers(tmp_path / "headers")
 
 
@@ -95,7 +156,7 @@ VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=40
 @st.composite
 def printed(draw: st.DrawFn, fields: dict[str, str], status: int) -> str:
     """A response as one of the tools would print it."""
-    indent = draw(st.sampled_from(["", "  ", "\t"]))
+    indent = draw(st.sampled_from(["", "  ", "\t", "< "]))
     end = draw(st.sampled_from(["\n", "\r\n"]))
     lines = [f"HTTP/{draw(st.sampled_from(['1.0', '1.1', '2']))} {status} Whatever"]
     for name, value in fields.items():

@@ -39,7 +39,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "-o", "--output", metavar="FILE", type=a_path, required=True, help="where to; - is standard output"
     )
-    parser.add_argument("--headers", metavar="FILE", type=a_path, help="its headers, as wget -S or curl -D print them")
+    parser.add_argument(
+        "--headers", metavar="FILE", type=a_path, help="its headers, as wget -S, curl -D or curl -v print them"
+    )
     parser.add_argument("--key", metavar="B64", help="x-amz-meta-x-amz-key")
     parser.add_argument("--key-file", metavar="FILE", type=a_path, help="the same, decoded (key.bin.enc)")
     parser.add_argument("--iv", metavar="B64", help="x-amz-meta-x-amz-iv")

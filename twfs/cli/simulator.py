@@ -53,7 +53,7 @@ def _description(simulated: Simulated) -> str:
         f"config       {simulated.config_file}\n"
         f"Try: {twfs_command('ls', *account, anywhere=True)}\n"
         f"     mkdir twfs-media && {twfs_command('mount', account[0], 'twfs-media', *account[1:], anywhere=True)}\n"
-        "Ctrl-C ends it and removes these files."
+        f"Media come from {simulated.simulator.bucket_url}. Ctrl-C ends it and removes these files."
     )
 
 

@@ -20,6 +20,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Names in lower case."""
     body: bytes = field(default=b"", repr=False)
+    to_bucket: bool = False
+    """Whether it came to S3's address, not to the API's."""
 
     @cached_property
     def query(self) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from twfs.simulator.http_range import Unsatisfiable, parse_range
 from twfs.simulator.objects import BucketObject
 from twfs.simulator.signing import Refused, Signer
 
-PREFIX = "/bucket/"
+_PREFIX = "/bucket/"
 
 
 class Bucket:
@@ -23,14 +23,16 @@ class Bucket:
         """Serves what `account` holds to URLs that `signer` signed."""
         self._account = account
         self._signer = signer
+        self.base_url = ""
+        """Where this bucket is reached; known once the server listens."""
 
-    def signed_url(self, base_url: str, medium: SimulatedMedium, ttl: int, disposition: str | None) -> str:
-        """A pre-signed URL of the medium's object under `base_url`, good for `ttl` seconds."""
-        path = f"{PREFIX}{quote(f'{self._account.account_sid}/{medium.sid}')}"
-        host = base_url.removeprefix("http://")
+    def signed_url(self, medium: SimulatedMedium, ttl: int, disposition: str | None) -> str:
+        """A pre-signed URL of the medium's object, good for `ttl` seconds."""
+        path = f"{_PREFIX}{quote(f'{self._account.account_sid}/{medium.sid}')}"
+        host = self.base_url.removeprefix("http://")
         extra = {"response-content-disposition": disposition} if disposition else {}
         query = self._signer.sign(host, path, now=self._now(), ttl=ttl, extra=extra)
-        return f"{base_url}{path}?{query}"
+        return f"{self.base_url}{path}?{query}"
 
     def answer(self, request: Request) -> Answer:
         """What S3 answers."""
@@ -45,7 +47,7 @@ class Bucket:
         return self._object(request)
 
     def _object(self, request: Request) -> Answer:
-        owner, _, sid = request.path.removeprefix(PREFIX).partition("/")
+        owner, _, sid = request.path.removeprefix(_PREFIX).partition("/")
         medium = self._account.find(sid) if owner == self._account.account_sid else None
         if medium is None or medium.stored is None:
             return error(404, "NoSuchKey", "The specified key does not exist.")

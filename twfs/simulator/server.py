@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 import threading
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -33,8 +34,16 @@ _NO_LINGER = struct.pack("ii", 1, 0)
 """SO_LINGER with time 0: close() resets the connection."""
 
 
+_API_HOST, _BUCKET_HOST = "127.0.0.1", "127.0.0.2"
+"""Two names of this machine: wget, and curl before 7.83, take the same host on another port for the same service."""
+
+
 class Simulator:
-    """Serves one account on 127.0.0.1 between `start` and `stop`, or within `with`."""
+    """Serves one account on loopback between `start` and `stop`, or within `with`.
+
+    API and bucket have a host each, as Twilio and S3 have: HTTP clients that follow a redirect from one to the other
+    leave the account's credentials behind.
+    """
 
     def __init__(
         self,
@@ -46,12 +55,16 @@ class Simulator:
     ) -> None:
         """Not yet listening.
 
-        `port` 0: any free one. `url_ttl`: seconds that pre-signed URLs live, whatever was asked for.
-        `latency`: seconds before each answer. `api_rate`: API requests per second, beyond which it answers 429.
+        `port`: the API's; 0 is any free one, as the bucket always has.
+        `url_ttl`: seconds that pre-signed URLs live, whatever was asked for. `latency`: seconds before each answer.
+        `api_rate`: API requests per second, beyond which it answers 429.
         """
         self.account = account
         self.url = ""
+        """The API's."""
+        self.bucket_url = ""
         self._port = port
+        self._bucket_port = 0
         self._latency = latency
         self._service = Service(account, url_ttl=url_ttl, api_rate=api_rate)
         self._faults = FaultBox()
@@ -133,25 +146,37 @@ class Simulator:
         self._journal.clear()
 
     async def _run(self, ready: threading.Event) -> None:
-        runner = web.ServerRunner(web.Server(self._serve, access_log=None), shutdown_timeout=_FAREWELL)
+        self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
         try:
-            await runner.setup()
-            self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-            listening = _listening(self._port)
-            await web.SockSite(runner, listening).start()
-            self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-            self._service.listen_at(self.url)
-            ready.set()
-            await self._stopping.wait()
-            await _stop_accepting(listening)
+            async with contextlib.AsyncExitStack() as services:
+                api = await self._listen(services, (_API_HOST, self._port), to_bucket=False)
+                bucket = await self._listen(services, (_BUCKET_HOST, self._bucket_port), to_bucket=True)
+                # URLs signed before stay good if it is stopped and started again.
+                self._bucket_port = bucket.getsockname()[1]
+                self.url, self.bucket_url = _url(api), _url(bucket)
+                self._service.listen_at(self.url, self.bucket_url)
+                ready.set()
+                await self._stopping.wait()
+                await _stop_accepting(api, bucket)
         except (OSError, OverflowError) as failure:
             self._failure = failure
         finally:
-            await runner.cleanup()
             ready.set()
 
-    async def _serve(self, incoming: web.BaseRequest) -> web.StreamResponse:
-        request = await _request(incoming)
+    async def _listen(
+        self, services: contextlib.AsyncExitStack, address: tuple[str, int], *, to_bucket: bool
+    ) -> socket.socket:
+        """The socket where one of the services is reached until `services` are closed."""
+        listening = _listening(*address)
+        server = web.Server(partial(self._serve, to_bucket=to_bucket), access_log=None)
+        runner = web.ServerRunner(server, shutdown_timeout=_FAREWELL)
+        await runner.setup()
+        services.push_async_callback(runner.cleanup)
+        await web.SockSite(runner, listening).start()
+        return listening
+
+    async def _serve(self, incoming: web.BaseRequest, *, to_bucket: bool) -> web.StreamResponse:
+        request = await _request(incoming, to_bucket=to_bucket)
         kind = self._service.kind(request)
         entry = self._journal.open(kind, request)
         fault = self._faults.strike(kind, request)
@@ -203,27 +228,33 @@ class Simulator:
             await asyncio.sleep(0 if rate is None else len(chunk) / rate)
 
 
-def _listening(port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     if not 0 <= port <= _LARGEST_PORT:
         # What create_server would raise, too, but leave its socket open.
         raise OverflowError(f"{port} is no port")
-    return socket.create_server(("127.0.0.1", port))
+    return socket.create_server((host, port))
 
 
-async def _stop_accepting(listening: socket.socket) -> None:
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()
+    return f"http://{host}:{port}"
+
+
+async def _stop_accepting(*listening: socket.socket) -> None:
     """Let connections that the kernel has taken become known to the server, which then closes them.
 
     asyncio of Python 3.11 leaves those open that it is about to take over when its server is closed.
     """
-    asyncio.get_running_loop().remove_reader(listening)
+    for each in listening:
+        asyncio.get_running_loop().remove_reader(each)
     for _ in range(_LAST_TURNS):
         await asyncio.sleep(0)
 
 
-async def _request(incoming: web.BaseRequest) -> Request:
+async def _request(incoming: web.BaseRequest, *, to_bucket: bool) -> Request:
     path, _, query = incoming.raw_path.partition("?")
     headers = {name.lower(): value for name, value in incoming.headers.items()}
-    return Request(incoming.method, path, query, headers, await incoming.read())
+    return Request(incoming.method, path, query, headers, await incoming.read(), to_bucket)
 
 
 def _response(answer: Answer, *, tells_length: bool) -> web.StreamResponse:

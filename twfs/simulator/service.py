@@ -1,4 +1,4 @@
-"""The simulated services behind one address: which answers a request, and what disturbs it; knows no HTTP library."""
+"""The simulated services behind two addresses: which answers a request, and what disturbs it; knows no HTTP library."""
 
 from collections import deque
 from dataclasses import replace
@@ -23,9 +23,10 @@ class Service:
         self._api = TwilioApi(account, self._bucket, url_ttl)
         self._limit = RateLimit(account.clock, api_rate) if api_rate is not None else None
 
-    def listen_at(self, base_url: str) -> None:
+    def listen_at(self, api_url: str, bucket_url: str) -> None:
         """Tell the services where they are reached."""
-        self._api.base_url = base_url
+        self._api.base_url = api_url
+        self._bucket.base_url = bucket_url
 
     def expire_urls(self) -> None:
         """Every pre-signed URL handed out so far is expired."""
@@ -33,7 +34,7 @@ class Service:
 
     def kind(self, request: Request) -> str:
         """One of `faults.KINDS`."""
-        if not request.path.startswith(s3.PREFIX):
+        if not request.to_bucket:
             return self._api.kind(request)
         return "s3.get" if request.method == "GET" else "s3.other"
 

@@ -195,7 +195,7 @@ class TwilioApi:
             raise NoSuchResource
         ttl = ttl if self._url_ttl is None else self._url_ttl
         named = f'{disposition}; filename="{medium.sid}.{medium.container}"' if disposition else None
-        url = self._bucket.signed_url(self.base_url, medium, ttl, named)
+        url = self._bucket.signed_url(medium, ttl, named)
         answer = _json(302, {"redirect_to": url})
         return replace(answer, headers={**answer.headers, "Location": url})
 
