@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.cli.running import Account
 from tests.config.builders import Home
-from tests.mount.harness import Customer, customer, needs_root, new_key
+from tests.mount.harness import Customer, customer, needs_root, new_key, pem, secret_file
 from twfs.cli.doctor_account import check_clock, check_state
 from twfs.cli.doctor_machine import (
     Machine,
@@ -282,6 +282,21 @@ def test_no_private_key_is_a_warning(
     assert about(lines, "no private key") == WARNING
     assert about(lines, "takes the credentials") == OK
     assert simulator.account.auth_token not in "".join(lines)
+
+
+@pytest.mark.usefixtures("home")
+def test_what_lies_beside_the_keys_is_named(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    secret_file(keys / "private_key.pem", pem(new_key()))
+    secret_file(keys / "old.pem", pem(new_key())[:300])
+    (keys / "empty.pem").touch()
+    lines = report(capsys, account.source, *account.flags, "--private-key", str(keys))
+    assert about(lines, f"private keys: {keys}/private_key.pem") == OK
+    assert about(lines, f"passed over: {keys}/empty.pem is empty") == OK
+    assert about(lines, f"passed over: {keys}/old.pem holds a damaged private key") == WARNING
 
 
 @pytest.fixture

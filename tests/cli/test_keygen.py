@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.running import SECONDS, twfs
 from twfs.cli.main import main
-from twfs.config.secrets import read_private_keys
+from twfs.config.keys import read_private_keys
 from twfs.crypto.keypair import parse_public_key
 
 

@@ -6,8 +6,8 @@ from tests.cli.running import Account
 from tests.cli.test_get import of_track
 from twfs.cli.main import main
 from twfs.cli.verify import record_of, table_of
+from twfs.crypto.key_file import parse_key_file
 from twfs.crypto.keypair import generate_key_pair
-from twfs.crypto.keyring import parse_private_key
 from twfs.resources import Kind, Medium
 from twfs.simulator.faults import Fault
 from twfs.transfer.outcome import Ending, Outcome
@@ -72,7 +72,7 @@ def test_usage(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_table_and_record() -> None:
-    key = parse_private_key(generate_key_pair(1024).private, None, "/keys/a\x1b.pem")
+    (key,) = parse_key_file(generate_key_pair(1024).private, None, "/keys/a\x1b.pem").keys
     good = Outcome(MEDIUM, Ending.VERIFIED, plain_size=1536, md5=Md5.OK, private_key=key)
     bad = Outcome(MEDIUM, Ending.DAMAGED, "its MD5 is not the ETag")
     _, first, second = table_of([good, bad]).splitlines()

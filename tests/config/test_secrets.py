@@ -3,14 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.builders import ACCOUNT, API_KEY, pem, public_pem, write
+from tests.config.builders import ACCOUNT, API_KEY, pem, write
+from twfs.config.keys import read_private_keys
 from twfs.config.secrets import (
     Secret,
     credential_set,
     read_credentials_file,
     read_passphrase,
     read_private_file,
-    read_private_keys,
 )
 from twfs.crypto.keypair import generate_key_pair
 from twfs.errors import ConfigError
@@ -89,17 +89,6 @@ def test_bad_credentials_file_never_shows_its_content(tmp_path: Path, text: str 
 def test_a_secret_in_another_encoding_is_refused_by_its_name_alone(name: str) -> None:
     with pytest.raises(ConfigError, match=f"^here: {name} is no UTF-8$"):
         credential_set({name: os.fsdecode(b"hunter2\xff")}, "here")
-
-
-def test_folder_without_private_keys_is_refused_when_given(tmp_path: Path) -> None:
-    write(tmp_path / "keys/public_key.pem", public_pem(), 0o644)
-    with pytest.raises(ConfigError, match="holds no private key"):
-        read_private_keys([tmp_path / "keys"], None)
-
-
-def test_public_key_given_as_the_private_one_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="public key"):
-        read_private_keys([write(tmp_path / "public_key.pem", public_pem())], None)
 
 
 def test_passphrase_is_the_first_line(tmp_path: Path) -> None:

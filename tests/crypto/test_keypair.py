@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from tests.crypto.keys import keyring, pem, private_key, rsa_key
 from twfs.crypto.cbc import KEY_SIZES
+from twfs.crypto.key_file import parse_key_file
 from twfs.crypto.keypair import KeyPairPem, PublicKey, answering_key, generate_key_pair, parse_public_key
-from twfs.crypto.keyring import Keyring, parse_private_key
+from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
 
 PAIR = generate_key_pair()
@@ -69,7 +70,7 @@ def test_one_fingerprint_for_both_halves_and_openssl(pair: KeyPairPem, passphras
     der = openssl("pkey", "-pubin", "-outform", "DER", given=pair.public)
     assert pair.fingerprint == hashlib.sha256(der).hexdigest()
     assert parse_public_key(pair.public, "p").fingerprint == pair.fingerprint
-    assert parse_private_key(pair.private, passphrase, "p").fingerprint == pair.fingerprint
+    assert parse_key_file(pair.private, passphrase, "p").keys[0].fingerprint == pair.fingerprint
 
 
 def test_two_pairs_are_two_and_show_nothing_of_themselves() -> None:

@@ -1,106 +1,8 @@
-import subprocess
-from pathlib import Path
-
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from hypothesis import given
-from hypothesis import strategies as st
 
-from tests.crypto.keys import keyring, pem, private_key, rsa_key, wrap
+from tests.crypto.keys import keyring, private_key, rsa_key, wrap
 from twfs.crypto.cbc import KEY_SIZES
-from twfs.crypto.keyring import Keyring, PrivateKey, parse_private_key
-from twfs.errors import ConfigError
-
-PUBLIC_PEM = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-FORMS = {"PKCS#1": PrivateFormat.TraditionalOpenSSL, "PKCS#8": PrivateFormat.PKCS8}
-
-
-def refusal(content: bytes, passphrase: bytes | None = None) -> str:
-    with pytest.raises(ConfigError) as caught:
-        parse_private_key(content, passphrase, "/keys/a.pem")
-    message = str(caught.value)
-    assert message.startswith("/keys/a.pem ")
-    assert "\n" not in message
-    return message
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("passphrase", [None, b"of another key"])
-def test_keys_without_passphrase_are_read_whatever_passphrase_is_given(form: str, passphrase: bytes | None) -> None:
-    key = parse_private_key(pem(rsa_key(), FORMS[form]), passphrase, "a.pem")
-    assert key.unwrap(wrap(b"k" * 32)) == b"k" * 32
-    assert key.fingerprint == private_key().fingerprint
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_encrypted_keys_are_read_with_their_passphrase_only(form: str) -> None:
-    content = pem(rsa_key(), FORMS[form], b"right")
-    assert parse_private_key(content, b"right", "a.pem").fingerprint == private_key().fingerprint
-    assert "private_key_passphrase_file" in refusal(content)
-    for wrong in (b"wrong", b""):
-        message = refusal(content, wrong)
-        assert "wrong passphrase" in message
-        assert "right" not in message
-
-
-@pytest.mark.parametrize("arguments", [(), ("-traditional",)])
-def test_what_openssl_writes_is_read(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    plain, locked = tmp_path / "plain.pem", tmp_path / "locked.pem"
-    command = ["openssl", "genrsa", *arguments, "-out", str(plain), "2048"]
-    subprocess.run(command, check=True, capture_output=True)
-    command = ["openssl", "rsa", *arguments, "-in", str(plain), "-aes256", "-passout", "pass:word", "-out", str(locked)]
-    subprocess.run(command, check=True, capture_output=True)
-    key = parse_private_key(plain.read_bytes(), None, "plain")
-    assert parse_private_key(locked.read_bytes(), b"word", "locked").fingerprint == key.fingerprint
-
-
-def test_of_several_keys_in_one_file_none_is_passed_over_unsaid() -> None:
-    assert "holds several private keys; give each a file of its own" in refusal(pem(rsa_key()) + pem(rsa_key(1)))
-
-
-def test_comments_and_the_public_half_beside_the_private_one_do_no_harm() -> None:
-    content = b"# era 2017\r\n" + PUBLIC_PEM + b"\n" + pem(rsa_key())
-    assert parse_private_key(content, None, "a.pem").fingerprint == private_key().fingerprint
-
-
-def test_a_public_key_is_refused_as_such() -> None:
-    assert "public key" in refusal(PUBLIC_PEM)
-    pkcs1 = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.PKCS1)
-    assert "public key" in refusal(pkcs1)
-
-
-def test_keys_that_are_not_rsa_are_refused_as_such() -> None:
-    assert "no RSA key" in refusal(pem(ec.generate_private_key(ec.SECP256R1())))
-    assert "no RSA key" in refusal(pem(ed25519.Ed25519PrivateKey.generate()))
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"garbage",
-        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-        b"-----BEGIN RSA PRIVATE KEY-----\n-----END RSA PRIVATE KEY-----\n",
-        pem(rsa_key())[:300],
-        pem(rsa_key(), PrivateFormat.OpenSSH),
-        rsa_key().private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
-    ],
-)
-def test_garbage_is_refused(content: bytes) -> None:
-    assert "no PEM private key" in refusal(content)
-
-
-@given(st.integers(0, 5000), st.binary(max_size=40), st.sampled_from([None, b"right"]))
-def test_a_damaged_file_is_a_key_or_one_clear_error(at: int, patch: bytes, passphrase: bytes | None) -> None:
-    content = pem(rsa_key(), passphrase=passphrase)
-    damaged = content[:at] + patch + content[at + len(patch) :]
-    message = ""
-    try:
-        parse_private_key(damaged, passphrase, "a.pem")
-    except ConfigError as error:
-        message = str(error)
-    assert "right" not in message
+from twfs.crypto.keyring import Keyring, PassedOver, PrivateKey
 
 
 @pytest.mark.parametrize("size", KEY_SIZES)
@@ -152,6 +54,28 @@ def test_a_ring_keeps_the_order_and_each_key_once() -> None:
     assert [key.fingerprint for key in ring] == [private_key(2).fingerprint, private_key(1).fingerprint]
     assert len(ring) == 2
     assert len(keyring()) == 0
+
+
+def test_a_ring_learns_keys_and_forgets_none() -> None:
+    ring = keyring(0, 1)
+    passed_over = PassedOver("old.pem", "is encrypted", may_be_needed=True)
+    new = ring.learn(Keyring([private_key(2), private_key(1)], [passed_over]))
+    assert [key.fingerprint for key in new] == [private_key(2).fingerprint]
+    assert [key.fingerprint for key in ring] == [private_key(number).fingerprint for number in (0, 1, 2)]
+    assert ring.passed_over == (passed_over,)
+    assert ring.learn(Keyring([])) == []
+    assert len(ring) == 3
+    assert not ring.passed_over
+
+
+def test_a_ring_says_what_will_not_open() -> None:
+    assert keyring(0).shortcomings() == []
+    assert keyring().shortcomings() == [
+        "no private key: encrypted media are listed but cannot be opened; give private_key=PATH"
+    ]
+    closed = PassedOver("old.pem", "is encrypted", may_be_needed=True)
+    other = PassedOver("cert.pem", "holds no private key, only: certificate", may_be_needed=False)
+    assert Keyring([private_key()], [closed, other]).shortcomings() == ["passed over: old.pem is encrypted"]
 
 
 def test_a_private_key_shows_no_number_of_itself() -> None:

@@ -24,8 +24,8 @@ from twfs.config.mount_options import parse_mount_options
 from twfs.config.secrets import CredentialSet, read_credentials_file
 from twfs.config.table import OPTIONS
 from twfs.crypto.envelope import parse_envelope
+from twfs.crypto.key_file import holds_private_key, parse_key_file
 from twfs.crypto.keypair import generate_key_pair, parse_public_key
-from twfs.crypto.keyring import parse_private_key
 from twfs.crypto.unlock import Unlocker
 from twfs.errors import BadResource, ConfigError, CredentialsRefused, MediaDamaged, ObjectChanged, RemoteError
 from twfs.fs.tree import Folder, Tree
@@ -372,8 +372,9 @@ def _key_files() -> tuple[bytes, ...]:
 
 def _check_key(given: tuple[bytes, bytes | None]) -> None:
     content, passphrase = given
-    with contextlib.suppress(ConfigError):
-        parse_private_key(content, passphrase, "key")
+    found = parse_key_file(content, passphrase, "key")
+    assert found.keys or found.passed_over
+    assert holds_private_key(content) or not found.keys
     with contextlib.suppress(ConfigError):
         parse_public_key(content, "key")
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.flags import add_md5_flag
+from twfs.cli.logging import set_up_logging
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
 from twfs.cli.paths import a_path, is_one_of
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.transfers import in_words
+from twfs.config.keys import read_private_keys, tell_what_was_passed_over
 from twfs.config.layers import home_folder
-from twfs.config.secrets import is_folder, read_passphrase, read_private_keys
+from twfs.config.secrets import is_folder, read_passphrase
 from twfs.config.table import parse_paths
 from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
@@ -56,7 +58,9 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Decrypt; there is a new file only if all went well."""
     headers = _headers(arguments)
+    set_up_logging("debug" if arguments.verbose else "info", "text", os.environ)
     keyring = _keyring(arguments)
+    tell_what_was_passed_over(keyring)
     with _opened(arguments.encrypted) as file:
         encrypted = EncryptedFile(file, headers, keyring, with_md5=not arguments.no_md5)
         if str(arguments.output) == "-":
@@ -104,7 +108,7 @@ def _keyring(arguments: argparse.Namespace) -> Keyring:
     own_folder = home_folder(os.environ) / ".config/twfs/keys"
     if not paths and not is_folder(own_folder):
         raise ConfigError(f"no private key: give --private-key PEM, or put it into {own_folder}")
-    return Keyring(read_private_keys(paths or [own_folder], passphrase))
+    return read_private_keys(paths or [own_folder], passphrase)
 
 
 def _opened(path: Path) -> Any:

@@ -14,6 +14,7 @@ from twfs.cli.doctor_network import api_mend
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.clock import Deadline
 from twfs.config.config import Config
+from twfs.crypto.keyring import Keyring
 from twfs.crypto.unlock import Unlocker
 from twfs.errors import BadResource, DeadlineExceeded, MediaAbsent, MediaDamaged, NoKey, TwfsError, Unreachable
 from twfs.invocation import pasteable
@@ -31,7 +32,7 @@ _MOST_LOOKS = 5
 
 def account_findings(config: Config, *, ask: bool) -> Iterator[Finding]:
     """What the configuration gives; with `ask` also what Twilio and S3 say to it."""
-    yield check_keys(config)
+    yield from check_keys(config.keyring)
     yield check_state(config)
     if ask:
         # Nothing is read through the cache, and one that the machine does not have is a finding of its own.
@@ -39,13 +40,16 @@ def account_findings(config: Config, *, ask: bool) -> Iterator[Finding]:
             yield from _answers(session)
 
 
-def check_keys(config: Config) -> Finding:
-    """Whether there is a private key."""
-    names = [key.name for key in config.keyring]
-    if names:
-        return Finding(OK, "private keys", f"private keys: {', '.join(names)}")
-    text = "no private key: encrypted media will be listed but cannot be opened"
-    return Finding(WARNING, "private keys", text, "give private_key=PATH")
+def check_keys(keyring: Keyring) -> Iterator[Finding]:
+    """Whether there is a private key, and what lies beside the keys and cannot be used."""
+    check = "private keys"
+    if len(keyring):
+        yield Finding(OK, check, f"private keys: {', '.join(key.name for key in keyring)}")
+    else:
+        text = "no private key: encrypted media will be listed but cannot be opened"
+        yield Finding(WARNING, check, text, "give private_key=PATH")
+    for each in keyring.passed_over:
+        yield Finding(WARNING if each.may_be_needed else OK, "key files", f"passed over: {each}")
 
 
 def check_state(config: Config) -> Finding:

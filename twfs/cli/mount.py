@@ -8,6 +8,7 @@ from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.logging import set_up_logging
 from twfs.cli.paths import a_path
 from twfs.config.config import Config
+from twfs.config.keys import tell_what_was_passed_over
 from twfs.config.load import load_config
 from twfs.mount.hardening import environment
 
@@ -45,4 +46,5 @@ def configured(source: str, overrides: dict[str, str], *, verbose: bool) -> Conf
         overrides = {"log_level": "debug", **overrides}
     config = load_config(source, overrides, environment())
     set_up_logging(config.log_level, config.log_format, os.environ)
+    tell_what_was_passed_over(config.keyring)
     return config

@@ -13,18 +13,10 @@ from urllib.parse import urlsplit
 from twfs.catalog.options import default_state_dir
 from twfs.config.accounts import Places, choose_credentials
 from twfs.config.config import Config
+from twfs.config.keys import is_key_file, keys_among, keys_of_folder, none_but_closed, read_private_keys
 from twfs.config.layers import Layer, environment_layer, flags_layer, home_folder, naming, value_of
 from twfs.config.profiles import parse_source, profile_layer
-from twfs.config.secrets import (
-    is_folder,
-    is_key_file,
-    is_public_file,
-    keys_of_folder,
-    list_folder,
-    read_passphrase,
-    read_private_keys,
-    systemd_file,
-)
+from twfs.config.secrets import is_folder, list_folder, read_passphrase, systemd_file
 from twfs.config.table import OPTIONS, TABLE, refuse_secret, unknown_option
 from twfs.config.urls import checked_base_url
 from twfs.crypto.keyring import Keyring
@@ -89,12 +81,23 @@ def _is_given(name: str, layers: list[Layer]) -> bool:
 def _keyring(values: Mapping[str, Any], layers: list[Layer], folder: Path | None, home: Path) -> Keyring:
     with naming("private_key_passphrase_file", layers):
         passphrase = _passphrase(values["private_key_passphrase_file"], folder)
-    paths = values["private_key"] or _systemd_keys(folder)
-    if paths:
+    if values["private_key"]:
         with naming("private_key", layers):
-            return Keyring(read_private_keys(paths, passphrase, folder))
-    own_folder = home / ".config/twfs/keys"
-    return Keyring(keys_of_folder(own_folder, passphrase) if is_folder(own_folder) else [])
+            return read_private_keys(values["private_key"], passphrase, folder)
+    return _keys_nobody_named(passphrase, folder, home / ".config/twfs/keys")
+
+
+def _keys_nobody_named(passphrase: bytes | None, systemd_folder: Path | None, own_folder: Path) -> Keyring:
+    """Those of systemd's credentials folder; if there are none, those of the user's own."""
+    brought = keys_among(_systemd_keys(systemd_folder), passphrase, systemd_folder)
+    if len(brought) or not is_folder(own_folder):
+        place, found = systemd_folder or own_folder, brought
+    else:
+        place, found = own_folder, keys_of_folder(own_folder, passphrase)
+    refused = none_but_closed(place, found)
+    if refused is not None:
+        raise refused
+    return found
 
 
 def _passphrase(path: Path | None, folder: Path | None) -> bytes | None:
@@ -103,12 +106,10 @@ def _passphrase(path: Path | None, folder: Path | None) -> bytes | None:
 
 
 def _systemd_keys(folder: Path | None) -> list[Path]:
-    if folder is None:
-        return []
-    return [path for path in list_folder(folder) if _is_systemd_key(path)]
+    """By their names: `LoadCredential=private_key:FOLDER` brings all that is in the folder, each with that prefix."""
+    return [path for path in list_folder(folder) if _is_systemd_key(path)] if folder is not None else []
 
 
 def _is_systemd_key(path: Path) -> bool:
-    """By its name, unless it is a public key: `LoadCredential=private_key:FOLDER` brings all that is in the folder."""
     is_named_so = path.name.startswith("private_key") and not path.name.startswith(_PASSPHRASE_FILE)
-    return (is_named_so or is_key_file(path)) and not is_public_file(path)
+    return is_named_so or is_key_file(path)

@@ -2,12 +2,11 @@
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from twfs.config.names import nearest
-from twfs.crypto.keyring import PrivateKey, is_public_only, parse_private_key
 from twfs.errors import ConfigError
 from twfs.invocation import pasteable
 from twfs.resources import is_sid, is_text
@@ -15,9 +14,18 @@ from twfs.resources import is_sid, is_text
 CREDENTIAL_NAMES = ("account_sid", "api_key", "api_secret", "auth_token")
 SECRET_NAMES = ("api_secret", "auth_token")
 # More than any credentials file or PEM key needs; bounds what a wrong path (a device, a film) can make us read.
-_FILE_LIMIT = 256 * 1024
+FILE_LIMIT = 256 * 1024
 # OpenSSL's, in bytes.
 _LONGEST_PASSPHRASE = 1023
+
+
+class Unreadable(ConfigError):
+    """A file that cannot be read."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        """`why` is a sentence behind the file's name."""
+        super().__init__(f"{str(path)!r} {why}")
+        self.why = why
 
 
 class Secret:
@@ -76,8 +84,8 @@ def read_private_file(path: Path, trusted_folder: Path | None = None) -> bytes:
     Raises:
         ConfigError: it cannot be read, is no file, is too large, or group or others may read it.
     """
-    mode, content = _read_with_mode(path)
-    _refuse_readable_by_others(path, mode, trusted_folder)
+    mode, content = read_with_mode(path)
+    refuse_readable_by_others(path, mode, trusted_folder)
     return content
 
 
@@ -116,44 +124,6 @@ def credential_set(values: Mapping[str, str], origin: str) -> CredentialSet:
     )
 
 
-def read_private_keys(
-    paths: Iterable[Path], passphrase: bytes | None, trusted_folder: Path | None = None
-) -> list[PrivateKey]:
-    """The keys of PEM files, and of folders of them.
-
-    Raises:
-        ConfigError: a file cannot be used (see `read_private_file`), or a folder holds no private key.
-    """
-    keys: list[PrivateKey] = []
-    for path in paths:
-        if not is_folder(path):
-            keys.append(parse_private_key(read_private_file(path, trusted_folder), passphrase, str(path)))
-            continue
-        of_folder = keys_of_folder(path, passphrase, trusted_folder)
-        if not of_folder:
-            raise ConfigError(f"{path} holds no private key; keys are files named *.pem or *.key")
-        keys += of_folder
-    return keys
-
-
-def keys_of_folder(folder: Path, passphrase: bytes | None, trusted_folder: Path | None = None) -> list[PrivateKey]:
-    """The private keys among a folder's `*.pem` and `*.key`.
-
-    Public keys are passed over, for openssl users keep both there.
-
-    Raises:
-        ConfigError: the folder cannot be listed, or one of the keys cannot be used.
-    """
-    keys = []
-    for path in filter(is_key_file, list_folder(folder)):
-        mode, content = _read_with_mode(path)
-        if is_public_only(content):
-            continue
-        _refuse_readable_by_others(path, mode, trusted_folder)
-        keys.append(parse_private_key(content, passphrase, str(path)))
-    return keys
-
-
 def read_passphrase(path: Path, trusted_folder: Path | None = None) -> bytes:
     """The file's first line, without its end.
 
@@ -166,20 +136,6 @@ def read_passphrase(path: Path, trusted_folder: Path | None = None) -> bytes:
     if len(lines[0]) > _LONGEST_PASSPHRASE:
         raise ConfigError(f"{path} has a first line of {len(lines[0])} bytes; keys take {_LONGEST_PASSPHRASE} at most")
     return lines[0]
-
-
-def is_key_file(path: Path) -> bool:
-    """Whether an entry of a folder is taken for a PEM key, by its name; editors' hidden files are not."""
-    return path.suffix in (".pem", ".key") and not path.name.startswith(".")
-
-
-def is_public_file(path: Path) -> bool:
-    """Whether a file holds a public key and no private one.
-
-    Raises:
-        ConfigError: it cannot be read, or is too large.
-    """
-    return is_public_only(_read_with_mode(path)[1])
 
 
 def is_folder(path: Path) -> bool:
@@ -208,21 +164,30 @@ def systemd_file(folder: Path | None, name: str) -> Path | None:
     return path if path and path.exists() else None
 
 
-def _read_with_mode(path: Path) -> tuple[int, bytes]:
-    """Mode and content of one open file: nobody can exchange it in between."""
+def read_with_mode(path: Path) -> tuple[int, bytes]:
+    """Mode and content of one open file: nobody can exchange it in between.
+
+    Raises:
+        Unreadable: it cannot be read, is no file, or is too large.
+    """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            content = file.read(_FILE_LIMIT + 1)
+            content = file.read(FILE_LIMIT + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "no possible path"
-        raise ConfigError(f"{str(path)!r} cannot be read: {why}") from None
-    if len(content) > _FILE_LIMIT:
-        raise ConfigError(f"{path} is larger than {_FILE_LIMIT} bytes; it is neither key nor credentials")
+        raise Unreadable(path, f"cannot be read: {why}") from None
+    if len(content) > FILE_LIMIT:
+        raise Unreadable(path, f"is larger than {FILE_LIMIT} bytes; it is neither key nor credentials")
     return mode, content
 
 
-def _refuse_readable_by_others(path: Path, mode: int, trusted_folder: Path | None) -> None:
+def refuse_readable_by_others(path: Path, mode: int, trusted_folder: Path | None) -> None:
+    """Stop at a secret that is none; what systemd's credentials folder holds is guarded by that.
+
+    Raises:
+        ConfigError: group or others may read or change a file with this mode.
+    """
     if trusted_folder is not None and path.resolve().is_relative_to(trusted_folder.resolve()):
         return
     if mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH):

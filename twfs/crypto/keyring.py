@@ -1,19 +1,15 @@
-"""The customer's RSA private keys: read from PEM, and asked which of them a content key was wrapped for."""
+"""The customer's RSA private keys: those at hand, and which of them a content key was wrapped for."""
 
 import hashlib
-import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twfs.crypto.cbc import KEY_SIZES
-from twfs.errors import ConfigError
-
-_BEGINNING = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
 class PrivateKey:
@@ -66,54 +62,61 @@ class PrivateKey:
         return (message * pow(blind, -1, modulus) % modulus).to_bytes((modulus.bit_length() + 7) // 8)
 
 
-class Keyring:
-    """All private keys at hand, in the order given; several because of key rotation."""
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A file among the private keys, or one of the keys in it, that cannot be used."""
 
-    def __init__(self, keys: Sequence[PrivateKey]) -> None:
+    name: str
+    """The file's path."""
+    why: str
+    """Behind the name it is a sentence: `holds no private key, only: certificate`."""
+    may_be_needed: bool
+    """Whether it is, or may be, an RSA private key, so that media may stay locked for want of it."""
+
+    def __str__(self) -> str:
+        """The sentence."""
+        return f"{self.name} {self.why}"
+
+
+class Keyring:
+    """All private keys at hand, in the order given; several because of key rotation. Safe for use by several threads.
+
+    All who hold the ring see the keys that are added to it: a mount learns new ones while it stands.
+    """
+
+    def __init__(self, keys: Iterable[PrivateKey], passed_over: Sequence[PassedOver] = ()) -> None:
         """Keys given twice are kept once."""
-        self._keys = tuple({key.fingerprint: key for key in keys}.values())
+        self._keys = _distinct(keys)
+        self.passed_over = tuple(passed_over)
+        """What was found beside them and cannot be used."""
 
     def __iter__(self) -> Iterator[PrivateKey]:
-        """The keys."""
+        """The keys as they are now."""
         return iter(self._keys)
 
     def __len__(self) -> int:
         """How many."""
         return len(self._keys)
 
+    def learn(self, other: "Keyring") -> list[PrivateKey]:
+        """Add the keys of `other` behind those known, and take over what it passed over; the keys that are new."""
+        known = {key.fingerprint for key in self._keys}
+        new = [key for key in other if key.fingerprint not in known]
+        if new:
+            self._keys = _distinct((*self._keys, *new))
+        self.passed_over = other.passed_over
+        return new
 
-def is_public_only(pem: bytes) -> bool:
-    """Whether it holds a public key and no private one; some tools write both halves into one file."""
-    return b"PUBLIC KEY-----" in pem and b"PRIVATE KEY-----" not in pem
-
-
-def parse_private_key(pem: bytes, passphrase: bytes | None, name: str) -> PrivateKey:
-    """A private key from PEM: PKCS#1, PKCS#8 or encrypted PKCS#8 (or encrypted traditional).
-
-    Raises:
-        ConfigError: no PEM, no RSA, a public key, several keys, or the passphrase is missing or wrong.
-    """
-    if is_public_only(pem):
-        raise ConfigError(f"{name} holds a public key; private_key needs the private one")
-    if len(_BEGINNING.findall(pem)) > 1:
-        # Only the first would be read, and the media of the others would be locked without a word of why.
-        raise ConfigError(f"{name} holds several private keys; give each a file of its own")
-    key = _load(pem, passphrase, name)
-    if not isinstance(key, RSAPrivateKey):
-        raise ConfigError(f"{name} is no RSA key; Twilio encrypts for RSA keys only")
-    return PrivateKey(key, name)
+    def shortcomings(self) -> list[str]:
+        """What users should know before a medium does not open: private keys that cannot be used, or that none can."""
+        closed = [f"passed over: {each}" for each in self.passed_over if each.may_be_needed]
+        if self._keys:
+            return closed
+        return [*closed, "no private key: encrypted media are listed but cannot be opened; give private_key=PATH"]
 
 
-def _load(pem: bytes, passphrase: bytes | None, name: str) -> object:
-    """Whatever private key it is; keys that need no passphrase leave it aside: it may be meant for another one."""
-    try:
-        return load_pem_private_key(pem, None)
-    except TypeError:
-        if passphrase is None:
-            raise ConfigError(f"{name} is encrypted; give private_key_passphrase_file") from None
-    except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(f"{name} cannot be read: no PEM private key") from None
-    try:
-        return load_pem_private_key(pem, passphrase)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        raise ConfigError(f"{name} cannot be read: wrong passphrase or damaged file") from None
+def _distinct(keys: Iterable[PrivateKey]) -> tuple[PrivateKey, ...]:
+    found: dict[str, PrivateKey] = {}
+    for key in keys:
+        found.setdefault(key.fingerprint, key)
+    return tuple(found.values())

@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from distributed import Client, WorkerPlugin, as_completed, get_worker
 
+from twfs.config.keys import tell_what_was_passed_over
 from twfs.config.load import load_config
 from twfs.errors import ConfigError, ObjectChanged, TwfsError, without_traceback
 from twfs.export.job import Job, Order, carry_out, examine, failed
@@ -75,6 +76,7 @@ class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no t
         with self._lock:
             if self._pool is None:
                 config = load_config(self._source, self._overrides, environment())
+                tell_what_was_passed_over(config.keyring)
                 if config.account_sid != self._account_sid:
                     raise ConfigError(f"this worker is configured for {config.account_sid}, not {self._account_sid}")
                 session = self._resources.enter_context(open_session(config))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from twfs.catalog.trouble import Troubles
+from twfs.config.keys import tell_what_was_passed_over
 from twfs.config.load import load_config
 from twfs.errors import CredentialsRefused, NoSuchName, RemoteError
 from twfs.fs.options import FsSettings
@@ -160,6 +161,7 @@ os.register_at_fork(after_in_child=_begin_anew)
 def _opened(key: _Key) -> Account:
     source, overrides = key
     config = load_config(source, dict(overrides), environment())
+    tell_what_was_passed_over(config.keyring)
     with ExitStack() as resources:
         session = resources.enter_context(open_session(config))
         session.know_something()
