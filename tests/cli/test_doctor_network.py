@@ -1,11 +1,18 @@
 """What is advised against servers that are real, closed, or have no name."""
 
 import socket
+import sys
+from pathlib import Path
 
 import pytest
 
+from tests.security.tls import Authority
 from twfs.cli.doctor_network import api_mend, connection_mend
+from twfs.cli.doctor_trust import check_authorities, trust_findings
+from twfs.cli.finding import OK, PROBLEM
 from twfs.errors import CredentialsRefused, DeadlineExceeded, NotFound, RemoteError, TwfsError, Unreachable
+from twfs.remote.certificates import VARIABLES, authorities
+from twfs.remote.http import NoWay
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +50,32 @@ def test_a_proxy_is_named_by_its_variable_and_not_shown(monkeypatch: pytest.Monk
     assert "secret" not in mend
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert "proxy" not in connection_mend("https://127.0.0.1:1").partition("if a proxy")[0]
+
+
+def test_whose_certificates_are_trusted_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    assert [finding.level for finding in trust_findings("video.twilio.com")] == [OK]
+    bundle = Authority(tmp_path, "own").bundle
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    (named,) = trust_findings("video.twilio.com")
+    assert (named.level, f"SSL_CERT_FILE={bundle}" in named.text) == (OK, True)
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nnot one")
+    assert check_authorities(authorities({"SSL_CERT_FILE": str(bundle)})).level == PROBLEM
+    bundle.unlink()
+    (missing,) = trust_findings("video.twilio.com")
+    assert (missing.level, "no such file" in missing.text) == (PROBLEM, True)
+
+
+def test_a_proxy_that_cannot_be_used_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("all_proxy", "socks5h://user:secret@proxy.test:1080")
+    assert [finding.level for finding in trust_findings("video.twilio.com")] == [OK, OK]
+    monkeypatch.setitem(sys.modules, "socks", None)
+    proxy = list(trust_findings("video.twilio.com"))[1]
+    assert (proxy.level, "pip install PySocks" in proxy.text, "secret" in proxy.text) == (PROBLEM, True, False)
+    monkeypatch.setenv("no_proxy", "twilio.com")
+    assert len(list(trust_findings("video.twilio.com"))) == 1
+    assert api_mend(NoWay("a SOCKS proxy needs …"), "https://video.twilio.com") == ""
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import gzip
 import random
 import socket
 import ssl
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -29,14 +30,17 @@ from tests.remote.rude import (
     trickling,
     tunnelling,
 )
+from tests.remote.socks import NONE_ACCEPTED, socks_proxy
 from tests.security.tls import Authority, tls_in_front_of
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
+from twfs.remote.certificates import VARIABLES
 from twfs.remote.http import (
     _DEADLINE,
     Authorization,
     HttpPool,
+    NoWay,
     _Adapter,
     _connected,
     _keep_deadlines,
@@ -44,6 +48,7 @@ from twfs.remote.http import (
     named_errors,
     without_query,
 )
+from twfs.remote.retry import retrying
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.server import Simulator
 
@@ -485,6 +490,113 @@ def test_proxies_of_the_environment_are_used(pool: HttpPool, monkeypatch: pytest
         monkeypatch.setenv("http_proxy", proxy.url)
         assert get_all(pool, "http://video.test/v1", within(5)) == b"by proxy"
         assert proxy.requests[0].startswith(b"GET http://video.test/v1 ")
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Sets one variable of the environment, and no other that names a proxy."""
+
+    def be(variable: str, url: str) -> None:
+        for scheme in ("http", "https", "all", "no"):
+            for name in (f"{scheme}_proxy", f"{scheme}_PROXY".upper()):
+                monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(variable, url)
+
+    return be
+
+
+Proxied = Callable[[str, str], None]
+
+
+def timed_once(pool: HttpPool, url: str) -> Exception:
+    """What is raised of it, at once: neither after a time limit nor after other attempts."""
+    deadline = within(20)
+    lasted, error = timed(lambda: retrying(lambda: pool.get(url, {}, deadline), deadline))
+    assert lasted < 20 - SLACK
+    return error
+
+
+def test_a_proxy_that_asks_who_one_is_is_told_so_and_not_asked_again(pool: HttpPool, proxied: Proxied) -> None:
+    refusal = saying(answer(407, b"", {"Proxy-Authenticate": "Basic"}))
+    for variable, url in (("http_proxy", "http://video.test/v1"), ("https_proxy", "https://video.test/v1")):
+        with RudeServer(refusal) as proxy:
+            proxied(variable, proxy.url.replace("//", "//user:wrong@"))
+            error = timed_once(pool, f"{url}?{SECRET}")
+            assert len(proxy.requests) == 1
+        assert isinstance(error, NoWay)
+        assert str(error).startswith(f"{url}: the proxy asks for a user name and password (HTTP 407); give")
+        assert "wrong" not in str(error)
+
+
+def test_what_a_proxy_says_that_opens_no_tunnel_is_told(pool: HttpPool, proxied: Proxied) -> None:
+    with RudeServer(saying_and_closing(answer(403))) as proxy:
+        proxied("https_proxy", proxy.url)
+        assert complaint(pool, "https://video.test") == "the proxy opens no way there (HTTP 403)"
+
+
+def test_a_proxy_that_is_none_is_named_at_once(pool: HttpPool, proxied: Proxied) -> None:
+    proxied("ALL_PROXY", "http://user:word@:3128")
+    error = timed_once(pool, "https://video.test/v1")
+    assert isinstance(error, NoWay)
+    assert "https_proxy (or all_proxy) names no proxy" in str(error)
+    assert "word" not in str(error)
+
+
+def test_hosts_that_no_proxy_names_are_asked_directly(
+    pool: HttpPool, proxied: Proxied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxied("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.0/8,video.test")
+    with RudeServer(saying(answer(body=b"directly"))) as server:
+        assert get_all(pool, server.url, within(5)) == b"directly"
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "http_proxy"])
+def test_a_socks_proxy_is_gone_through(pool: HttpPool, proxied: Proxied, variable: str) -> None:
+    with RudeServer(saying(answer(body=b"by socks"))) as server, socks_proxy() as place:
+        proxied(variable, f"socks5h://{place}")
+        assert get_all(pool, server.url.replace("127.0.0.1", "localhost"), within(5)) == b"by socks"
+
+
+def test_why_a_socks_proxy_lets_nobody_through_is_told(pool: HttpPool, proxied: Proxied) -> None:
+    with socks_proxy(reply=4) as place:
+        proxied("ALL_PROXY", f"socks5h://{place}")
+        assert complaint(pool, "https://video.test") == "no way through the SOCKS proxy: 0x04: host unreachable"
+    assert complaint(pool, "https://video.test") == "no way through the SOCKS proxy: connection refused"
+    with socks_proxy(NONE_ACCEPTED) as place:
+        proxied("ALL_PROXY", f"socks5h://{place}")
+        assert complaint(pool, "https://two.test").startswith("no way through the SOCKS proxy: all offered socks5 auth")
+
+
+def test_without_pysocks_a_socks_proxy_is_named_at_once_with_what_to_install(
+    pool: HttpPool, proxied: Proxied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "socks", None)
+    proxied("ALL_PROXY", "socks5h://user:word@127.0.0.1:9")
+    error = timed_once(pool, "https://video.test/v1")
+    assert isinstance(error, NoWay)
+    assert str(error).endswith(f"a SOCKS proxy needs the package PySocks; run: {sys.executable} -m pip install PySocks")
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_certificates_are_those_that_the_environment_names(
+    pool: HttpPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    authority = Authority(tmp_path, "trusted")
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(authority.bundle))
+    with RudeServer(saying(answer(body=b"x"))) as server:
+        port = urlsplit(server.url).port
+        assert port is not None
+        with tls_in_front_of(port, authority.server_context("localhost")) as secure_port:
+            assert get_all(pool, f"https://localhost:{secure_port}/", within(20)) == b"x"
+            monkeypatch.setenv(variable, str(tmp_path / "nowhere"))
+            other = HttpPool(1, Authorization())
+            error = timed_once(other, f"https://localhost:{secure_port}/")
+            other.close()
+    assert isinstance(error, NoWay)
+    assert f"{variable}={tmp_path}/nowhere cannot be used (no such file or directory)" in str(error)
 
 
 def test_tls_through_a_proxy(pool: HttpPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

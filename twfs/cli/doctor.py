@@ -6,10 +6,12 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from twfs.cli.doctor_account import account_findings
 from twfs.cli.doctor_machine import Machine, Wanted, machine_findings
 from twfs.cli.doctor_options import option_findings
+from twfs.cli.doctor_trust import trust_findings
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.output import one_line, say
@@ -51,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _all_findings(source: str | None, overrides: dict[str, str]) -> Iterator[Finding]:
     config, of_config = _configured(source, overrides)
     yield from machine_findings(Machine(is_root=os.geteuid() == 0), _wanted(config))
+    yield from trust_findings(urlsplit(config.api_url if config else OPTIONS["api_url"].default).hostname or "")
     yield of_config
     if config is not None:
         yield from option_findings(config)

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import io
 import os
+import re
 import select
 import socket
 import ssl
@@ -31,7 +32,10 @@ import urllib3.util.connection
 
 from twfs.clock import Deadline
 from twfs.errors import Unreachable
+from twfs.remote.certificates import authorities
+from twfs.remote.proxies import AUTHENTICATION_NEEDED, proxy_fault
 from twfs.remote.resolver import bound_lookups
+from twfs.remote.retry import Lasting
 
 _CONNECT_SECONDS = 4.0
 """For a TCP handshake with one address: a lost SYN is sent again after 1 and 3 s. Names of S3 have up to eight
@@ -69,8 +73,16 @@ _FRAMING_PER_BYTE = 16
 """The same for each byte of the body that came: a chunk of a single byte has five of framing."""
 
 
+_SOCKS_REFUSALS = ("SOCKS4Error", "SOCKS5Error", "SOCKS5AuthError")
+"""PySocks's errors whose texts come from its own table, so that they hold no name and no password."""
+
+
 class NotSent(Unreachable):
     """No connection came about: the server knows nothing of the request."""
+
+
+class NoWay(NotSent, Lasting):
+    """The environment's proxy or certificates cannot be used; the message says what to change."""
 
 
 class _Babble(ValueError):
@@ -208,7 +220,7 @@ class HttpPool:
         """One request, with `form` as its body if there is one; headers awaited, body not yet.
 
         Raises:
-            NotSent: no connection; the server knows nothing of it.
+            NotSent: no connection; the server knows nothing of it. NoWay: nor will there be one.
             Unreachable: the connection broke before the headers came.
             DeadlineExceeded: there is no time left, or they did not come in time.
         """
@@ -225,6 +237,9 @@ class HttpPool:
             send = self._session.get_adapter(url).send
             _DEADLINE.set(deadline)
             response = send(request, timeout=patience, **self._settings(where))  # type: ignore[arg-type]  # stubs
+        if response.status_code == http.client.PROXY_AUTHENTICATION_REQUIRED:
+            response.close()
+            raise NoWay(f"{where}: {AUTHENTICATION_NEEDED}")
         return Answer(response, where)
 
     def _prepared(self, method: str, url: str, params: Mapping[str, str] | None) -> requests.PreparedRequest:
@@ -237,11 +252,21 @@ class HttpPool:
         return request
 
     def _settings(self, where: str) -> dict[str, object]:
-        """Proxies and certificates as the environment names them for a host; looked up once."""
+        """Proxies and certificates as the environment names them for a host; looked up once.
+
+        Raises:
+            NoWay: they cannot be used.
+        """
         host = "/".join(where.split("/", 3)[:3])
         if host not in self._settings_of:
-            found = self._session.merge_environment_settings(where, {}, True, None, None)  # noqa: FBT003  (stream)
-            self._settings_of[host] = dict(found)
+            found = dict(self._session.merge_environment_settings(where, {}, True, None, None))  # noqa: FBT003  (stream)
+            scheme = urlsplit(where).scheme
+            proxy = requests.utils.select_proxy(where, found["proxies"])  # type: ignore[arg-type]  # stubs
+            trusted = authorities(os.environ)
+            fault = (proxy and proxy_fault(proxy, scheme)) or (trusted.fault() if scheme == "https" else "")
+            if fault:
+                raise NoWay(f"{where}: {fault}")
+            self._settings_of[host] = found | {"verify": trusted.path}
         return self._settings_of[host]
 
     def close(self) -> None:
@@ -474,7 +499,7 @@ def named_errors(where: str, deadline: Deadline) -> Iterator[None]:
     try:
         yield
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-        failure = (NotSent if _never_left(error) else Unreachable)(f"{where}: {_in_words(error)}")
+        failure = _kind(error)(f"{where}: {_in_words(error)}")
     else:
         return
     deadline.remaining()
@@ -499,6 +524,18 @@ def _receive(raw: Any, view: memoryview) -> int:
     return count
 
 
+def _kind(error: Exception) -> type[Unreachable]:
+    if _proxy_status(error) == http.client.PROXY_AUTHENTICATION_REQUIRED:
+        return NoWay
+    return NotSent if _never_left(error) else Unreachable
+
+
+def _proxy_status(error: Exception) -> int | None:
+    """What a proxy answered to CONNECT if it opened no tunnel. `http.client` has it in its text only."""
+    refusals = (re.match(r"Tunnel connection failed: ([0-9]{3})\b", str(cause)) for cause in _causes(error))
+    return next((int(found[1]) for found in refusals if found), None)
+
+
 def _never_left(error: Exception) -> bool:
     """Whether no connection came about, so that not a byte of the request was sent.
 
@@ -512,6 +549,10 @@ def _in_words(error: Exception) -> str:
     causes = tuple(_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return "the TLS certificate was not accepted"
+    status = _proxy_status(error)
+    if status is not None:
+        is_asking = status == http.client.PROXY_AUTHENTICATION_REQUIRED
+        return AUTHENTICATION_NEEDED if is_asking else f"the proxy opens no way there (HTTP {status})"
     words = (
         (_Babble, "it sends without end what is no answer"),
         (requests.exceptions.SSLError, "the TLS handshake failed"),
@@ -523,16 +564,26 @@ def _in_words(error: Exception) -> str:
         (urllib3.exceptions.IncompleteRead, "the connection closed before the promised length"),
     )
     text = next((text for kind, text in words if isinstance(error, kind)), f"it broke off ({type(error).__name__})")
+    if any(type(cause).__module__ == "socks" for cause in causes):
+        text = "no way through the SOCKS proxy"
     why = next(filter(None, map(_reason, causes)), "")
     return f"{text}: {why}" if why else text
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """It, and those that it was made of, which the libraries name in either of two ways."""
+    """It, and those that it was made of, which each library names in another way."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
-        cause = cause.__cause__ or next((part for part in cause.args if isinstance(part, BaseException)), None)
+        within = next((part for part in cause.args if isinstance(part, BaseException)), None)
+        cause = cause.__cause__ or within or _cause_of_socks(cause)
+
+
+def _cause_of_socks(error: BaseException) -> BaseException | None:
+    """PySocks's error, which urllib3 names as context only; of that one, the system's."""
+    context = error.__context__
+    is_of_socks = type(context).__module__ == "socks"
+    return context if is_of_socks else getattr(error, "socket_err", None)
 
 
 def _reason(error: BaseException) -> str:
@@ -544,6 +595,8 @@ def _reason(error: BaseException) -> str:
         return "the name cannot be looked up" if error.errno == socket.EAI_AGAIN else "the name was not found"
     if isinstance(error, ssl.SSLError):
         return getattr(error, "reason", None) or ""
+    if type(error).__name__ in _SOCKS_REFUSALS:
+        return str(getattr(error, "msg", "")).lower()
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number).lower() if isinstance(number, int) else ""
 

@@ -25,6 +25,10 @@ class Transient(Unreachable):
         self.after = after
 
 
+class Lasting(Unreachable):
+    """A failure that no other attempt mends: something here must be changed first."""
+
+
 def retrying(attempt: Callable[[], T], deadline: Deadline) -> T:
     """What `attempt` returns, tried again while it fails with `Unreachable`.
 
@@ -56,8 +60,11 @@ def pause_before_retry(number: int, error: Unreachable, deadline: Deadline) -> N
     Never so long that the time left would not do for all attempts: with a short `timeout` there are as many as ever.
 
     Raises:
-        Unreachable: `error`, if the deadline would pass meanwhile; it says more than that time is up.
+        Unreachable: `error`, if it is `Lasting`, or if the deadline would pass meanwhile; it says more than that
+            time is up.
     """
+    if isinstance(error, Lasting):
+        raise error
     pause = _FIRST_PAUSE * 2**number * random.uniform(0.5, 1.5)  # noqa: S311  (no secret)
     asked = error.after if isinstance(error, Transient) else None
     try:

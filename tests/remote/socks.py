@@ -1,0 +1,58 @@
+"""A SOCKS5 proxy (RFC 1928) that lets through or refuses, on 127.0.0.1, within `with`."""
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from tests.security.tls import relay
+
+NO_AUTHENTICATION, NONE_ACCEPTED = b"\x05\x00", b"\x05\xff"
+
+
+@contextmanager
+def socks_proxy(method: bytes = NO_AUTHENTICATION, reply: int = 0) -> Iterator[str]:
+    """Its place, HOST:PORT; `method` answers the greeting, `reply` the request (0: it connects)."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    plugs: list[socket.socket] = []
+    threads: list[threading.Thread] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                plug, _ = listener.accept()
+            except OSError:
+                return
+            plugs.append(plug)
+            threads.append(threading.Thread(target=_serve, args=(plug, method, reply)))
+            threads[-1].start()
+
+    accepting = threading.Thread(target=accept)
+    accepting.start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()
+        listener.close()
+        for plug in plugs:
+            with suppress(OSError):
+                plug.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+
+
+def _serve(plug: socket.socket, method: bytes, reply: int) -> None:
+    with plug, plug.makefile("rb") as requests:
+        requests.read(requests.read(2)[1])
+        plug.sendall(method)
+        if method == NONE_ACCEPTED:
+            return
+        kind = requests.read(4)[3]
+        host = requests.read(requests.read(1)[0]).decode() if kind == 3 else socket.inet_ntoa(requests.read(4))
+        (port,) = struct.unpack("!H", requests.read(2))
+        plug.sendall(bytes((5, reply, 0, 1, 127, 0, 0, 1, 0, 0)))
+        if reply == 0:
+            with socket.create_connection((host, port)) as goal:
+                relay(plug, goal)
