@@ -62,3 +62,24 @@ def test_the_benchmarks_are_those_of_the_run_that_is_kept() -> None:
     assert f"]({KEPT.name}/run.png)" in text
     assert (KEPT / "run.png").read_bytes().startswith(b"\x89PNG")
     assert "](tests/benchmarks/README.md)" in README.read_text()
+
+
+def links() -> list[tuple[Path, str]]:
+    """Every link of every document that leads to a place in this project."""
+    documents = sorted(path for path in README.parent.glob("**/README.md") if ".venv" not in path.parts)
+    found = [(path, link) for path in documents for link in re.findall(r"\]\(([^)]+)\)", path.read_text())]
+    return [(path, link) for path, link in found if "://" not in link]
+
+
+def anchors(document: Path) -> set[str]:
+    """What GitHub makes of a document's headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(("document", "link"), links(), ids=lambda value: str(value).removeprefix(f"{README.parent}/"))
+def test_links_lead_somewhere(document: Path, link: str) -> None:
+    name, _, anchor = link.partition("#")
+    goal = document.parent / name if name else document
+    assert goal.exists()
+    assert not anchor or anchor in anchors(goal)

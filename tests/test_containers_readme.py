@@ -1,4 +1,4 @@
-"""The README's container recipe holds together; `.ci/container` acts it out."""
+"""The container recipe of systemd/README.md holds together; `.ci/container` acts it out."""
 
 import re
 import shlex
@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.players.readme import example
+from tests.players.readme import CONTAINERS
+from tests.players.readme import example as example_of
 from twfs.config.table import OPTIONS
 
 ROOT = Path(__file__).parent.parent
 MOUNTPOINT = "/srv/twfs/media"
+
+
+def example(name: str) -> str:
+    return example_of(name, CONTAINERS)
 
 
 @pytest.fixture(scope="module")
