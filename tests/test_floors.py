@@ -9,6 +9,7 @@ SOURCE = Path(__file__).parent.parent / "twfs"
 
 HOMES = {
     "aiohttp": {"simulator/server.py"},
+    "pycurl": {"remote/libcurl.py", "remote/transport.py"},
     "cachetools": {"media/block_cache.py"},
     "cryptography": {
         "crypto/cbc.py",

@@ -16,6 +16,7 @@ import ssl
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import Any
@@ -24,6 +25,7 @@ from urllib.parse import urlsplit
 import requests
 import requests.adapters
 import requests.auth
+import requests.utils
 import urllib3
 import urllib3.connection
 import urllib3.exceptions
@@ -260,13 +262,7 @@ class HttpPool:
         host = "/".join(where.split("/", 3)[:3])
         if host not in self._settings_of:
             found = dict(self._session.merge_environment_settings(where, {}, True, None, None))  # noqa: FBT003  (stream)
-            scheme = urlsplit(where).scheme
-            proxy = requests.utils.select_proxy(where, found["proxies"])  # type: ignore[arg-type]  # stubs
-            trusted = authorities(os.environ)
-            fault = (proxy and proxy_fault(proxy, scheme)) or (trusted.fault() if scheme == "https" else "")
-            if fault:
-                raise NoWay(f"{where}: {fault}")
-            self._settings_of[host] = found | {"verify": trusted.path}
+            self._settings_of[host] = found | {"verify": way_to(where).trusted}
         return self._settings_of[host]
 
     def close(self) -> None:
@@ -605,3 +601,28 @@ def without_query(url: str) -> str:
     """A URL as it may be logged: pre-signed URLs carry their secret in the query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How the environment has a host asked."""
+
+    proxy: str
+    """Its URL; empty: none."""
+    trusted: str
+    """The file, or folder, of the certificate authorities that are trusted."""
+
+
+def way_to(where: str) -> Way:
+    """How to ask the host of a URL.
+
+    Raises:
+        NoWay: the proxy or the certificates that the environment names cannot be used.
+    """
+    scheme = urlsplit(where).scheme
+    proxy = requests.utils.select_proxy(where, requests.utils.get_environ_proxies(where))
+    trusted = authorities(os.environ)
+    fault = (proxy and proxy_fault(proxy, scheme)) or (trusted.fault() if scheme == "https" else "")
+    if fault:
+        raise NoWay(f"{where}: {fault}")
+    return Way((proxy or "") if not proxy or "://" in proxy else f"http://{proxy}", trusted.path)
