@@ -11,8 +11,10 @@ HOMES = {
     "aiohttp": {"simulator/server.py"},
     "pycurl": {"remote/libcurl.py", "remote/transport.py"},
     "cachetools": {"media/block_cache.py"},
+    "certifi": {"remote/certificates.py"},
     "cryptography": {
         "crypto/cbc.py",
+        "crypto/key_file.py",
         "crypto/keypair.py",
         "crypto/keyring.py",
         "simulator/sealing.py",
@@ -22,7 +24,7 @@ HOMES = {
     "fsspec": {"export/destination.py", "fsspec/file.py", "fsspec/filesystem.py"},
     "prometheus_client": {"mount/metrics_file.py"},
     "requests": {"remote/http.py"},
-    "rich": {"cli/top_view.py"},
+    "rich": {"cli/top.py", "cli/top_view.py"},
     "urllib3": {"remote/http.py"},
 }
 """Where each may be imported. The two FUSE bindings are loaded by name, in fuse/binding.py."""
