@@ -270,6 +270,9 @@ def test_refused_credentials_are_a_problem(account: Account, capsys: pytest.Capt
     account.simulated.simulator.inject(Fault("api", status=401, times=None))
     lines = report(capsys, account.source, *account.flags)
     assert about(lines, account.simulated.simulator.url) == PROBLEM
+    origin = account.simulated.credentials_file
+    assert about(lines, f"check account_sid, api_key and the secret, which come from {origin}") == PROBLEM
+    assert about(lines, f"credentials of {account.simulated.simulator.account.api_key} from {origin}") == OK
 
 
 def test_no_private_key_is_a_warning(

@@ -1,8 +1,10 @@
+import logging
 from pathlib import Path
 
 import pytest
 
 from tests.config.builders import ACCOUNT, API_KEY, ENVIRONMENT, OTHER_ACCOUNT, OTHER_API_KEY, Home, write
+from twfs.config.accounts import tell_of_credentials
 from twfs.config.config import Config
 from twfs.errors import ConfigError
 
@@ -101,6 +103,87 @@ def test_incomplete_file_says_what_is_missing(home: Home, content: str, missing:
     with pytest.raises(ConfigError) as caught:
         home.load(overrides={"credentials": str(path)}, environ={})
     assert str(caught.value) == f"{path}: {missing}"
+
+
+TOKEN = {"TWILIO_AUTH_TOKEN": "token-of-env"}
+HALF = {"TWILIO_API_KEY": OTHER_API_KEY, "TWILIO_API_SECRET": "s3cret-of-env"}
+PROFILE = f"account_sid = {ACCOUNT}\napi_key={API_KEY}\napi_secret=of-profile\n"
+OF_PROFILE = (ACCOUNT, API_KEY, "of-profile")
+
+
+@pytest.mark.parametrize("source", ["twilio:", "twilio:default", f"twilio:{ACCOUNT}"])
+@pytest.mark.parametrize("environ", [HALF, HALF | TOKEN, TOKEN, {"TWILIO_API_SECRET": "s3cret-of-env"}])
+def test_the_environment_never_replaces_half_of_a_profiles_credentials(
+    home: Home, source: str, environ: dict[str, str]
+) -> None:
+    file = home.write(".config/twfs/c", PROFILE)
+    home.profiles('[profiles.default]\ncredentials = "c"\n')
+    config = home.load(source, environ=environ)
+    assert who(config) == OF_PROFILE
+    assert config.credentials.origin == str(file)
+
+
+@pytest.mark.parametrize("environ", [HALF, HALF | TOKEN, TOKEN])
+def test_nor_half_of_what_systemd_brings(home: Home, tmp_path: Path, environ: dict[str, str]) -> None:
+    write(tmp_path / "d/credentials", PROFILE, mode=0o400)
+    assert who(home.load(environ=environ | {"CREDENTIALS_DIRECTORY": str(tmp_path / "d")})) == OF_PROFILE
+
+
+def test_the_account_of_the_environment_does_not_complete_a_file(home: Home) -> None:
+    path = home.write("c", f"api_key={API_KEY}\napi_secret=of-file\n")
+    with pytest.raises(ConfigError, match=f"^{path}: account_sid is missing$"):
+        home.load(overrides={"credentials": str(path)}, environ={"TWILIO_ACCOUNT_SID": ACCOUNT})
+
+
+def test_the_account_of_a_file_does_not_complete_the_environment(home: Home) -> None:
+    home.write(".config/twfs/c", f"account_sid={ACCOUNT}\n")
+    home.profiles('[profiles.default]\ncredentials = "c"\n')
+    with pytest.raises(ConfigError, match=r"environment variables: account_sid is missing; .*/c: api_secret"):
+        home.load(environ=HALF)
+
+
+def test_three_places_that_have_a_part_each_are_no_credentials(home: Home, tmp_path: Path) -> None:
+    write(tmp_path / "d/credentials", "auth_token=of-systemd\n", mode=0o400)
+    home.write(".config/twfs/c", f"api_key={API_KEY}\napi_secret=of-profile\n")
+    home.profiles('[profiles.default]\ncredentials = "c"\n')
+    with pytest.raises(
+        ConfigError, match=f"no credentials for {ACCOUNT}; .*/c: account_sid is missing; .*/d/credentials"
+    ):
+        home.load(environ={"TWILIO_ACCOUNT_SID": ACCOUNT, "CREDENTIALS_DIRECTORY": str(tmp_path / "d")})
+
+
+def test_what_is_said_beside_the_secrets_is_named_with_their_place(home: Home) -> None:
+    variables = "the TWILIO_* environment variables"
+    assert home.load().credentials.origin == variables
+    config = home.load(f"twilio:{ACCOUNT}", environ=HALF)
+    assert who(config) == (ACCOUNT, OTHER_API_KEY, "s3cret-of-env")
+    assert config.credentials.origin == f"{variables}, with SOURCE"
+    overrides = {"account_sid": ACCOUNT, "api_key": API_KEY}
+    config = home.load(overrides=overrides, environ={"TWILIO_API_SECRET": "s3cret-of-env"})
+    assert config.credentials.origin == f"{variables}, with option account_sid, with option api_key"
+    file = home.profiles(f'[profiles.default]\naccount_sid = "{ACCOUNT}"\n')
+    config = home.load(environ=HALF)
+    assert config.credentials.origin == f"{variables}, with {file}, profile default, account_sid"
+
+
+def test_places_that_were_passed_over_are_told(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    home.write(".config/twfs/c", credentials(OTHER_ACCOUNT))
+    home.profiles('[profiles.acme]\ncredentials = "c"\n')
+    config = home.load("twilio:acme")
+    told = f"the TWILIO_* environment variables: for the account {ACCOUNT}, not {OTHER_ACCOUNT}"
+    assert config.credentials.passed_over == (told,)
+    with caplog.at_level(logging.DEBUG, "twfs"):
+        tell_of_credentials(config.credentials)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"credentials of {API_KEY} from {home.path}/.config/twfs/c",
+        f"credentials passed over: {told}",
+    ]
+
+
+def test_a_file_that_is_not_needed_is_not_read(home: Home) -> None:
+    home.write(".config/twfs/c", credentials(), mode=0o644)
+    home.profiles('[profiles.default]\ncredentials = "c"\n')
+    assert who(home.load(f"twilio:{ACCOUNT}"))[2] == "s3cret-of-env"
 
 
 def test_systemd_folder_comes_last(home: Home, tmp_path: Path) -> None:

@@ -121,6 +121,20 @@ def test_mount_returns_when_it_stands_and_umount_when_it_is_gone(place: Customer
     assert not is_mounted(place.mountpoint)
 
 
+def test_a_mount_without_any_key_says_so_once(place: Customer) -> None:
+    del place.options["private_key"]
+    options, home = place.option_text(), {"HOME": str(place.folder)}
+    done = run_twfs("mount", place.source, str(place.mountpoint), "-o", options, environ=home)
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    warning = "no private key: encrypted media are listed but cannot be opened; give private_key=PATH"
+    assert line.endswith(f" warning: {warning}")
+    status = json.loads((place.mountpoint / ".twfs/status").read_bytes())
+    assert (status["private_keys"], status["warnings"]) == ([], [warning])
+    with pytest.raises(OSError, match="Required key not available"):
+        only_file(place).read_bytes()
+
+
 def test_the_short_form_mounts_too(place: Customer) -> None:
     done = run_twfs(place.source, str(place.mountpoint), "-o", place.option_text())
     assert (done.returncode, done.stderr) == (0, "")

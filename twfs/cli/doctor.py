@@ -75,8 +75,13 @@ def _configured(source: str | None, overrides: dict[str, str]) -> tuple[Config |
         return None, Finding(level, "configuration", f"configuration: {error}", _as_the_service(source))
     except ConfigError as error:
         return None, Finding(PROBLEM, "configuration", f"configuration: {error}")
-    user = config.credentials.user
-    return config, Finding(OK, "configuration", f"configuration: account {config.account_sid}, credentials of {user}")
+    return config, Finding(OK, "configuration", f"configuration: {_who(config)}")
+
+
+def _who(config: Config) -> str:
+    chosen = config.credentials
+    others = "".join(f"; passed over: {other}" for other in chosen.passed_over)
+    return f"account {config.account_sid}, credentials of {chosen.user} from {chosen.origin}{others}"
 
 
 def _as_the_service(source: str | None) -> str:

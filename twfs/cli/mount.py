@@ -7,6 +7,7 @@ from typing import Any
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.logging import set_up_logging
 from twfs.cli.paths import a_path
+from twfs.config.accounts import tell_of_credentials
 from twfs.config.config import Config
 from twfs.config.keys import tell_what_was_passed_over
 from twfs.config.load import load_config
@@ -46,5 +47,6 @@ def configured(source: str, overrides: dict[str, str], *, verbose: bool) -> Conf
         overrides = {"log_level": "debug", **overrides}
     config = load_config(source, overrides, environment())
     set_up_logging(config.log_level, config.log_format, os.environ)
+    tell_of_credentials(config.credentials)
     tell_what_was_passed_over(config.keyring)
     return config

@@ -1,19 +1,24 @@
 """Which account is meant and which credentials belong to it, out of all places that may hold some.
 
-A place's parts are never mixed with another's: a key of here and a secret of there would be refused by Twilio at best.
+Account, key and secret come from one place together: a key of here and a secret of there would be refused by Twilio at
+best, and would list another account's media at worst.
+
 The account is named by SOURCE, else by the first layer that has an `account_sid` or a credentials file with one, else
-by `TWILIO_ACCOUNT_SID`. The credentials are those of the first of these that fit it: the file given by `-o`, a flag
-or `TWFS_CREDENTIALS`; the `TWILIO_*` variables; the profile's file; systemd's credentials folder.
+by `TWILIO_ACCOUNT_SID`. The credentials are those of the file given by `-o`, a flag or `TWFS_CREDENTIALS`, which must
+fit. Without one they are those of the first of these that fits: the `TWILIO_*` variables; the profile's file, with what
+else the profile says; systemd's credentials folder. A place that holds all three goes before one that lacks some. What
+it lacks, only SOURCE, an option or the profile may give, never the secrets' other places.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from twfs.config.layers import Layer, naming, value_of
 from twfs.config.secrets import Credentials, CredentialSet, credential_set, read_credentials_file, systemd_file
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
+from twfs.log import log
 
 _VARIABLES = {
     "account_sid": "TWILIO_ACCOUNT_SID",
@@ -25,6 +30,14 @@ _VARIABLES = {
 
 class NoCredentials(ConfigError):
     """No place has credentials for the account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A SID, and what gives it, for messages."""
+
+    sid: str
+    place: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,14 @@ class Places:
         """The option's value in `layers`, if it is given there."""
         value: str | None = value_of(OPTIONS[name], layers, self.home)
         return value
+
+    def given(self, name: str, layers: Sequence[Layer]) -> "Given | None":
+        """The same with the place that gives it."""
+        for layer in layers:
+            value = self.named(name, [layer])
+            if value:
+                return Given(value, layer.names[name])
+        return None
 
     def file_of(self, layer: Layer) -> CredentialSet | None:
         """What the credentials file given by the layer holds."""
@@ -64,20 +85,35 @@ def choose_credentials(places: Places, account_sid: str | None) -> tuple[str, Cr
     """
     account = account_sid or _named_account(places)
     wanted_key = places.named("api_key", places.explicit)
-    filled_key = places.named("api_key", [*places.explicit, places.profile])
+    of_source = Given(account_sid, "SOURCE") if account_sid else None
+    said = {
+        "account_sid": of_source or places.given("account_sid", [*places.explicit, places.profile]),
+        "api_key": places.given("api_key", [*places.explicit, places.profile]),
+    }
+    explicit = next(filter(None, map(places.file_of, places.explicit)), None)
+    if explicit:
+        _refuse_contradiction(explicit, account, wanted_key)
+        return _complete(explicit, said)
     passed_over = []
-    for found, is_explicit in _candidates(places):
+    for found in _candidates(places):
         try:
             _refuse_contradiction(found, account, wanted_key)
-            return _complete(found, account or found.account_sid, found.api_key or filled_key)
+            chosen, credentials = _complete(found, said)
         except ConfigError as why_not:
-            if is_explicit:
-                raise
             passed_over.append(str(why_not))
+        else:
+            return chosen, replace(credentials, passed_over=tuple(passed_over))
     raise NoCredentials(
         "; ".join([f"no credentials for {account or 'any account'}", *passed_over])
         + "; give credentials=FILE, or set TWILIO_ACCOUNT_SID, TWILIO_API_KEY and TWILIO_API_SECRET"
     )
+
+
+def tell_of_credentials(credentials: Credentials) -> None:
+    """Log where they come from, for who wants to know more."""
+    log.debug("credentials of %s from %s", credentials.user, credentials.origin)
+    for other in credentials.passed_over:
+        log.debug("credentials passed over: %s", other)
 
 
 def _named_account(places: Places) -> str | None:
@@ -89,20 +125,33 @@ def _named_account(places: Places) -> str | None:
     return places.twilio_variables().account_sid
 
 
-def _candidates(places: Places) -> Iterator[tuple[CredentialSet, bool]]:
-    """Each with whether it was asked for here and now, so that it must fit."""
-    explicit = next(filter(None, map(places.file_of, places.explicit)), None)
-    if explicit:
-        yield explicit, True
+def _candidates(places: Places) -> Iterator[CredentialSet]:
+    """Those that nobody asked for here and now: whole ones first. A file is not read where the environment will do."""
     variables = places.twilio_variables()
-    if variables.api_secret or variables.auth_token:
-        yield variables, False
+    if _is_whole(variables):
+        yield variables
+    others = [] if _is_whole(variables) or not (variables.api_secret or variables.auth_token) else [variables]
     of_profile = places.file_of(places.profile)
     if of_profile:
-        yield of_profile, False
+        others.append(_with_the_profile(of_profile, places))
     of_systemd = systemd_file(places.systemd_folder, "credentials")
     if of_systemd:
-        yield read_credentials_file(of_systemd, places.systemd_folder), False
+        others.append(read_credentials_file(of_systemd, places.systemd_folder))
+    yield from sorted(others, key=lambda found: not _is_whole(found))
+
+
+def _with_the_profile(of_file: CredentialSet, places: Places) -> CredentialSet:
+    """A profile and the file that it names are one place."""
+    return replace(
+        of_file,
+        account_sid=of_file.account_sid or places.named("account_sid", [places.profile]),
+        api_key=of_file.api_key or places.named("api_key", [places.profile]),
+    )
+
+
+def _is_whole(found: CredentialSet) -> bool:
+    has_secret = (found.api_key and found.api_secret) or found.auth_token
+    return bool(found.account_sid and has_secret)
 
 
 def _refuse_contradiction(found: CredentialSet, account: str | None, wanted_key: str | None) -> None:
@@ -112,12 +161,25 @@ def _refuse_contradiction(found: CredentialSet, account: str | None, wanted_key:
         raise ConfigError(f"{found.origin}: for the API key {found.api_key}, not {wanted_key}")
 
 
-def _complete(found: CredentialSet, account: str | None, api_key: str | None) -> tuple[str, Credentials]:
-    if not account:
+def _complete(found: CredentialSet, said: Mapping[str, Given | None]) -> tuple[str, Credentials]:
+    """The place's credentials; what was said elsewhere is named with them."""
+    account = _own_or_said("account_sid", found.account_sid, found.origin, said)
+    if account is None:
         raise ConfigError(f"{found.origin}: account_sid is missing")
-    if api_key and found.api_secret:
-        return account, Credentials(api_key, found.api_secret)
+    key = _own_or_said("api_key", found.api_key, found.origin, said)
+    if key is not None and found.api_secret:
+        origin = _origin(found, account, key)
+        return account.sid, Credentials(key.sid, found.api_secret, origin)
     if found.auth_token:
-        return account, Credentials(account, found.auth_token)
+        return account.sid, Credentials(account.sid, found.auth_token, _origin(found, account))
     missing = "api_key" if found.api_secret else "api_secret (or auth_token)"
     raise ConfigError(f"{found.origin}: {missing} is missing")
+
+
+def _own_or_said(name: str, own: str | None, origin: str, said: Mapping[str, Given | None]) -> Given | None:
+    return Given(own, origin) if own else said[name]
+
+
+def _origin(found: CredentialSet, *parts: Given) -> str:
+    elsewhere = dict.fromkeys(part.place for part in parts if part.place != found.origin)
+    return found.origin + "".join(f", with {place}" for place in elsewhere)

@@ -60,6 +60,10 @@ class Credentials:
 
     user: str
     secret: Secret
+    origin: str = ""
+    """The place that they come from, for messages."""
+    passed_over: tuple[str, ...] = ()
+    """Other places with credentials, and why each was not taken."""
 
 
 @dataclass(frozen=True, slots=True)

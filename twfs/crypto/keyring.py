@@ -11,6 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from twfs.crypto.cbc import KEY_SIZES
 
+NO_KEY = "no private key: encrypted media are listed but cannot be opened; give private_key=PATH"
+"""What a mount without any should tell before a medium does not open."""
+
 
 class PrivateKey:
     """One RSA private key and the name of where it came from; its repr shows no more than these."""
@@ -110,9 +113,7 @@ class Keyring:
     def shortcomings(self) -> list[str]:
         """What users should know before a medium does not open: private keys that cannot be used, or that none can."""
         closed = [f"passed over: {each}" for each in self.passed_over if each.may_be_needed]
-        if self._keys:
-            return closed
-        return [*closed, "no private key: encrypted media are listed but cannot be opened; give private_key=PATH"]
+        return closed if self._keys else [*closed, NO_KEY]
 
 
 def _distinct(keys: Iterable[PrivateKey]) -> tuple[PrivateKey, ...]:

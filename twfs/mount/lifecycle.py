@@ -8,6 +8,7 @@ from typing import cast
 
 from twfs.catalog.removal import Remover
 from twfs.config.config import Config
+from twfs.crypto.keyring import NO_KEY
 from twfs.errors import ConfigError, TwfsError
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
@@ -42,6 +43,9 @@ def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) ->
     place = _checked(mountpoint)
     _check_sharing(config)
     binding = load_binding(cast(Choice, config.fuse))
+
+    if not len(config.keyring):
+        log.warning("%s", NO_KEY)
 
     def serve(ready: Callable[[], None]) -> None:
         _serve(config, source, place, binding, ready)

@@ -9,6 +9,7 @@ from twfs.catalog.options import CatalogSettings, store_path
 from twfs.catalog.store import Store
 from twfs.clock import Clock, SystemClock
 from twfs.config.config import Config
+from twfs.config.secrets import Credentials
 from twfs.crypto.unlock import Unlocker
 from twfs.media.block_cache import BlockCache
 from twfs.media.fetcher import Fetcher
@@ -59,9 +60,8 @@ class Session:
 def open_session(config: Config) -> Iterator[Session]:
     """A session that is stopped, and its connections closed, at the end of the block."""
     clock = SystemClock()
-    credentials = config.credentials
     traffic = Traffic(clock)
-    authorization = Authorization(credentials.user, credentials.secret.reveal())
+    authorization = _authorization(config.credentials)
     api_pool = MeteredApiPool(config.connections, authorization, traffic)
     # Its own pool, without credentials: Authorization must never reach S3.
     media_pool = MeteredMediaPool(config.connections, Authorization(), traffic)
@@ -80,12 +80,15 @@ def open_session(config: Config) -> Iterator[Session]:
 def open_rest(config: Config) -> Iterator[RestApi]:
     """The API alone, with what changes an account; its connections are closed at the end of the block."""
     clock = SystemClock()
-    credentials = config.credentials
-    pool = HttpPool(1, Authorization(credentials.user, credentials.secret.reveal()))
+    pool = HttpPool(1, _authorization(config.credentials))
     try:
         yield RestApi(pool, config.api_url, RateLimit(config.api_rate, clock), clock, config.timeout)
     finally:
         pool.close()
+
+
+def _authorization(credentials: Credentials) -> Authorization:
+    return Authorization(credentials.user, credentials.secret.reveal(), credentials.origin)
 
 
 def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, traffic: Traffic) -> Session:

@@ -28,13 +28,14 @@ def status_of(seen: Observation) -> Callable[[], dict[str, Any]]:
         "pid": os.getpid(),
         "mounted_at": session.clock.wall(),
         "binding": f"{seen.binding.name}, libfuse {seen.binding.libfuse_version}",
-        "private_keys": [{"name": key.name, "fingerprint": key.fingerprint} for key in config.keyring],
     }
 
     def state() -> dict[str, Any]:
         return {
             **fixed,
             "now": session.clock.wall(),
+            "private_keys": [{"name": key.name, "fingerprint": key.fingerprint} for key in config.keyring],
+            "warnings": config.keyring.shortcomings(),
             "memory_bytes": resident_bytes(),
             "catalog": redacted_tree(session.catalog.status()),
             "read": {"opened": seen.open_files.opened_count, "bytes": seen.open_files.bytes_read()},

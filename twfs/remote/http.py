@@ -94,9 +94,18 @@ class _Babble(ValueError):
 class Authorization(requests.auth.AuthBase):
     """Adds HTTP Basic credentials, or nothing; either way `requests` then leaves ~/.netrc alone."""
 
-    def __init__(self, user: str = "", secret: str = "") -> None:
-        """Without `user` nothing is added."""
+    def __init__(self, user: str = "", secret: str = "", origin: str = "") -> None:
+        """Without `user` nothing is added; `origin` is the place that they come from, for messages."""
+        self.version = 0
+        """Grows when they are replaced."""
+        self.origin = ""
+        self.replace(user, secret, origin)
+
+    def replace(self, user: str, secret: str, origin: str) -> None:
+        """Use others from now on."""
         self._header = f"Basic {base64.b64encode(f'{user}:{secret}'.encode()).decode()}" if user else None
+        self.origin = origin
+        self.version += 1
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Sign `request`."""
@@ -189,7 +198,7 @@ class HttpPool:
         """`connections` is how many ranged requests run at once; all are kept open."""
         bound_lookups()
         self._session = requests.Session()
-        self._authorization = authorization
+        self.authorization = authorization
         self._headers = {**self._session.headers, "User-Agent": "twfs"}
         self._settings_of: dict[str, dict[str, object]] = {}
         # Each signed URL is asked for many ranges, and takes most of a millisecond to check, letter by letter.
@@ -232,7 +241,8 @@ class HttpPool:
         with named_errors(where, deadline):
             # Not Session.request: it takes a third of the time of a request of 1 MiB to merge settings that are always
             # the same, reads the whole body of a redirect, followed or not, and keeps cookies.
-            request = self._prepared(method, url, params).copy()
+            # Signed now, not when it was prepared: credentials may have been replaced since.
+            request = self.authorization(self._prepared(method, url, params).copy())
             request.headers.update(headers)
             if form is not None:
                 request.prepare_body(form, None)
@@ -250,7 +260,7 @@ class HttpPool:
 
     def _prepare(self, method: str, url: str, params: Mapping[str, str] | None = None) -> requests.PreparedRequest:
         request = requests.PreparedRequest()
-        request.prepare(method, url, self._headers, params=params, auth=self._authorization)
+        request.prepare(method, url, self._headers, params=params)
         return request
 
     def _settings(self, where: str) -> dict[str, object]:

@@ -175,7 +175,9 @@ class RestApi:
         message = _error_message(answer, url, body)
         log.debug("%s", message)
         if answer.status in (401, 403):
-            return CredentialsRefused(f"{message}; check account_sid, api_key and the secret")
+            origin = self._http.authorization.origin
+            come_from = f", which come from {origin}" if origin else ""
+            return CredentialsRefused(f"{message}; check account_sid, api_key and the secret{come_from}")
         if answer.status == 404:
             # What a gateway says of its own routes is no word about a resource: on a 404 things are taken for gone.
             foreign = Transient(f"{message}, not in Twilio's words; is a proxy in between?")
