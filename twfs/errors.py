@@ -5,7 +5,8 @@ TwfsError
 ├── NoSuchName              no such path in the mount
 ├── NotADirectory, IsADirectory, NoSuchAttribute, BadHandle
 ├── ReadOnly                an attempt to change something
-├── NotVerified             a deletion is asked for of a medium that nobody has proven to be readable as a whole
+├── NotVerified             a deletion is asked for of a medium that is not proven to be readable as a whole
+│   └── ProofPending        it may be soon: it is being read, or must be looked at once more
 ├── NoMoreThreads           the machine refuses one more thread or process
 ├── NoKey                   no private key at hand opens this medium
 ├── CredentialsRefused      Twilio answered 401 or 403
@@ -67,7 +68,11 @@ class ReadOnly(TwfsError):
 
 
 class NotVerified(TwfsError):
-    """A deletion is asked for of a medium that nobody has proven to be readable as a whole."""
+    """A deletion is asked for of a medium that is not proven to be readable as a whole."""
+
+
+class ProofPending(NotVerified):
+    """What a deletion needs is not proven yet, and may be when it is asked for again."""
 
 
 class NoMoreThreads(TwfsError):

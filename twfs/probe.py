@@ -4,9 +4,11 @@ A probe is one `Range: bytes=-32`: it returns all metadata headers, the total le
 prove key and padding. `ObjectFacts` holds just that; nothing in it is secret, so it may be stored.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 
 TAIL_SIZE = 32
 """Two AES blocks: the last one, and the one that is its IV."""
@@ -37,6 +39,17 @@ class ObjectFacts:
         """
         how, customers = STORE_ENCRYPTION
         return customers in self.metadata or self.metadata.get(how, "AES256") != "AES256"
+
+    @property
+    def has_strong_etag(self) -> bool:
+        """Whether equal ETags mean equal bytes: S3 sent one, and not a weak one (RFC 9110, 8.8.1)."""
+        return self.etag not in ("", '""') and not self.etag.startswith("W/")
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of all that S3 says of the object: length, ETag, envelope, and the last bytes."""
+        facts = [self.stored_size, self.etag, sorted(self.metadata.items()), self.tail.hex()]
+        return blake2b(json.dumps(facts).encode(), digest_size=20).hexdigest()
 
 
 class MediaState(StrEnum):

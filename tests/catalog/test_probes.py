@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, facts_of
+from twfs.catalog.absences import Absences
 from twfs.catalog.known import ABSENT_SECONDS, ProbeBook
 from twfs.catalog.probes import (
     AHEAD,
@@ -63,6 +64,7 @@ class Bench:
             self.book,
             self.trust,
             self.clock,
+            absences=Absences(self.store, self.clock),
             media=lambda: self.media,
             timeout=TIMEOUT,
             on_doubtful=doubted,

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.catalog.fakes import START, facts_of, record_of, sid_of
-from twfs.catalog.store import APPLICATION_ID, SCHEMA_VERSION, Store
+from twfs.catalog.store import APPLICATION_ID, SCHEMA_VERSION, Store, WholeReading
 from twfs.errors import Unreachable
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium, parse_medium
@@ -491,7 +491,7 @@ def test_a_folder_that_is_taken_away_while_in_use_is_made_anew_with_all_that_was
         assert store.load() is not None
         take_away(path.parent)
         store.save([resource(99)], listed_at=9.0, total=len(media) + 1)
-        store.save_verified(media[0].sid, "etag")
+        store.save_whole_reading(media[0].sid, WholeReading("f"))
         assert store.is_lasting
     (warning,) = warnings_in(caplog)
     assert f"{path} was taken away" in warning
@@ -500,7 +500,7 @@ def test_a_folder_that_is_taken_away_while_in_use_is_made_anew_with_all_that_was
         assert after is not None
         assert after.media == [*media, resource(99)]
         assert {sid: store.probe(sid) for sid in infos} == infos
-        assert store.verified(media[0].sid) == "etag"
+        assert store.whole_reading(media[0].sid) == WholeReading("f")
 
 
 def test_a_whole_file_in_place_of_the_one_in_use_is_gone_on_with_as_it_is(tmp_path: Path) -> None:
@@ -593,27 +593,52 @@ def test_a_file_that_another_process_holds_is_not_waited_for_without_end(
     assert "locked" in warning
 
 
-# What was read whole
+# What was read whole, and what was not there
 
 
-def test_what_was_verified_is_known_to_other_mounts_and_later_ones(tmp_path: Path) -> None:
+def test_what_a_whole_reading_showed_is_known_to_other_mounts_and_later_ones(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store, opened(path) as other:
-        assert store.verified("RT1") is None
-        store.save_verified("RT1", '"e1"')
-        assert other.verified("RT1") == '"e1"'
-        other.save_verified("RT1", '"e2"')
+        assert store.whole_reading("RT1") is None
+        store.save_whole_reading("RT1", WholeReading("one"))
+        assert other.whole_reading("RT1") == WholeReading("one")
+        other.save_whole_reading("RT1", WholeReading("one", "its MD5 is not the ETag"))
     with opened(path) as store:
-        assert store.verified("RT1") == '"e2"'
-        assert store.verified("RT2") is None
+        assert store.whole_reading("RT1") == WholeReading("one", "its MD5 is not the ETag")
+        assert store.whole_reading("RT2") is None
 
 
-def test_a_medium_that_is_gone_is_not_verified_any_more(tmp_path: Path) -> None:
+def test_of_a_medium_that_is_gone_neither_reading_nor_absence_is_kept(tmp_path: Path) -> None:
     with opened(tmp_path / "a.sqlite3") as store:
         for sid in ("RT1", "RT2"):
-            store.save_verified(sid, '"e1"')
+            store.save_whole_reading(sid, WholeReading("one"))
+            store.absent_since(sid, 5.0)
         store.save([], ["RT1"])
-        assert (store.verified("RT1"), store.verified("RT2")) == (None, '"e1"')
+        assert (store.whole_reading("RT1"), store.whole_reading("RT2")) == (None, WholeReading("one"))
+        assert (store.absent_since("RT1", 9.0), store.absent_since("RT2", 9.0)) == (9.0, 5.0)
+
+
+def test_an_absence_lasts_until_media_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite3"
+    with opened(path) as store, opened(path) as other:
+        assert [store.absent_since("RT1", now) for now in (5.0, 6.0)] == [5.0, 5.0]
+        assert other.absent_since("RT1", 7.0) == 5.0
+        other.save_probe("RT1", readable("RT1"))
+        assert store.absent_since("RT1", 8.0) == 8.0
+        other.end_absence("RT1")
+        assert store.absent_since("RT1", 9.0) == 9.0
+
+
+@pytest.mark.parametrize("change", ["since = 1.0", "since = NULL", "since = 'soon'", "checksum = 1"])
+def test_a_damaged_absence_begins_anew(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "a.sqlite3"
+    with opened(path) as store:
+        store.absent_since("RT1", 5.0)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE absences SET {change}")
+        connection.commit()
+    with opened(path) as store:
+        assert [store.absent_since("RT1", now) for now in (9.0, 10.0)] == [9.0, 9.0]
 
 
 @pytest.mark.parametrize(
@@ -639,20 +664,22 @@ def test_a_damaged_listing_is_no_listing_and_the_next_one_is_remembered(tmp_path
         assert (remembered.media, remembered.listed_at) == (media, START)
 
 
-@pytest.mark.parametrize("change", ["sid = 'RT2'", "etag = '\"e2\"'", "etag = NULL", "etag = x'00'", "checksum = 1"])
-def test_a_damaged_mark_proves_nothing(tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize(
+    "change",
+    ["sid = 'RT2'", "fingerprint = 'two'", "fingerprint = NULL", "fingerprint = x'00'", "damage = ''", "checksum = 1"],
+)
+def test_a_damaged_reading_shows_nothing(tmp_path: Path, change: str) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store:
-        store.save_verified("RT1", '"e1"')
-    connection = sqlite3.connect(path)
-    connection.execute(f"UPDATE verified SET {change}")
-    connection.commit()
-    connection.close()
+        store.save_whole_reading("RT1", WholeReading("one", "its MD5 is not the ETag"))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE readings SET {change}")
+        connection.commit()
     with opened(path) as store:
-        assert (store.verified("RT1"), store.verified("RT2")) == (None, None)
+        assert (store.whole_reading("RT1"), store.whole_reading("RT2")) == (None, None)
 
 
-def test_marks_live_in_memory_where_there_is_no_file() -> None:
+def test_readings_live_in_memory_where_there_is_no_file() -> None:
     with opened(None) as store:
-        store.save_verified("RT1", '"e1"')
-        assert store.verified("RT1") == '"e1"'
+        store.save_whole_reading("RT1", WholeReading("one"))
+        assert store.whole_reading("RT1") == WholeReading("one")

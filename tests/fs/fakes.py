@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -111,21 +111,21 @@ class FakeCatalog:
 
 
 class FakeRemover:
-    """Deletes what was read, out of a `FakeCatalog`; `failure` is raised instead."""
+    """Deletes all but `unproven` SIDs out of a `FakeCatalog`; `failure` is raised instead."""
 
-    def __init__(self, catalog: FakeCatalog) -> None:
+    def __init__(self, catalog: FakeCatalog, unproven: Collection[str] = ()) -> None:
         self.catalog = catalog
+        self.unproven = unproven
         self.failure: Exception | None = None
         self.deleted: list[tuple[str, str]] = []
         """SIDs, and who asked."""
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[MediaInfo], bool]) -> None:
-        deadline.remaining()
-        info = self.catalog.infos[medium.sid]
+    def remove(self, medium: Medium, deadline: Deadline, by: str) -> None:
+        self.catalog.deadlines.append(deadline.remaining())
         if self.failure is not None:
             raise self.failure
-        if info.state is not MediaState.ABSENT and not was_read(info):
-            raise NotVerified(f"{medium.sid} is not deleted: it was not read whole")
+        if medium.sid in self.unproven:
+            raise NotVerified(f"{medium.sid} is not deleted: nothing proves it")
         self.deleted.append((medium.sid, by))
         log.warning("%s: deleted, asked for by %s", medium.sid, by)
         media = self.catalog.media().values()

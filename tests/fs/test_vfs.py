@@ -658,12 +658,6 @@ def deleting_scene() -> Scene:
     return Scene({MEDIUM: readable(SIZE), recording(1): readable(5)}, deleting=True)
 
 
-def read_part(scene: Scene, start: int, end: int) -> None:
-    handle = scene.vfs.open(PATH, os.O_RDONLY).handle
-    scene.read(handle, end - start, start)
-    scene.vfs.release(handle)
-
-
 @pytest.mark.parametrize("path", [PATH, LINK, "/recordings", "/by-date", "/.twfs/status", "/"])
 def test_nothing_is_deleted_unless_it_is_allowed(path: str) -> None:
     scene = Scene()
@@ -681,9 +675,8 @@ def test_only_the_file_of_a_medium_can_be_deleted(path: str) -> None:
     assert scene.remover.deleted == []
 
 
-def test_what_was_read_whole_is_deleted_and_vanishes_at_once() -> None:
+def test_what_is_deleted_vanishes_at_once() -> None:
     scene = deleting_scene()
-    scene.read_path(PATH)
     scene.vfs.unlink(PATH, "uid 7")
     assert scene.remover.deleted == [(MEDIUM.sid, "uid 7")]
     assert [entry.name for entry in scene.vfs.readdir("/recordings")][2:] == [recording(1).file_name]
@@ -694,57 +687,19 @@ def test_what_was_read_whole_is_deleted_and_vanishes_at_once() -> None:
         scene.vfs.unlink(PATH, "uid 7")
 
 
-@pytest.mark.parametrize("parts", [[], [(0, SIZE - 1)], [(1, SIZE)], [(0, 500), (501, SIZE)], [(500, SIZE), (0, 499)]])
-def test_one_byte_that_was_not_read_keeps_it(parts: list[tuple[int, int]]) -> None:
+def test_what_is_not_proven_stays_though_it_was_read_whole() -> None:
     scene = deleting_scene()
-    for start, end in parts:
-        read_part(scene, start, end)
+    scene.remover.unproven = {MEDIUM.sid}
+    scene.read_path(PATH)
     with pytest.raises(NotVerified):
         scene.vfs.unlink(PATH, "me")
     assert scene.vfs.getattr(PATH).st_size == SIZE
 
 
-def test_parts_read_by_several_handles_in_any_order_are_the_whole() -> None:
+def test_a_deletion_has_as_long_as_any_operation() -> None:
     scene = deleting_scene()
-    for start, end in ((700, SIZE), (0, 400), (300, 700)):
-        read_part(scene, start, end)
     scene.vfs.unlink(PATH, "me")
-    assert scene.remover.deleted
-
-
-def test_another_file_read_whole_does_not_count() -> None:
-    scene = deleting_scene()
-    scene.read_path(f"/recordings/{recording(1).file_name}")
-    with pytest.raises(NotVerified):
-        scene.vfs.unlink(PATH, "me")
-
-
-def test_what_was_read_of_another_object_does_not_count() -> None:
-    scene = deleting_scene()
-    scene.read_path(PATH)
-    scene.catalog.infos[MEDIUM.sid] = readable(SIZE, etag='"e2"')
-    with pytest.raises(NotVerified):
-        scene.vfs.unlink(PATH, "me")
-
-
-@pytest.mark.parametrize("failure", [Unreachable("down"), MediaDamaged("bad"), ObjectChanged("new")])
-def test_a_read_that_failed_does_not_count(failure: Exception) -> None:
-    scene = deleting_scene()
-    scene.library.read_failure = failure
-    with pytest.raises(type(failure)):
-        scene.read_path(PATH)
-    with pytest.raises(NotVerified):
-        scene.vfs.unlink(PATH, "me")
-
-
-def test_a_short_read_does_not_count() -> None:
-    scene = deleting_scene()
-    scene.library.shortfall = 1
-    with pytest.raises(MediaDamaged):
-        scene.read_path(PATH)
-    scene.library.shortfall = 0
-    with pytest.raises(NotVerified):
-        scene.vfs.unlink(PATH, "me")
+    assert scene.catalog.deadlines == [30.0]
 
 
 @pytest.mark.parametrize("failure", [Unreachable("down"), CredentialsRefused("no"), DeadlineExceeded("late")])

@@ -94,7 +94,7 @@ def _vfs(catalog: FakeCatalog, stall: float, timeout: float, *, allow_delete: bo
         count = next(counter)
         return f"{count} {len(library.reads)} {library.open_now} {'#' * count}\n".encode()
 
-    remover = FakeRemover(catalog) if allow_delete else None
+    remover = FakeRemover(catalog, {recording(len(SIZES) - 1).sid}) if allow_delete else None
     return Vfs(catalog, library, settings, clock, {"status": lambda: STATUS, "metrics": metrics}, remover=remover)
 
 

@@ -203,26 +203,32 @@ def test_every_change_is_refused() -> None:
 def test_unlink_names_the_caller_and_every_other_change_stays_refused() -> None:
     clock = ManualClock()
     catalog = FakeCatalog({MEDIUM: readable(SIZE)})
-    remover = FakeRemover(catalog)
+    remover = FakeRemover(catalog, {MEDIUM.sid})
     vfs = Vfs(catalog, FakeLibrary(clock), FsSettings(1, 2, 30), clock, {}, remover=remover)
-    operations, info = Operations(vfs, lambda: "uid 7, pid 8"), FileInfo()
+    operations = Operations(vfs, lambda: "uid 7, pid 8")
     for name, call in changes(operations).items():
         assert errno_of(call) == (errno.EPERM if name == "unlink" else errno.EROFS), name
-    operations.open(PATH, info)
-    operations.read(PATH, memoryview(bytearray(SIZE)), 0, info.fh)
+    remover.unproven = ()
     assert operations.unlink(PATH) == 0
     assert remover.deleted == [(MEDIUM.sid, "uid 7, pid 8")]
     assert errno_of(lambda: operations.unlink(PATH)) == errno.ENOENT
 
 
-def test_a_refused_deletion_is_one_clear_line(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("failure", "number", "text"),
+    [
+        (errors.NotVerified, errno.EPERM, "Operation not permitted"),
+        (errors.ProofPending, errno.EBUSY, "Device or resource busy"),
+    ],
+)
+def test_a_refused_deletion_is_one_clear_line(
+    caplog: pytest.LogCaptureFixture, failure: type[errors.TwfsError], number: int, text: str
+) -> None:
     caplog.set_level(logging.INFO, "twfs")
-    operations = Operations(FailingVfs(errors.NotVerified(f"{MEDIUM.sid} is not deleted: it was not read whole")))
+    operations = Operations(FailingVfs(failure(f"{MEDIUM.sid} is not deleted: so it is")))
     for _ in range(2):
-        assert errno_of(lambda: operations.unlink(PATH)) == errno.EPERM
-    assert lines(caplog) == [
-        f"{PATH}: unlink failed (Operation not permitted): {MEDIUM.sid} is not deleted: it was not read whole"
-    ]
+        assert errno_of(lambda: operations.unlink(PATH)) == number
+    assert lines(caplog) == [f"{PATH}: unlink failed ({text}): {MEDIUM.sid} is not deleted: so it is"]
 
 
 def test_no_callback_that_the_kernel_should_decide() -> None:

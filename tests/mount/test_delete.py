@@ -1,11 +1,15 @@
-"""Media moved off Twilio: what was read whole can be deleted through the mount, and nothing else can."""
+"""Media moved off Twilio: what twfs has proven can be deleted through the mount, and nothing else can."""
 
 import errno
 import os
 import re
 import shutil
+import sqlite3
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -27,9 +31,12 @@ from tests.mount.harness import (
     wait_for,
 )
 from tests.mount.test_reading import content
+from tests.transfer.rig import Corrupted
+from twfs.catalog.removal import ABSENCE_SECONDS
+from twfs.catalog.store import Store
 from twfs.resources import Kind
 from twfs.simulator.account import SimulatedAccount
-from twfs.simulator.exchange import Request
+from twfs.simulator.exchange import Answer, Request
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
 from twfs.simulator.sealing import seal
@@ -74,6 +81,25 @@ def asks_for_end(request: Request, sid: str, size: int) -> bool:
     return sid in request.path and end.isdigit() and int(end) >= size - 1
 
 
+def without_size(answer: Answer) -> Answer:
+    """Records whose size is null, as Twilio's description of its API allows."""
+    assert isinstance(answer.body, bytes)
+    return replace(answer, body=re.sub(rb'"size": ?[0-9]+', b'"size": null', answer.body))
+
+
+def found_absent(place: Customer, sid: str) -> None:
+    """A mount has looked at it before, and found no media; long enough ago for another look to confirm it."""
+    with mounted(place) as mount:
+        assert mount.file(sid).stat().st_size == 0
+    (state_file,) = Path(place.options["state_dir"]).glob("*.sqlite3")
+    with closing(sqlite3.connect(state_file)) as connection:
+        (since,) = connection.execute("SELECT since FROM absences WHERE sid = ?", (sid,)).fetchone()
+    store = Store(state_file)
+    store.end_absence(sid)
+    assert store.absent_since(sid, since - ABSENCE_SECONDS) < since
+    store.close()
+
+
 def move(mount: Mounted, backup: Path) -> tuple[int, str]:
     """As the README tells users to: exit code and complaints."""
     done = run(["rsync", "-a", "--remove-source-files", f"{mount.path}/recordings/", str(backup)])
@@ -88,10 +114,12 @@ def test_rsync_moves_an_accounts_media_off_twilio(tmp_path: Path, private_key: R
     kept = account.add_composition(StoredObject(b"kept"))
     backup = tmp_path / "backup"
     with customer(tmp_path, account, private_key) as place:
+        found_absent(place, muted)
         with mounted(place, fuse=fuse, **ON) as mount:
             assert move(mount, backup) == (0, "")
             assert list((mount.path / "recordings").iterdir()) == []
             assert sorted(deletions(mount)) == sorted([*plain, muted])
+            assert mount.log.count("all of it was read and proven: its MD5 is the ETag") == len(plain)
             assert mount.file(kept).read_bytes() == b"kept"
         assert left(place) == {kept}
         assert place.simulator.count("api.delete") == len(plain) + 1
@@ -135,33 +163,102 @@ def test_what_twilio_claims_not_to_find_stays(tmp_path: Path, private_key: RSAPr
         with mounted(place, **ON) as mount:
             assert move(mount, tmp_path / "backup")[0] == 23
             assert left(place) == {sid}
-            assert f"`twfs rm --unverified {sid}`" in mount.log
+            assert f"`twfs rm {place.source} {sid} --unverified`" in mount.log
 
 
 @both_bindings
-def test_rm_of_what_was_not_read_whole_is_refused(tmp_path: Path, private_key: RSAPrivateKey, fuse: str) -> None:
+def test_rm_reads_and_proves_what_nobody_has_read(tmp_path: Path, private_key: RSAPrivateKey, fuse: str) -> None:
     account, plain = account_to_move(private_key)
     with customer(tmp_path, account, private_key) as place, mounted(place, fuse=fuse, **ON) as mount:
         (sid,) = (sid for sid in plain if len(plain[sid]) == 3_000_000)
         path = mount.file(sid)
         link = next((mount.path / "by-date").rglob(f"*{path.name}"))
-        for _ in range(2):
-            assert errno_of(path.unlink) == errno.EPERM
-        with path.open("rb", buffering=0) as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
-            for offset in (0, 2_000_000):
-                os.pread(file.fileno(), 1_000_000, offset)
-        assert errno_of(path.unlink) == errno.EPERM
-        assert mount.log.count("nothing proves that all of it was read") == 1
-        assert "can be read again" not in mount.log
-        assert place.simulator.count("api.delete") == 0
-        assert path.read_bytes() == plain[sid]
         assert errno_of(link.unlink) == errno.EROFS
+        assert path.stat().st_size == len(plain[sid])
+        before = place.simulator.bytes_sent("s3.get")
         assert run(["rm", "-f", str(path)]).returncode == 0
+        assert place.simulator.bytes_sent("s3.get") - before >= len(plain[sid])
         assert left(place) == plain.keys() - {sid}
         assert deletions(mount) == [sid]
         assert not path.exists()
         assert link.name not in os.listdir(link.parent)  # noqa: PTH208
+
+
+def test_what_was_just_read_is_proven_without_being_fetched_again(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account, plain = account_to_move(private_key)
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+        (sid,) = (sid for sid in plain if len(plain[sid]) == 3_000_000)
+        assert mount.file(sid).read_bytes() == plain[sid]
+        before = place.simulator.bytes_sent("s3.get")
+        mount.file(sid).unlink()
+        assert place.simulator.bytes_sent("s3.get") - before < 1000, "the last look only"
+
+
+@needs_rsync
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_one_flipped_bit_keeps_the_original(tmp_path: Path, private_key: RSAPrivateKey, *, is_sealed: bool) -> None:
+    account, plain = SimulatedAccount(), content(200_000, "flip")
+    true = seal(plain, private_key.public_key()) if is_sealed else StoredObject(plain)
+    sid = account.add_recording(Corrupted(true, 100_000))
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+        code, complaints = move(mount, tmp_path / "backup")
+        assert (code, left(place)) == (23, {sid}), complaints
+        assert "Input/output error" in complaints
+        assert "its MD5 is not the ETag" in mount.log
+        assert "copies of it may be, too" in mount.log
+        refused = run_twfs("rm", place.source, sid, "--yes", "-o", place.option_text())
+        assert (refused.returncode, left(place)) == (1, {sid})
+        assert "reading it whole found it damaged" in refused.stderr
+
+
+def test_what_takes_longer_than_a_call_is_proven_meanwhile(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(seal(bytes(2**20), private_key.public_key(), part_size=2**19))
+    with customer(tmp_path, account, private_key) as place, mounted(place, timeout="3", **ON) as mount:
+        path = mount.file(sid)
+        assert path.stat().st_size == 2**20
+        slow = Fault("s3.get", match=partial(asks_for_end, sid=sid, size=1000), delay=2.4, times=1)
+        place.simulator.inject(slow)
+        began = time.monotonic()
+        assert errno_of(path.unlink) == errno.EBUSY
+        assert time.monotonic() - began < 3
+        assert f"{sid} is not deleted yet: it is being read whole" in mount.log
+        assert left(place) == {sid}
+        wait_for(lambda: "all of it was read and proven: length, end and one ETag (uploaded in parts" in mount.log)
+        path.unlink()
+        assert left(place) == set()
+
+
+def test_what_no_etag_names_is_not_deleted(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(seal(b"all of it", private_key.public_key()))
+    with customer(tmp_path, account, private_key) as place:
+        place.simulator.inject(Fault("s3.get", headers={"ETag": None}, times=None))
+        with mounted(place, **ON) as mount:
+            assert mount.file(sid).read_bytes() == b"all of it"
+            assert errno_of(mount.file(sid).unlink) == errno.EPERM
+            assert f"`twfs rm {place.source} {sid} --unverified`" in mount.log
+        assert left(place) == {sid}
+
+
+@needs_rsync
+@pytest.mark.parametrize("claimed_size", [None, 0])
+def test_a_404_that_passes_keeps_a_recording_that_claims_no_size(
+    tmp_path: Path, private_key: RSAPrivateKey, claimed_size: int | None
+) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(StoredObject(b"all of it"), date_created=LONG_AGO, size=claimed_size)
+    with customer(tmp_path, account, private_key) as place:
+        if claimed_size is None:
+            for kind in ("api.list", "api.fetch"):
+                place.simulator.inject(Fault(kind, alter=without_size, times=None))
+        place.simulator.inject(Fault("api.media", status=404, times=2))
+        with mounted(place, **ON) as mount:
+            assert move(mount, tmp_path / "backup")[0] == 23
+            assert left(place) == {sid}
+            assert f"{sid} is not deleted yet: Twilio finds no media of it" in mount.log
+            mount.file(sid).unlink()
+            assert f"{sid}: all of it was read and proven" in mount.log
 
 
 def test_without_the_option_nothing_is_deleted(tmp_path: Path, private_key: RSAPrivateKey) -> None:
@@ -177,12 +274,27 @@ def test_without_the_option_nothing_is_deleted(tmp_path: Path, private_key: RSAP
 def test_what_verify_has_proven_can_be_deleted_unread(tmp_path: Path, private_key: RSAPrivateKey) -> None:
     account, plain = account_to_move(private_key)
     with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
-        proven, other = list(plain)[1:3]
+        proven, path = list(plain)[3], mount.file(list(plain)[3])
+        assert path.stat().st_size == 3_000_000
         done = run_twfs("verify", place.source, proven, "-o", place.option_text())
         assert done.returncode == 0, done.stderr
-        mount.file(proven).unlink()
-        assert errno_of(mount.file(other).unlink) == errno.EPERM
+        before = place.simulator.bytes_sent("s3.get")
+        path.unlink()
+        assert place.simulator.bytes_sent("s3.get") - before < 1000, "the last look only"
         assert left(place) == plain.keys() - {proven}
+
+
+def test_what_was_replaced_since_it_was_verified_is_read_again(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    sid = account.add_recording(StoredObject(content(3_000_000, "old")))
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+        done = run_twfs("verify", place.source, sid, "-o", place.option_text())
+        assert done.returncode == 0, done.stderr
+        path = mount.file(sid)
+        account.replace(sid, StoredObject(content(2_000_000, "new")))
+        path.unlink()
+        assert f"{sid}: all of it was read and proven" in mount.log
+        assert left(place) == set()
 
 
 @pytest.mark.parametrize(
@@ -246,8 +358,19 @@ def test_a_track_that_may_still_get_media_stays(tmp_path: Path, private_key: RSA
     with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
         assert mount.file(fresh).stat().st_size == 0
         assert errno_of(mount.file(fresh).unlink) == errno.EPERM
-        mount.file(muted).unlink()
-        assert left(place) == {fresh}
+        assert errno_of(mount.file(muted).unlink) == errno.EBUSY
+        assert f"{muted} is not deleted yet" in mount.log
+        assert left(place) == {fresh, muted}
+
+
+def test_a_track_found_muted_long_ago_goes(tmp_path: Path, private_key: RSAPrivateKey) -> None:
+    account = SimulatedAccount()
+    muted = account.add_recording(None, date_created=LONG_AGO)
+    with customer(tmp_path, account, private_key) as place:
+        found_absent(place, muted)
+        with mounted(place, **ON) as mount:
+            mount.file(muted).unlink()
+        assert left(place) == set()
 
 
 @needs_root

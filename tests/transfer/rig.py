@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from tests.mount.harness import Customer, customer
 from twfs.config.load import load_config
 from twfs.mount.session import Session, open_session
+from twfs.probe import ObjectFacts
 from twfs.resources import Medium
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.objects import StoredObject
@@ -58,6 +59,16 @@ class Rig:
     def medium(self, sid: str) -> Medium:
         (medium,) = by_sid(self.session, [sid])
         return medium
+
+    def is_verified(self, sid: str) -> bool:
+        """Whether the object that is known of it is remembered as proven."""
+        return self.session.catalog.is_verified(sid, self.facts(sid))
+
+    def facts(self, sid: str) -> ObjectFacts:
+        info = self.session.catalog.known_info(sid)
+        assert info is not None
+        assert info.facts is not None
+        return info.facts
 
     def fetch(self, sid: str, goal: Path, watch: Counted | None = None, *, with_md5: bool = True) -> Outcome:
         watch = watch or Counted()

@@ -116,11 +116,27 @@ def test_only_what_was_proven_is_remembered_as_verified(tmp_path: Path, private_
     with rig(tmp_path, account, private_key) as here:
         here.verify(good, Counted(enough=1))
         here.verify(good, with_md5=False)
-        catalog, etag = here.session.catalog, f'"{sealed.etag}"'
-        assert not catalog.is_verified(good, etag)
+        assert not here.is_verified(good)
         for sid in (good, bad):
             here.verify(sid)
-        assert (catalog.is_verified(good, etag), catalog.is_verified(bad, etag)) == (True, False)
+        assert (here.is_verified(good), here.is_verified(bad)) == (True, False)
+        catalog = here.session.catalog
+        assert catalog.damage(good, here.facts(good)) == ""
+        assert "its MD5 is not the ETag" in catalog.damage(bad, here.facts(bad))
+
+
+def test_without_an_etag_nothing_is_proven_and_without_an_md5_a_whole_pass_is(
+    tmp_path: Path, private_key: RSAPrivateKey
+) -> None:
+    account = SimulatedAccount()
+    nameless = account.add_recording(seal(PLAIN, private_key.public_key()))
+    in_parts = account.add_recording(seal(PLAIN, private_key.public_key(), part_size=MIB))
+    with rig(tmp_path, account, private_key) as here:
+        here.simulator.inject(
+            Fault("s3.get", headers={"ETag": None}, match=lambda request: nameless in request.path, times=None)
+        )
+        assert [here.verify(sid).md5 for sid in (nameless, in_parts)] == [Md5.NONE, Md5.MULTIPART]
+        assert [here.is_verified(sid) for sid in (nameless, in_parts)] == [False, True]
 
 
 @pytest.mark.parametrize("first", [0, 1])

@@ -6,16 +6,17 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from twfs.catalog.absences import Absences
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.ports import Inspector, Interpreter, Listing
 from twfs.catalog.probes import Prober
 from twfs.catalog.refresh import Refresher
-from twfs.catalog.store import Remembered, Store
+from twfs.catalog.store import Remembered, Store, WholeReading
 from twfs.catalog.trust import SizeTrust
 from twfs.catalog.truth import Truth
 from twfs.clock import Clock, Deadline
-from twfs.probe import MediaInfo
+from twfs.probe import MediaInfo, ObjectFacts
 from twfs.resources import Kind, Medium
 
 
@@ -40,12 +41,14 @@ class Catalog:
         self._truth = Truth(settings.includes)
         self._trust = SizeTrust(self._truth.get, store)
         self._book = ProbeBook(store, interpreter, self._trust, clock)
+        self._absences = Absences(store, clock)
         self._prober = Prober(
             inspector,
             interpreter,
             self._book,
             self._trust,
             clock,
+            absences=self._absences,
             media=self._truth.media,
             timeout=settings.timeout,
             on_doubtful=self.suspect,
@@ -144,17 +147,51 @@ class Catalog:
         """
         return self._prober.examine(sid, deadline)
 
-    def record_verified(self, sid: str, etag: str) -> None:
-        """Remember, across mounts, that all bytes of the object with this ETag were read and proven."""
-        self._store.save_verified(sid, etag)
+    def look(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """The same, asked anew, and nothing in its place if there are no media now, whatever was known before.
 
-    def is_verified(self, sid: str, etag: str) -> bool:
-        """Whether that was done; of an object without an ETag nobody can say which bytes were its own."""
-        return bool(etag) and self._store.verified(sid) == etag
+        Raises:
+            NotFound: there are none (`MediaAbsent`: as Twilio says).
+            NoSuchName: no such medium.
+            DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: it could not be found out.
+        """
+        return self._prober.look(sid, deadline)
+
+    def seconds_absent(self, sid: str) -> float | None:
+        """How long ago the first look was that found no media of `sid`, if no later one found some.
+
+        None: only looks count that were made when media could not still come, and there was none.
+        """
+        return self._absences.seconds(sid)
+
+    def record_verified(self, sid: str, facts: ObjectFacts) -> None:
+        """Remember, across mounts, that all bytes of this very object were read and proven.
+
+        Of one without a strong ETag that cannot be said: nothing tells which object the bytes of each range are of.
+        """
+        if facts.has_strong_etag:
+            self._store.save_whole_reading(sid, WholeReading(facts.fingerprint))
+
+    def record_damage(self, sid: str, facts: ObjectFacts, reason: str) -> None:
+        """Remember, across mounts, that reading this very object whole showed that it is damaged."""
+        self._store.save_whole_reading(sid, WholeReading(facts.fingerprint, reason))
+
+    def is_verified(self, sid: str, facts: ObjectFacts) -> bool:
+        """Whether the last reading of a whole object was of this very one, and proved it."""
+        return facts.has_strong_etag and self._store.whole_reading(sid) == WholeReading(facts.fingerprint)
+
+    def damage(self, sid: str, facts: ObjectFacts) -> str:
+        """What reading this very object whole showed to be wrong with it; empty if it did not."""
+        reading = self._store.whole_reading(sid)
+        return reading.damage if reading is not None and reading.fingerprint == facts.fingerprint else ""
 
     def forget(self, sid: str) -> None:
         """`sid` was deleted at Twilio just now: nothing of it is shown or kept any more."""
         self._refresher.forget(sid)
+
+    def drop(self, sid: str) -> None:
+        """Twilio says that there is no `sid`: it is not shown any more, unless a later listing has it."""
+        self._refresher.drop(sid)
 
     def plain_bytes(self) -> int:
         """Sum of all plain sizes known, for statfs."""

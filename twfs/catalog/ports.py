@@ -27,14 +27,35 @@ class Listing(Protocol):
         """
 
 
-class Deleter(Protocol):
-    """Twilio's DELETE."""
+class Records(Protocol):
+    """Twilio's record of one medium, and its DELETE."""
+
+    def fetch(self, kind: Kind, sid: str, deadline: Deadline) -> object:
+        """The raw JSON record.
+
+        Raises:
+            NotFound: Twilio has no such resource.
+            RemoteError, CredentialsRefused: no answer.
+        """
 
     def delete(self, kind: Kind, sid: str, deadline: Deadline) -> None:
         """Delete one medium; that it is gone already is as good.
 
         Raises:
             RemoteError, CredentialsRefused: Twilio did not confirm it.
+        """
+
+
+class Prover(Protocol):
+    """Reads media whole."""
+
+    def prove(self, medium: Medium, info: MediaInfo) -> None:
+        """Read all bytes of a READABLE object, however long it takes, and prove them.
+
+        Raises:
+            MediaDamaged: they are not what S3 stores.
+            ObjectChanged: it is another object by now.
+            NoKey, RemoteError, CredentialsRefused: they cannot be had.
         """
 
 

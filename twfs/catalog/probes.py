@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 
+from twfs.catalog.absences import Absences
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.loop import Loop
 from twfs.catalog.ports import Inspector, Interpreter
@@ -82,6 +83,7 @@ class Prober:
         trust: SizeTrust,
         clock: Clock,
         *,
+        absences: Absences,
         media: Callable[[], Mapping[str, Medium]],
         timeout: float,
         on_doubtful: Callable[[str], None],
@@ -94,6 +96,7 @@ class Prober:
         self._interpreter = interpreter
         self._book = book
         self._trust = trust
+        self._absences = absences
         self._clock = clock
         self._timeout = timeout
         self._on_doubtful = on_doubtful
@@ -201,7 +204,7 @@ class Prober:
         """
         before = self._book.known(sid)
         try:
-            info = self._look(sid, deadline)
+            return self.look(sid, deadline)
         except NotFound as error:
             if before is not None and before.state is not MediaState.ABSENT:
                 self._on_doubtful(sid)
@@ -210,6 +213,22 @@ class Prober:
             if medium is None or self._is_young(medium) or not isinstance(error, MediaAbsent):
                 raise
             return MediaInfo(MediaState.ABSENT, 0)
+
+    def look(self, sid: str, deadline: Deadline) -> MediaInfo:
+        """What `sid` is now, asked anew: nothing stands in for media that are not there.
+
+        Raises:
+            NotFound: there are none now (`MediaAbsent`: as Twilio says).
+            NoSuchName: there is no such medium.
+            DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: it could not be found out.
+        """
+        before = self._book.known(sid)
+        try:
+            info = self._look(sid, deadline)
+        except MediaAbsent:
+            self._note_absence(sid)
+            raise
+        self._absences.ended(sid)
         self._replace(sid, before, info)
         return info
 
@@ -278,6 +297,12 @@ class Prober:
 
     def _is_muted(self, medium: Medium) -> bool:
         return self._book.was_absent(medium.sid) and not self._is_young(medium)
+
+    def _note_absence(self, sid: str) -> None:
+        """Twilio said just now that `sid` has no media; it counts once media cannot still come."""
+        medium = self._media().get(sid)
+        if medium is not None and not self._is_young(medium):
+            self._absences.found(sid)
 
     def _speaks_against_trust(self, sid: str) -> bool:
         medium = self._media().get(sid)
@@ -441,6 +466,7 @@ class Prober:
         try:
             info = self._look(sid, deadline)
         except MediaAbsent:
+            self._note_absence(sid)
             if self._book.record_absent(sid) or self._speaks_against_trust(sid):
                 self._on_doubtful(sid)
             self._troubles.ended(sid, f"{sid} has no media now")

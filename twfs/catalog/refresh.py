@@ -184,6 +184,10 @@ class Refresher:
             self._deleted.add(sid)
         self._apply([], {sid}, None)
 
+    def drop(self, sid: str) -> None:
+        """Twilio was asked for `sid` just now, and has none: it goes, and comes back if a listing has it, completed."""
+        self._apply([], {sid}, None)
+
     def refresh_now(self) -> None:
         """Have the background make a full pass now; returns at once."""
         self._full_asked.set()

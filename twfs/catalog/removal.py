@@ -1,45 +1,57 @@
 """Deleting media at Twilio: the only place where twfs takes something away, and what it demands before it does."""
 
-from collections.abc import Callable
+import shlex
 
 from twfs.catalog.catalog import Catalog
-from twfs.catalog.ports import Deleter
+from twfs.catalog.ports import Records
+from twfs.catalog.proving import BackgroundProofs
 from twfs.clock import Deadline
-from twfs.errors import MediaAbsent, NotVerified
+from twfs.errors import BadResource, MediaAbsent, MediaDamaged, NotFound, NotVerified, ObjectChanged, ProofPending
 from twfs.log import log
-from twfs.probe import MediaInfo, MediaState
-from twfs.resources import Medium
+from twfs.probe import MediaInfo, MediaState, ObjectFacts
+from twfs.resources import Medium, parse_medium
+
+ABSENCE_SECONDS = 600.0
+"""How far apart the first and the last look must be that find no media, before a medium is deleted for having none. A
+404 by mistake passes: a proxy or one of Twilio's servers is put right, or restarted, within minutes."""
+
+_PROOFS_SHARE = 0.5
+"""Part of a call's time that it waits for a proof; the rest is for the last look and DELETE."""
 
 
 class Remover:
     """Deletes media that are proven to be readable. Safe for use by several threads."""
 
-    def __init__(self, catalog: Catalog, deleter: Deleter) -> None:
-        """No request."""
+    def __init__(self, catalog: Catalog, records: Records, source: str, proofs: BackgroundProofs | None = None) -> None:
+        """No request. Without `proofs` only what was proven before is deleted.
+
+        `source` is the account as commands take it, for what is said to users.
+        """
         self._catalog = catalog
-        self._deleter = deleter
+        self._records = records
+        self._source = shlex.quote(source)
+        self._proofs = proofs
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[MediaInfo], bool]) -> None:
-        """Delete a medium all of whose bytes were read and proven; one that never had media counts as read.
-
-        The object is looked at once more: it is the one that Twilio has now that must have been read. If there is
-        none, and Twilio's record claims a size, nothing is deleted: a 404 may be a mistake. Whether the record of a
-        track that was muted all the time has size 0, null or another one is UNKNOWN; to refuse is the safe side.
+    def remove(self, medium: Medium, deadline: Deadline, by: str) -> None:
+        """Delete a medium once all its bytes are proven: of the object that there is now, by a look just before.
 
         Args:
             medium: one of the catalogue's.
             deadline: of all requests together.
             by: who asked for it, for the log.
-            was_read: whether the caller itself had all bytes of this object, beside what the catalogue remembers.
 
         Raises:
-            NotVerified: that is not proven; nothing was deleted.
+            NotVerified: that is not proven; nothing was deleted. `ProofPending`: it may be the next time.
+            MediaDamaged: reading it whole showed that it is damaged; nothing was deleted.
             NoSuchName: there is no such medium.
-            DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: Twilio or S3 did not confirm; nothing
+            ObjectChanged, DeadlineExceeded, RemoteError, CredentialsRefused: Twilio or S3 did not confirm; nothing
                 vanishes here.
         """
-        self._check(medium, deadline, was_read)
-        self._delete(medium, deadline, f"deleted at Twilio, asked for by {by}")
+        if self.check(medium, deadline):
+            self._delete(medium, deadline, f"deleted at Twilio, asked for by {by}")
+        else:
+            log.info("%s: is gone at Twilio already", medium.sid)
+            self._catalog.drop(medium.sid)
 
     def remove_unverified(self, medium: Medium, deadline: Deadline, by: str) -> None:
         """Delete a medium whatever is known of it.
@@ -49,33 +61,129 @@ class Remover:
         """
         self._delete(medium, deadline, f"deleted at Twilio without proof that it was read, asked for by {by}")
 
-    def _check(self, medium: Medium, deadline: Deadline, was_read: Callable[[MediaInfo], bool]) -> None:
-        sid = medium.sid
+    def check(self, medium: Medium, deadline: Deadline) -> bool:
+        """Whether there is something to delete, and proven; not if it is gone at Twilio. Looks anew.
+
+        Raises:
+            As `remove`: why it cannot be deleted.
+        """
         try:
-            info = self._catalog.examine(sid, deadline)
-        except MediaAbsent as error:
-            raise NotVerified(f"{sid} is not deleted: it has no media yet, which may still come") from error
-        match info.state:
-            case MediaState.ABSENT:
-                if medium.claimed_size:
-                    raise NotVerified(
-                        f"{sid} is not deleted: Twilio finds no media of it, and its record claims"
-                        f" {medium.claimed_size} bytes; `twfs rm --unverified {sid}` deletes it all the same"
-                    )
-            case MediaState.READABLE:
-                if not (self._catalog.is_verified(sid, info.etag) or was_read(info)):
-                    raise NotVerified(
-                        f"{sid} is not deleted: nothing proves that all of it was read; run `twfs verify {sid}`"
-                        f" (in a mount, reading it whole there does too) or `twfs rm --unverified {sid}`"
-                    )
-            case MediaState.LOCKED | MediaState.DAMAGED:
-                raise NotVerified(
-                    f"{sid} is not deleted: nobody can have read it here ({info.reason});"
-                    f" `twfs rm --unverified {sid}` deletes it all the same"
-                )
+            info = self._catalog.look(medium.sid, deadline)
+        except NotFound as error:
+            return self._check_missing(medium, error, deadline)
+        facts = self._readable(medium, info)
+        damage = self._catalog.damage(medium.sid, facts)
+        if damage:
+            raise self._damaged(medium, damage)
+        if not self._catalog.is_verified(medium.sid, facts):
+            self._prove(medium, facts, info, deadline)
+            if self._catalog.look(medium.sid, deadline) != info:
+                raise ObjectChanged(f"{medium.sid} is not deleted: it was replaced while it was read")
+        return True
+
+    def _readable(self, medium: Medium, info: MediaInfo) -> ObjectFacts:
+        """The object, if it can be proven at all.
+
+        Raises:
+            NotVerified: it cannot.
+        """
+        if info.state is not MediaState.READABLE or info.facts is None:
+            raise NotVerified(
+                f"{medium.sid} is not deleted: nobody can have read it here ({info.reason});"
+                f" {self._all_the_same(medium)}"
+            )
+        if not info.facts.has_strong_etag:
+            raise NotVerified(
+                f"{medium.sid} is not deleted: S3 sends no ETag with it that says which object it is, so nothing can"
+                f" prove what was read to be what is deleted; {self._all_the_same(medium)}"
+            )
+        return info.facts
+
+    def _prove(self, medium: Medium, facts: ObjectFacts, info: MediaInfo, deadline: Deadline) -> None:
+        """Return once all of it is proven.
+
+        Raises:
+            NotVerified, ProofPending, MediaDamaged: it is not.
+            TwfsError: why it could not be read.
+        """
+        if self._proofs is None:
+            raise NotVerified(
+                f"{medium.sid} is not deleted: nothing proves that all of it can be read; run"
+                f" `twfs verify {self._source} {medium.sid}` first, or {self._all_the_same(medium)}"
+            )
+        try:
+            is_proven = self._proofs.proven_within(deadline.remaining() * _PROOFS_SHARE, medium, facts, info)
+        except MediaDamaged as error:
+            raise self._damaged(medium, str(error)) from error
+        if not is_proven:
+            raise ProofPending(
+                f"{medium.sid} is not deleted yet: it is being read whole, to prove it before; delete it again later"
+            )
+
+    def _check_missing(self, medium: Medium, error: NotFound, deadline: Deadline) -> bool:
+        """A look found no media: whether the medium is there all the same, and proven to have none.
+
+        Raises:
+            NotVerified: the second it is not.
+            NotFound: `error`, if that says nothing of the medium.
+        """
+        record = self._record(medium, deadline)
+        if record is None or record.status == "deleted":
+            return False
+        if not isinstance(error, MediaAbsent):
+            raise error
+        self._check_absence(medium, record)
+        return True
+
+    def _record(self, medium: Medium, deadline: Deadline) -> Medium | None:
+        """What Twilio says of it now; None if it has no such medium.
+
+        Raises:
+            RemoteError, CredentialsRefused: it did not say.
+        """
+        try:
+            return parse_medium(medium.kind, self._records.fetch(medium.kind, medium.sid, deadline))
+        except NotFound:
+            return None
+        except BadResource as error:
+            raise NotVerified(f"{medium.sid} is not deleted: Twilio's record of it cannot be read ({error})") from error
+
+    def _check_absence(self, medium: Medium, record: Medium) -> None:
+        """Return if nothing speaks for its having media, so that there is nothing to lose.
+
+        A record may have no size, or 0, and media all the same. Whether that of a track which was muted all the time
+        has size 0, null or another one is UNKNOWN; to refuse is the safe side.
+
+        Raises:
+            NotVerified: something does. `ProofPending`: no look long enough ago found none.
+        """
+        known = self._catalog.known_info(medium.sid)
+        seconds = self._catalog.seconds_absent(medium.sid)
+        if seconds is None:
+            raise NotVerified(f"{medium.sid} is not deleted: it has no media yet, which may still come")
+        if record.claimed_size or (known is not None and known.state is not MediaState.ABSENT):
+            claim = f"its record claims {record.claimed_size} bytes" if record.claimed_size else "it had some before"
+            raise NotVerified(
+                f"{medium.sid} is not deleted: Twilio finds no media of it, and {claim}; {self._all_the_same(medium)}"
+            )
+        if seconds < ABSENCE_SECONDS:
+            raise ProofPending(
+                f"{medium.sid} is not deleted yet: Twilio finds no media of it, which a look {ABSENCE_SECONDS / 60:.0f}"
+                f" minutes after the first must confirm; delete it again in {ABSENCE_SECONDS - seconds:.0f} s, or"
+                f" {self._all_the_same(medium)}"
+            )
+
+    def _damaged(self, medium: Medium, damage: str) -> MediaDamaged:
+        return MediaDamaged(
+            f"{medium.sid} is not deleted: reading it whole found it damaged ({damage}), and copies of it may be, too;"
+            f" `twfs verify {self._source} {medium.sid}` reads it anew, {self._all_the_same(medium)}"
+        )
+
+    def _all_the_same(self, medium: Medium) -> str:
+        return f"`twfs rm {self._source} {medium.sid} --unverified` deletes it all the same"
 
     def _delete(self, medium: Medium, deadline: Deadline, report: str) -> None:
-        self._deleter.delete(medium.kind, medium.sid, deadline)
+        self._records.delete(medium.kind, medium.sid, deadline)
         # A warning, so that it is told at every usual log_level.
         log.warning("%s: %s", medium.sid, report)
         self._catalog.forget(medium.sid)

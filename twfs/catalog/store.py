@@ -1,8 +1,8 @@
 """What is remembered across mounts: one SQLite file per account and selection.
 
 It holds what every resource says of its medium, as it was parsed (parsing 100,000 of Twilio's records once more was a
-third of a mount's start), and, per medium, what one probe found, what that was proven to mean, and of which object all
-bytes were once read and proven; and for which kinds of media Twilio's `size` was once wrong.
+third of a mount's start), and, per medium, what one probe found, what that was proven to mean, what reading a whole
+object showed, and since when it is known to have no media; and for which kinds of media Twilio's `size` was once wrong.
 Wrapped keys and IVs are no secrets; unwrapped keys and plaintext never come here.
 
 The file is a memory, never a cause of errors: damaged or foreign, it is set aside and begun anew; taken away while in
@@ -25,7 +25,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
 from twfs.errors import Unreachable
@@ -33,7 +33,7 @@ from twfs.log import log
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 APPLICATION_ID = 0x74776673
 """`twfs` in ASCII: tells our files from other SQLite files."""
 BUSY_SECONDS = 5.0
@@ -46,7 +46,8 @@ _SCHEMA = f"""
 CREATE TABLE resources (sid TEXT PRIMARY KEY, kind TEXT, fields TEXT, checksum INTEGER);
 CREATE TABLE probes (sid TEXT PRIMARY KEY, state TEXT, plain_size INTEGER, encrypted INTEGER, reason TEXT,
     stored_size INTEGER, etag TEXT, metadata TEXT, tail BLOB, checksum INTEGER, size_checksum INTEGER);
-CREATE TABLE verified (sid TEXT PRIMARY KEY, etag TEXT, checksum INTEGER);
+CREATE TABLE readings (sid TEXT PRIMARY KEY, fingerprint TEXT, damage TEXT, checksum INTEGER);
+CREATE TABLE absences (sid TEXT PRIMARY KEY, since REAL, checksum INTEGER);
 CREATE TABLE distrust (kind TEXT PRIMARY KEY);
 CREATE TABLE listing (only INTEGER PRIMARY KEY CHECK (only = 1), resource_count INTEGER, listed_at REAL);
 INSERT INTO listing VALUES (1, 0, NULL);
@@ -89,6 +90,15 @@ class Remembered:
     media: list[Medium]
     listed_at: float
     """When the last full pass ended, seconds since 1970 UTC."""
+
+
+class WholeReading(NamedTuple):
+    """What reading all bytes of one object showed."""
+
+    fingerprint: str
+    """Of the object that it was (`ObjectFacts.fingerprint`)."""
+    damage: str = ""
+    """What is wrong with it, one line; empty if all of it was proven."""
 
 
 class Store:
@@ -145,7 +155,8 @@ class Store:
                 _insert(connection, rows)
                 connection.executemany("DELETE FROM resources WHERE sid = ?", dropped)
                 connection.executemany("DELETE FROM probes WHERE sid = ?", dropped)
-                connection.executemany("DELETE FROM verified WHERE sid = ?", dropped)
+                connection.executemany("DELETE FROM readings WHERE sid = ?", dropped)
+                connection.executemany("DELETE FROM absences WHERE sid = ?", dropped)
                 _count(connection)
                 if listed_at is not None:
                     connection.execute("UPDATE listing SET listed_at = ? WHERE resource_count >= ?", (listed_at, total))
@@ -168,20 +179,37 @@ class Store:
             with _transaction(connection):
                 checksums = (_checksum(sid, *row), _checksum(sid, *row[:_SIZE_COLUMNS]))
                 connection.execute(_SAVE_PROBE, (sid, *row, *checksums))
+                connection.execute("DELETE FROM absences WHERE sid = ?", (sid,))
 
         self._do(work)
 
-    def verified(self, sid: str) -> str | None:
-        """The ETag of the object of which all bytes were read and proven; None if that was never done."""
-        return self._do(lambda connection: _verified(connection, sid))
+    def whole_reading(self, sid: str) -> WholeReading | None:
+        """What the last reading of a whole object of `sid` showed; None if there was none."""
+        return self._do(lambda connection: _whole_reading(connection, sid))
 
-    def save_verified(self, sid: str, etag: str) -> None:
-        """Remember that all bytes of this object were read and proven."""
+    def save_whole_reading(self, sid: str, reading: WholeReading) -> None:
+        """Remember what reading all bytes of an object showed, instead of what was remembered of `sid`."""
 
         def work(connection: sqlite3.Connection) -> None:
             with _transaction(connection):
-                row = (sid, etag, _checksum(sid, etag))
-                connection.execute("INSERT OR REPLACE INTO verified VALUES (?, ?, ?)", row)
+                row = (sid, *reading)
+                connection.execute("INSERT OR REPLACE INTO readings VALUES (?, ?, ?, ?)", (*row, _checksum(*row)))
+
+        self._do(work)
+
+    def absent_since(self, sid: str, now: float) -> float:
+        """When `sid` was first found to have no media, without one that was found since: `now` if that was not known.
+
+        Seconds since 1970 UTC. It is remembered.
+        """
+        return self._do(lambda connection: _absent_since(connection, sid, now))
+
+    def end_absence(self, sid: str) -> None:
+        """Media of `sid` were found."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            with _transaction(connection):
+                connection.execute("DELETE FROM absences WHERE sid = ?", (sid,))
 
         self._do(work)
 
@@ -486,12 +514,22 @@ def _probe(connection: sqlite3.Connection, sid: str) -> MediaInfo | None:
     return MediaInfo(MediaState(state), plain_size, bool(encrypted), etag, reason, facts)
 
 
-def _verified(connection: sqlite3.Connection, sid: str) -> str | None:
-    etag, checksum = connection.execute("SELECT etag, checksum FROM verified WHERE sid = ?", (sid,)).fetchone() or (
-        None,
-        None,
-    )
-    return etag if isinstance(etag, str) and _checksum(sid, etag) == checksum else None
+def _whole_reading(connection: sqlite3.Connection, sid: str) -> WholeReading | None:
+    """None if the row is damaged: a flipped bit must not become a proof."""
+    found = connection.execute("SELECT fingerprint, damage, checksum FROM readings WHERE sid = ?", (sid,)).fetchone()
+    if found is None or _checksum(sid, *found[:2]) != found[2]:
+        return None
+    reading = WholeReading(*found[:2])
+    return reading if all(isinstance(text, str) for text in reading) else None
+
+
+def _absent_since(connection: sqlite3.Connection, sid: str, now: float) -> float:
+    with _transaction(connection):
+        found = connection.execute("SELECT since, checksum FROM absences WHERE sid = ?", (sid,)).fetchone()
+        if found is not None and isinstance(found[0], float) and _checksum(sid, found[0]) == found[1]:
+            return found[0]
+        connection.execute("INSERT OR REPLACE INTO absences VALUES (?, ?, ?)", (sid, now, _checksum(sid, now)))
+    return now
 
 
 def _probe_row(info: MediaInfo) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ from twfs.cli.paths import a_path
 from twfs.config.mount_options import parse_mount_options
 from twfs.config.profiles import parse_source
 from twfs.mount.lifecycle import mount
+from twfs.transfer.mounted_proof import MountedProver
 
 PROGRAM = "mount.twfs"
 _CLONE_NEWNS = 0x00020000
@@ -54,7 +55,7 @@ def _run(words: Sequence[str]) -> int:
         config = configured(arguments.source, overrides, verbose=False)
         if arguments.namespace is not None:
             enter_mount_namespace(arguments.namespace)
-        mount(config, arguments.source, arguments.directory, foreground=False)
+        mount(config, arguments.source, arguments.directory, foreground=False, prover_of=MountedProver)
     return 0
 
 

@@ -32,8 +32,9 @@ def run(arguments: argparse.Namespace) -> int:
     config = configured(arguments.source, overrides, verbose=arguments.verbose)
     # Here, for other commands need `configured` only, and not what a mount is made of.
     from twfs.mount.lifecycle import mount  # noqa: PLC0415
+    from twfs.transfer.mounted_proof import MountedProver  # noqa: PLC0415
 
-    mount(config, arguments.source, arguments.directory, foreground=arguments.foreground)
+    mount(config, arguments.source, arguments.directory, foreground=arguments.foreground, prover_of=MountedProver)
     return 0
 
 

@@ -84,11 +84,26 @@ def wanted_of(arguments: argparse.Namespace, overrides: dict[str, str]) -> Wante
     for sid in sids:
         if not any(is_sid(sid, kind.sid_prefix) for kind in Kind):
             raise UsageError(f"{sid!r} is no SID of a recording or composition (RT... or CJ...)")
+    _check_words(arguments, sids, filters)
+    return Wanted(source, tuple(dict.fromkeys(sids)), selection)
+
+
+def _check_words(arguments: argparse.Namespace, sids: list[str], filters: list[str]) -> None:
+    """Return if there is something to select from; not every command has `--all`.
+
+    Raises:
+        UsageError: there is nothing, or too much.
+    """
+    if not hasattr(arguments, "all"):
+        if not sids:
+            raise UsageError(f"name the media by their SIDs: twfs {arguments.command} [SOURCE] SID...")
+        if filters:
+            raise UsageError(f"--{filters[0]} selects nothing here: name the media by their SIDs")
+        return
     if bool(sids) == arguments.all:
         raise UsageError("name either SIDs, or --all with filters")
     if sids and filters:
         raise UsageError(f"--{filters[0]} selects among --all; with SIDs it has nothing to select")
-    return Wanted(source, tuple(dict.fromkeys(sids)), selection)
 
 
 def selection_of(overrides: dict[str, str]) -> CatalogSettings:

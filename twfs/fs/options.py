@@ -67,7 +67,7 @@ OPTIONS: tuple[Option, ...] = (
         "allow_delete",
         parse_switch,
         default=False,
-        help="let rm of a medium that was read whole delete it at Twilio, for good",
+        help="let rm of a medium delete it at Twilio, for good, once every byte of it is proven",
         is_switch=True,
     ),
 )

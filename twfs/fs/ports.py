@@ -1,6 +1,6 @@
 """What the file system needs of others; the composition root passes the real things in."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 from twfs.clock import Deadline
@@ -92,11 +92,11 @@ class Readings(Protocol):
 class Remover(Protocol):
     """Deletes media where they are stored."""
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[MediaInfo], bool]) -> None:
-        """Delete a medium that was read whole: as `was_read` says of the object that there is now, or others know.
+    def remove(self, medium: Medium, deadline: Deadline, by: str) -> None:
+        """Delete a medium every byte of which is proven.
 
         Raises:
-            NotVerified: it was not.
+            NotVerified: it is not; `ProofPending`: not yet.
             NoSuchName: there is no such medium.
             RemoteError, CredentialsRefused, MediaDamaged: it was not confirmed that it is gone; nothing vanishes.
         """

@@ -24,7 +24,6 @@ from twfs.errors import (
     ReadOnly,
 )
 from twfs.fs.attributes import XATTR_PREFIX, Attributes, KnownSize, Usage, nanoseconds, usage, xattrs
-from twfs.fs.coverage import Deliveries
 from twfs.fs.handles import HandleTable
 from twfs.fs.names import inode
 from twfs.fs.options import FsSettings
@@ -114,7 +113,6 @@ class Vfs:
         self._remover = remover
         self._readings = readings
         self._keeps_pages = keeps_pages
-        self._deliveries = Deliveries()
         self._patience = Patience(clock, settings.timeout)
         self._handles: HandleTable[_OpenFile] = HandleTable()
         self._tree_lock = threading.Lock()
@@ -253,8 +251,6 @@ class Vfs:
         )
         if got != wanted.size:
             raise MediaDamaged(f"{file.path}: {got} bytes at {wanted.start} where there must be {wanted.size}")
-        if self._remover is not None and file.object_key is not None:
-            self._deliveries.note(*file.object_key, wanted)
         if file.reading is not None:
             file.reading.delivered(wanted)
         return got
@@ -306,20 +302,14 @@ class Vfs:
 
         Raises:
             ReadOnly: deleting is not allowed, or `path` is anything else.
-            NotVerified: not every byte of it was read in this mount, nor proven elsewhere.
+            NotVerified: not every byte of it is proven; `ProofPending`: not yet.
             NoSuchName, NotADirectory: no such path.
             RemoteError, CredentialsRefused, MediaDamaged: it was not confirmed that it is gone; it stays.
         """
         node = self._lookup(path)
         if self._remover is None or not isinstance(node, MediumFile):
             self.refuse_change(path)
-        sid, deadline = node.medium.sid, self._deadline()
-
-        def was_read(info: MediaInfo) -> bool:
-            return self._deliveries.has_all(sid, info.etag, info.plain_size)
-
-        self._remover.remove(node.medium, deadline, caller, was_read)
-        self._deliveries.forget(sid)
+        self._remover.remove(node.medium, self._deadline(), caller)
 
     def refuse_change(self, path: str) -> NoReturn:
         """What every call that would change something comes to.

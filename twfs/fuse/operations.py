@@ -34,6 +34,7 @@ ERRNO: Mapping[type[errors.TwfsError], int] = MappingProxyType(
         errors.BadHandle: errno.EBADF,
         errors.ReadOnly: errno.EROFS,
         errors.NotVerified: errno.EPERM,
+        errors.ProofPending: errno.EBUSY,
         errors.NoMoreThreads: errno.EAGAIN,
         errors.NoKey: errno.ENOKEY,
         errors.CredentialsRefused: errno.EACCES,

@@ -2,10 +2,13 @@
 
 import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import cast
 
+from twfs.catalog.ports import Prover
+from twfs.catalog.proving import BackgroundProofs
 from twfs.catalog.removal import Remover
 from twfs.config.config import Config
 from twfs.crypto.keyring import NO_KEY
@@ -33,8 +36,12 @@ from twfs.mount.system import (
 _FUSE_CONF = Path("/etc/fuse.conf")
 
 
-def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) -> None:
+def mount(
+    config: Config, source: str, mountpoint: Path, *, foreground: bool, prover_of: Callable[[Session], Prover]
+) -> None:
     """Mount `source` at `mountpoint`; returns when it stands, or with `foreground` when it has ended.
+
+    `prover_of` makes what proves media before they are deleted, where that is allowed.
 
     Raises:
         ConfigError: the options do not fit the machine.
@@ -48,7 +55,7 @@ def mount(config: Config, source: str, mountpoint: Path, *, foreground: bool) ->
         log.warning("%s", NO_KEY)
 
     def serve(ready: Callable[[], None]) -> None:
-        _serve(config, source, place, binding, ready)
+        _serve(config, source, place, binding, prover_of=prover_of, ready=ready)
 
     if foreground:
         _in_foreground(serve, place)
@@ -66,9 +73,19 @@ def _in_foreground(serve: Callable[[Callable[[], None]], None], place: Path) -> 
         raise MountFailed(str(error)) from error
 
 
-def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Callable[[], None]) -> None:
+def _serve(
+    config: Config,
+    source: str,
+    place: Path,
+    binding: Binding,
+    *,
+    prover_of: Callable[[Session], Prover],
+    ready: Callable[[], None],
+) -> None:
     """Mount and serve in this process until the end."""
-    with open_session(config) as session, observed(session, source, place, binding) as seen:
+    with ExitStack() as stack:
+        session = stack.enter_context(open_session(config))
+        seen = stack.enter_context(observed(session, source, place, binding))
         _first_look(session, source)
         # What is known now stays: looking through 100,000 media for garbage takes a tenth of a second each time.
         gc.freeze()
@@ -78,7 +95,7 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
             _fs_settings(config),
             session.clock,
             seen.files,
-            remover=Remover(session.catalog, session.api) if config.allow_delete else None,
+            remover=stack.enter_context(_remover(session, source, prover_of)) if config.allow_delete else None,
             readings=seen.open_files,
             # What the kernel answers from its pages, the access log would not see.
             keeps_pages=config.audit is None,
@@ -111,6 +128,15 @@ def _serve(config: Config, source: str, place: Path, binding: Binding, ready: Ca
         )
         supervised.end()
         log.info("%s: unmounted", place)
+
+
+@contextmanager
+def _remover(session: Session, source: str, prover_of: Callable[[Session], Prover]) -> Iterator[Remover]:
+    proofs = BackgroundProofs(prover_of(session), session.catalog)
+    try:
+        yield Remover(session.catalog, session.api, source, proofs)
+    finally:
+        proofs.stop()
 
 
 def _first_look(session: Session, source: str) -> None:

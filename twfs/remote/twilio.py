@@ -37,15 +37,15 @@ class TwilioApi(RestApi):
         """
         return self._pages(f"{self._base_url}/v1/{_PATHS[kind]}", _list_params(kind, wanted))
 
-    def fetch(self, kind: Kind, sid: str) -> object:
-        """One raw record.
+    def fetch(self, kind: Kind, sid: str, deadline: Deadline | None = None) -> object:
+        """One raw record; without a `deadline` within `timeout`.
 
         Raises:
             NotFound: there is none.
             RemoteError: no usable answer.
             CredentialsRefused: 401 or 403.
         """
-        return self._json(f"{self._base_url}/v1/{_PATHS[kind]}/{sid}", None, self._deadline())
+        return self._json(f"{self._base_url}/v1/{_PATHS[kind]}/{sid}", None, deadline or self._deadline())
 
     def delete(self, kind: Kind, sid: str, deadline: Deadline) -> None:
         """Delete a medium; that it is gone already (404) is as good. Once more does no more than once: it is retried.

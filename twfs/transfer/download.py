@@ -16,7 +16,7 @@ from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.part_file import PartFile, is_disk_full
 from twfs.transfer.proof import Md5, Proof
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import Watch, fetch_rest, readable_info, unless_replaced
+from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ class Downloader:
         with PartFile(goal, _identity(medium, info)) as part:
             filled = self._fill(medium, info, part)
             part.commit(medium.changed_at)
-        if filled.is_proven:
-            self._session.catalog.record_verified(medium.sid, info.etag)
+        if filled.is_proven and info.facts is not None:
+            self._session.catalog.record_verified(medium.sid, info.facts)
         return Outcome(
             medium,
             Ending.WRITTEN,
@@ -107,7 +107,8 @@ class Downloader:
                 if not resumed_at:
                     # Nothing to go on with: one of its bytes is wrong, and nobody knows which.
                     part.discard()
-                    raise
+                    with remembering_damage(self._session.catalog, medium, info):
+                        raise
                 # Its beginning may have been spoiled on this disk: that says nothing of what S3 stores.
                 log.warning("%s is fetched once more, all of it; with the beginning at hand: %s", medium.sid, error)
         part.cut(0)

@@ -9,7 +9,7 @@ from twfs.resources import Medium
 from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.proof import Md5, Proof
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import Watch, fetch_rest, readable_info, unless_replaced
+from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_replaced
 
 
 class Verifier:
@@ -35,12 +35,12 @@ class Verifier:
 
     def _verify(self, medium: Medium, info: MediaInfo) -> Outcome:
         began = self._session.clock.monotonic()
-        proof = Proof(info, self._session.config.keyring, with_md5=self._with_md5)
-        with closing(proof):
+        with closing(Proof(info, self._session.config.keyring, with_md5=self._with_md5)) as proof:
             fetch_rest(self._pool, medium, proof, 0, write=None, watch=self._watch, stop=self._stop)
-            md5 = proof.conclude()
+            with remembering_damage(self._session.catalog, medium, info):
+                md5 = proof.conclude()
         if md5 is not Md5.UNASKED:
-            self._session.catalog.record_verified(medium.sid, info.etag)
+            self._session.catalog.record_verified(medium.sid, proof.facts)
         return Outcome(
             medium,
             Ending.VERIFIED,

@@ -1,10 +1,11 @@
 """A medium from some byte to its end: fetched, proven, decrypted and handed on."""
 
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import Any, Protocol, TypeVar
 
+from twfs.catalog.catalog import Catalog
 from twfs.clock import Deadline
 from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey
 from twfs.errors import MediaAbsent, MediaDamaged, NoKey, ObjectChanged, TwfsError
@@ -69,6 +70,21 @@ def replacement(session: Session, medium: Medium, info: MediaInfo, change: Objec
     if present == info:
         raise change
     return present
+
+
+@contextmanager
+def remembering_damage(catalog: Catalog, medium: Medium, info: MediaInfo) -> Iterator[None]:
+    """Where the block finds that what was read whole is damaged, have the catalogue remember it.
+
+    Raises:
+        MediaDamaged: so it is.
+    """
+    try:
+        yield
+    except MediaDamaged as error:
+        if info.facts is not None:
+            catalog.record_damage(medium.sid, info.facts, str(error))
+        raise
 
 
 def _readable(info: MediaInfo) -> MediaInfo:
