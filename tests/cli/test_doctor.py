@@ -416,6 +416,10 @@ def test_a_state_file_is_looked_at_and_left_as_it_is(
         finding = findings_of(place, capsys)[1]["state file"]
         assert (finding.level, finding.mend) == (WARNING, f"run: rm {file}")
         assert file.read_bytes() == b"no database at all" * 1000
+        file.parent.chmod(0o777)
+        finding = findings_of(place, capsys)[1]["state file"]
+        assert finding.level == PROBLEM
+        assert f"can be changed by everybody; run: chmod go-w {file.parent}" in finding.text
 
 
 @pytest.fixture

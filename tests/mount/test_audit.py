@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.mount.fake_journal import fake_journal
+from tests.mount.harness import needs_root
 from twfs.errors import ConfigError
 from twfs.mount.audit import Audit, AuditFile, AuditJournal, audit_writer
 from twfs.mount.journald import Journal
@@ -20,6 +21,7 @@ from twfs.mount.open_files import Access
 from twfs.mount.processes import Process
 from twfs.resources import Kind, Medium
 
+NOBODY = 65534
 SID = "RT" + "1" * 32
 ACCESS = Access(Medium(SID, Kind.RECORDING), "/recordings/x", 99, 1000, Process(7, "mpv"), 1511455637.25, 42, 50)
 RECORD = {
@@ -103,6 +105,41 @@ def test_what_cannot_be_written_or_is_no_file_is_told_at_the_beginning(tmp_path:
         pytest.raises(ConfigError, match="no regular"),
     ):
         AuditFile(tmp_path / "pipe")
+
+
+@needs_root
+def test_a_file_that_somebody_else_has_put_there_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o1777)
+    theirs, victim = tmp_path / "theirs", tmp_path / "victim"
+    theirs.touch(0o600)
+    os.chown(theirs, NOBODY, -1)
+    victim.touch(0o600)
+    (tmp_path / "hard").hardlink_to(victim)
+    (tmp_path / "soft").symlink_to(victim)
+    os.chown(tmp_path / "soft", NOBODY, -1, follow_symlinks=False)
+    for name, why in (("theirs", "belongs to nobody"), ("hard", "hard link"), ("soft", "symbolic link of nobody")):
+        with pytest.raises(ConfigError, match=why):
+            AuditFile(tmp_path / name)
+    assert victim.read_bytes() == b""
+
+
+@needs_root
+def test_one_that_somebody_else_puts_there_later_gets_no_record(tmp_path: Path) -> None:
+    path, victim = tmp_path / "audit", tmp_path / "victim"
+    audit = Audit(AuditFile(path), closed_at)
+    victim.touch(0o600)
+    path.unlink()
+    path.symlink_to(victim)
+    os.chown(path, NOBODY, -1, follow_symlinks=False)
+    audit(ACCESS)
+    assert audit.outcomes.snapshot() == {"failed": 1}
+    assert victim.read_bytes() == b""
+
+
+def test_ones_own_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("audit")
+    AuditFile(tmp_path / "link")({"n": 1})
+    assert (tmp_path / "audit").read_text() == '{"n": 1}\n'
 
 
 def test_a_file_in_the_mount_itself_is_refused() -> None:

@@ -28,6 +28,7 @@ from sys import intern
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
 
+from twfs.catalog.state_file import SIDE_FILES, make_private
 from twfs.errors import Unreachable
 from twfs.log import log
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
@@ -330,7 +331,7 @@ def _count(connection: sqlite3.Connection) -> None:
 
 def _connect(path: Path | None) -> sqlite3.Connection:
     if path is not None:
-        _make_private(path)
+        make_private(path)
     connection = sqlite3.connect(
         path or ":memory:", timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
@@ -357,17 +358,6 @@ def _change_to_wal(connection: sqlite3.Connection) -> None:
             return
         with _transaction(connection):
             pass
-
-
-def _make_private(path: Path) -> None:
-    """Folder 0700, file 0600 (SQLite gives its side files the same), no symbolic link followed."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        if os.fstat(descriptor).st_mode & 0o077:
-            os.fchmod(descriptor, 0o600)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager
@@ -417,7 +407,7 @@ def _is_whole(connection: sqlite3.Connection) -> bool:
 
 def _set_aside(path: Path) -> Path:
     aside = path.with_name(path.name + ".damaged")
-    for side_file in ("-wal", "-shm"):
+    for side_file in SIDE_FILES:
         path.with_name(path.name + side_file).unlink(missing_ok=True)
     return path.replace(aside)
 

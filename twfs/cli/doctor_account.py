@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
+from twfs.catalog import state_file
 from twfs.catalog.options import CatalogSettings, store_path
 from twfs.cli.doctor_network import api_mend
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
@@ -16,7 +17,16 @@ from twfs.clock import Deadline
 from twfs.config.config import Config
 from twfs.crypto.keyring import Keyring
 from twfs.crypto.unlock import Unlocker
-from twfs.errors import BadResource, DeadlineExceeded, MediaAbsent, MediaDamaged, NoKey, TwfsError, Unreachable
+from twfs.errors import (
+    BadResource,
+    ConfigError,
+    DeadlineExceeded,
+    MediaAbsent,
+    MediaDamaged,
+    NoKey,
+    TwfsError,
+    Unreachable,
+)
 from twfs.invocation import pasteable
 from twfs.mount.session import Session, open_session
 from twfs.resources import Kind, ListFilter, Medium, parse_medium
@@ -33,8 +43,9 @@ _MOST_LOOKS = 5
 def account_findings(config: Config, *, ask: bool) -> Iterator[Finding]:
     """What the configuration gives; with `ask` also what Twilio and S3 say to it."""
     yield from check_keys(config.keyring)
-    yield check_state(config)
-    if ask:
+    state = check_state(config)
+    yield state
+    if ask and state.level != PROBLEM:
         # Nothing is read through the cache, and one that the machine does not have is a finding of its own.
         with open_session(replace(config, cache_size=0)) as session:
             yield from _answers(session)
@@ -60,12 +71,21 @@ def check_state(config: Config) -> Finding:
         is_there = file.exists()
     except OSError:
         return _closed_to_us(config.state_dir)
-    if not is_there:
-        folder = next(path for path in (config.state_dir, *config.state_dir.parents) if path.exists())
-        if os.access(folder, os.W_OK | os.X_OK):
-            return Finding(OK, "state file", f"{file} will be made")
-        text = f"{folder} cannot be written: {_FORGETFUL}"
-        return Finding(WARNING, "state file", text, "give state_dir=DIR")
+    try:
+        state_file.check_state(file)
+    except ConfigError as error:
+        return Finding(PROBLEM, "state file", str(error))
+    return _state_that_is_there(file) if is_there else _state_to_be_made(config.state_dir, file)
+
+
+def _state_to_be_made(state_dir: Path, file: Path) -> Finding:
+    folder = next(path for path in (state_dir, *state_dir.parents) if path.exists())
+    if os.access(folder, os.W_OK | os.X_OK):
+        return Finding(OK, "state file", f"{file} will be made")
+    return Finding(WARNING, "state file", f"{folder} cannot be written: {_FORGETFUL}", "give state_dir=DIR")
+
+
+def _state_that_is_there(file: Path) -> Finding:
     if not os.access(file, os.R_OK | os.W_OK):
         text = f"{file} is somebody else's: nothing new is remembered"
         return Finding(

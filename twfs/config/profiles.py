@@ -12,6 +12,7 @@ from twfs.config.names import nearest
 from twfs.config.table import OPTIONS, refuse_secret, unknown_option
 from twfs.errors import ConfigError
 from twfs.option import Option, parse_mode
+from twfs.ownership import refuse_foreign
 from twfs.resources import is_sid
 
 SYSTEM_FILE = Path("/etc/twfs/config.toml")
@@ -74,6 +75,7 @@ def _read_profiles(explicit_file: Path | None, home: Path) -> tuple[Path, Mappin
 def _profiles(path: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
+            refuse_foreign(path)
             # Editors of Windows begin a file with a byte order mark, of which TOML knows nothing.
             document = tomllib.loads(file.read().decode("utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):

@@ -9,6 +9,7 @@ from pathlib import Path
 from twfs.config.names import nearest
 from twfs.errors import ConfigError
 from twfs.invocation import pasteable
+from twfs.ownership import refuse_foreign
 from twfs.resources import is_sid, is_text
 
 CREDENTIAL_NAMES = ("account_sid", "api_key", "api_secret", "auth_token")
@@ -196,6 +197,7 @@ def refuse_readable_by_others(path: Path, mode: int, trusted_folder: Path | None
         return
     if mode & (stat.S_IRGRP | stat.S_IROTH | stat.S_IWGRP | stat.S_IWOTH):
         raise ConfigError(f"{path} is open to group or others; run: {pasteable('chmod', '600', path)}")
+    refuse_foreign(path)
 
 
 def _text_of(path: Path, trusted_folder: Path | None) -> str:

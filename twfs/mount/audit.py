@@ -18,6 +18,7 @@ from twfs.invocation import pasteable
 from twfs.log import log
 from twfs.metrics import Counts
 from twfs.mount.journald import Journal
+from twfs.mount.log_target import check_target, open_to_append
 from twfs.mount.open_files import Access
 
 JOURNAL: Literal["journal"] = "journal"
@@ -36,12 +37,14 @@ class AuditFile:
         """Makes the file if need be.
 
         Raises:
-            ConfigError: it cannot be written, or is open to others.
+            ConfigError: it cannot be written, is open to others, or is not this user's and nobody else's.
         """
         self._path = path
         self._is_torn = False
+        if path.is_file() and path.stat().st_mode & (stat.S_IWGRP | stat.S_IRWXO):
+            raise ConfigError(f"audit: {path} is open to others; run: {pasteable('chmod', '600', path)}")
         try:
-            descriptor = self._opened()
+            descriptor = open_to_append(path)
         except OSError as error:
             raise ConfigError(f"audit: {path} cannot be written: {error.strerror}") from None
         try:
@@ -50,8 +53,6 @@ class AuditFile:
             os.close(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ConfigError(f"audit: {path} is no regular file")
-        if found.st_mode & (stat.S_IWGRP | stat.S_IRWXO):
-            raise ConfigError(f"audit: {path} is open to others; run: {pasteable('chmod', '600', path)}")
 
     def __call__(self, record: Record) -> None:
         """Append one record as a line of JSON.
@@ -62,18 +63,13 @@ class AuditFile:
         # What a full disk has cut off stays, on a line of its own.
         start = b"\n" if self._is_torn else b""
         line = start + json.dumps(record, ensure_ascii=True).encode() + b"\n"
-        descriptor = self._opened()
+        descriptor = open_to_append(self._path)
         try:
             self._is_torn = os.write(descriptor, line) < len(line)
         finally:
             os.close(descriptor)
         if self._is_torn:
             raise OSError(errno.ENOSPC, "only a part could be written")
-
-    def _opened(self) -> int:
-        # Not blocking: else a pipe that nobody reads would be waited for, without end.
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
-        return os.open(self._path, flags, 0o600)
 
 
 class AuditJournal:
@@ -151,10 +147,13 @@ def check_audit(target: Path | Literal["journal"]) -> None:
     Raises:
         ConfigError: they cannot.
     """
-    if target == JOURNAL or os.access(target, os.F_OK):
+    if target == JOURNAL or target.exists():
         _writer(target)
-    elif not os.access(target.parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"audit: {target} cannot be written: {target.parent} is no folder that you may write to")
+        return
+    try:
+        check_target(target)
+    except OSError as error:
+        raise ConfigError(f"audit: {target} cannot be written: {error.strerror}") from None
 
 
 def _writer(target: Path | Literal["journal"]) -> Callable[[Record], None]:

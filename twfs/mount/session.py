@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from twfs.catalog.catalog import Catalog
 from twfs.catalog.options import CatalogSettings, store_path
+from twfs.catalog.state_file import check_state
 from twfs.catalog.store import Store
 from twfs.clock import Clock, SystemClock
 from twfs.config.config import Config
@@ -58,7 +59,11 @@ class Session:
 
 @contextmanager
 def open_session(config: Config) -> Iterator[Session]:
-    """A session that is stopped, and its connections closed, at the end of the block."""
+    """A session that is stopped, and its connections closed, at the end of the block.
+
+    Raises:
+        ConfigError: the state cannot be believed, for somebody else can have written it.
+    """
     clock = SystemClock()
     traffic = Traffic(clock)
     authorization = _authorization(config.credentials)
@@ -95,7 +100,9 @@ def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, tra
     settings = CatalogSettings(
         config.refresh, config.kind, config.room, config.since, config.until, timeout=config.timeout
     )
-    store = Store(store_path(config.state_dir, config.account_sid, config.api_url, settings))
+    path = store_path(config.state_dir, config.account_sid, config.api_url, settings)
+    check_state(path)
+    store = Store(path)
     unlocker = Unlocker(config.keyring)
     catalog = Catalog(api, stored, unlocker, store, settings, clock)
     cache = BlockCache(config.cache_size)
