@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twfs.errors import BadResource
-from twfs.resources import Kind, Medium, is_sid, parse_medium
+from twfs.resources import Kind, Medium, is_sid, oversized, parse_medium
 
 SID = "RT" + "0a" * 16
 RECORDING: dict[str, Any] = {
@@ -95,6 +95,15 @@ def test_hostile_fields_are_none_and_never_spoil_the_record(fields: dict[str, An
     for count in (medium.claimed_size, medium.duration, medium.offset_ms):
         assert count is None or (type(count) is int and 0 <= count < 2**63)
     assert type(medium.changed_at) is int
+
+
+def test_texts_beyond_measure_are_cut_or_none_and_named() -> None:
+    long = {"track_name": "n" * 3_000_000, "codec": "c" * 65, "date_created": "2" * 10**6, "type": "t" * 64}
+    medium = recording(**long)
+    assert (medium.track_name, medium.codec, medium.created_at) == ("n" * 1024, None, None)
+    assert medium.media_type == "t" * 64
+    assert sorted(oversized(RECORDING | long)) == ["codec", "date_created", "track_name"]
+    assert oversized(RECORDING) == oversized(COMPOSITION) == oversized(None) == []
 
 
 @pytest.mark.parametrize("value", [-1, 2**63, 1.0, True, "12", None, [], {}])

@@ -22,6 +22,26 @@ _is_account, _is_room, _is_participant = (
     re.compile(f"{prefix}[0-9a-fA-F]{{32}}").fullmatch for prefix in ("AC", "RM", "PA")
 )
 _EXTENSION = re.compile(r"[a-z0-9]{2,4}")
+_LONGEST_WORD = 64
+"""Characters of a status, codec, container or moment; Twilio's have at most 30."""
+
+_LONGEST_TEXT = 1024
+"""Characters of a track's name that are kept; Twilio allows it 128 (its documentation)."""
+
+_WORDS = (
+    "status",
+    "date_created",
+    "date_completed",
+    "codec",
+    "container_format",
+    "format",
+    "type",
+    "account_sid",
+    "room_sid",
+    "source_sid",
+)
+"""Fields of a record that are one word."""
+
 # The longest signed integer that SQLite and st_size hold.
 _INT_LIMIT = 2**63
 
@@ -127,6 +147,14 @@ def parse_medium(kind: Kind, record: object) -> Medium:
     )
 
 
+def oversized(record: object) -> list[str]:
+    """The fields of a record whose texts are longer than `parse_medium` takes: names are cut, the rest are None."""
+    if not isinstance(record, Mapping):
+        return []
+    limits = {"track_name": _LONGEST_TEXT, **dict.fromkeys(_WORDS, _LONGEST_WORD)}
+    return [name for name, most in limits.items() if isinstance(text := record.get(name), str) and len(text) > most]
+
+
 def is_sid(text: str, prefix: str) -> bool:
     """Whether `text` is a SID that begins with `prefix`."""
     return _SID.fullmatch(text) is not None and text.startswith(prefix)
@@ -153,11 +181,11 @@ def _sid(value: Any, is_right: Callable[[str], object]) -> str | None:
 
 def _word(value: Any) -> str | None:
     """Text that many records repeat is held once: 30 MB less for 100,000 of them (measured)."""
-    return intern(value) if isinstance(value, str) and value else None
+    return intern(value) if isinstance(value, str) and 0 < len(value) <= _LONGEST_WORD else None
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+    return value[:_LONGEST_TEXT] if isinstance(value, str) and value else None
 
 
 def _count(value: Any) -> int | None:
@@ -166,7 +194,7 @@ def _count(value: Any) -> int | None:
 
 
 def _moment(value: Any) -> int | None:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST_WORD:
         return None
     try:
         moment = datetime.fromisoformat(value)

@@ -390,6 +390,17 @@ def test_records_that_are_no_media_are_skipped_with_one_line(house: House, caplo
     assert len([r for r in caplog.records if "skipped" in r.getMessage()]) == 1
 
 
+def test_names_beyond_measure_are_cut_with_one_line(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    sids = [house.twilio.add(Kind.RECORDING, number) for number in (50, 51)]
+    for sid in sids:
+        house.twilio.records[sid]["track_name"] = "n" * 3_000_000
+    for _ in range(2):
+        refresher_of(house.catalog).round(full=True)
+    assert [len(house.catalog.media()[sid].track_name or "") for sid in sids] == [1024, 1024]
+    assert len(house.catalog.media()) == 10
+    assert len([r for r in caplog.records if "its track_name is longer than" in r.getMessage()]) == 1
+
+
 def test_a_record_is_skipped_until_a_full_list_has_none_such(house: House, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     house.twilio.extra[Kind.RECORDING] = [None]

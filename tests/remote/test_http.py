@@ -6,6 +6,7 @@ import ssl
 import sys
 import time
 import tracemalloc
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,38 @@ def test_compressed_bodies_are_decoded_and_bounded_in_their_decoded_size(pool: H
     body = gzip.compress(bytes(100 * 2**20), compresslevel=1)
     with RudeServer(saying(answer(200, body, {"Content-Encoding": "gzip"}))) as server:
         assert get_all(pool, server.url, within(20), 1000) == bytes(1000)
+        assert b"accept-encoding: gzip\r\n" in server.requests[0].lower()
+
+
+def bombs() -> dict[str, bytes]:
+    once = gzip.compress(bytes(256 * 2**20))
+    return {
+        "gzip": once,
+        "gzip, gzip": gzip.compress(gzip.compress(bytes(2**30))),
+        "x-gzip": gzip.compress(b"") * 20_000 + once,
+        "deflate": zlib.compress(bytes(64 * 2**20)),
+        "br": b"\xcb\xff\xff\x03",
+    }
+
+
+@pytest.fixture(scope="module")
+def packed() -> dict[str, bytes]:
+    return bombs()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "gzip, gzip", "x-gzip", "deflate", "br"])
+def test_what_swells_takes_no_more_memory_than_its_limit(
+    pool: HttpPool, packed: dict[str, bytes], encoding: str
+) -> None:
+    with RudeServer(saying(answer(200, packed[encoding], {"Content-Encoding": encoding}))) as server:
+        tracemalloc.start()
+        try:
+            assert set(get_all(pool, server.url, within(60), 100_000)) <= {0}
+        except Unreachable as error:
+            assert "is encoded in a way that was not asked for" in str(error)  # noqa: PT017 - some are refused
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert most < 3 * 2**20
 
 
 def test_what_is_read_raw_is_not_decoded(pool: HttpPool) -> None:
@@ -524,7 +557,7 @@ def test_a_proxy_that_asks_who_one_is_is_told_so_and_not_asked_again(pool: HttpP
             error = timed_once(pool, f"{url}?{SECRET}")
             assert len(proxy.requests) == 1
         assert isinstance(error, NoWay)
-        assert str(error).startswith(f"{url}: the proxy asks for a user name and password (HTTP 407); give")
+        assert str(error).startswith(f"{url}: the proxy asks for a user name and password (HTTP 407); write")
         assert "wrong" not in str(error)
 
 

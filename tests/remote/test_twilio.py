@@ -21,7 +21,7 @@ from twfs.simulator.faults import Fault
 from twfs.simulator.server import Simulator
 
 EVERYTHING = ListFilter()
-SID = new_sid("RT")
+SID, OTHER_SID = new_sid("RT"), new_sid("RT")
 
 
 def moment(seconds: int) -> datetime:
@@ -167,7 +167,6 @@ def test_what_is_no_page_is_an_error_never_an_empty_list(content: object) -> Non
         saying(answer(200, b"<html>Sign in to the Wi-Fi</html>", {"Content-Type": "text/html"})),
         saying(answer(200, b"\xff\xfe\x00")),
         saying(answer(200, b"[" * 100_000)),
-        saying(answer(200, b"9" * 5000)),
         saying(answer(503, b"<html>", {"Content-Type": "text/html"})),
         saying_and_closing(b""),
     ],
@@ -191,10 +190,42 @@ def test_an_error_without_end_is_read_no_further_than_64_kib(status: int) -> Non
         assert server.connections == (1 if status == 400 else 6)
 
 
-def test_a_page_without_end_is_read_no_further_than_8_mib() -> None:
-    endless = saying(answer(200, b" " * 30 * 2**20))
-    with RudeServer(endless) as server, OwnApi(server) as api, pytest.raises(Unreachable, match="not JSON"):
-        api.fetch(Kind.RECORDING, SID)
+@pytest.mark.parametrize("size", [5 * 2**20, 30 * 2**20])
+def test_a_page_that_is_too_large_is_read_no_further_than_4_mib_and_not_asked_for_again(size: int) -> None:
+    with RudeServer(saying(answer(200, b" " * size))) as server, OwnApi(server) as api:
+        with pytest.raises(Unreachable, match="the answer is larger than 4194304 bytes, and is refused"):
+            api.fetch(Kind.RECORDING, SID)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b'"track_name": "%b"' % (b"n" * 3 * 10**6),
+        b'"grouping_sids": {%b}' % b",".join(b'"k%d": "RM"' % number for number in range(5000)),
+        b'"links": ' + b"[" * 100_000 + b"]" * 100_000,
+        b'"links": ' + b'{"a":' * 1_000 + b'"]["' + b"}" * 1_000,
+        b'"size": ' + b"9" * 100_000,
+        b'"size": 1e999, "duration": -' + b"9" * 10_000,
+    ],
+    ids=["name", "groupings", "lists", "objects", "size", "duration"],
+)
+def test_a_field_beyond_measure_spoils_neither_its_record_nor_the_list(field: bytes) -> None:
+    record, other = b'{"sid": "%b", %b, "status": "completed"}' % (SID.encode(), field), OTHER_SID
+    body = b'{"recordings": [%b, {"sid": "%b"}], "meta": {"key": "recordings"}}' % (record, other.encode())
+    with RudeServer(saying(answer(200, body))) as server, OwnApi(server) as api:
+        media = [parse_medium(Kind.RECORDING, raw) for page in api.pages(Kind.RECORDING, EVERYTHING) for raw in page]
+        assert len(server.requests) == 1
+    assert [(medium.sid, medium.status) for medium in media] == [(SID, "completed"), (other, None)]
+    assert (media[0].claimed_size, media[0].duration) == (None, None)
+    assert len(media[0].track_name or "") <= 1024
+
+
+def test_a_place_of_media_beyond_measure_is_none() -> None:
+    place = "https://bucket.s3.amazonaws.com/RT?" + "x" * 20_000
+    none = pytest.raises(Unreachable, match="names no place of the media")
+    with RudeServer(said({"redirect_to": place})) as server, OwnApi(server) as api, none:
+        api.media_url(Kind.RECORDING, SID, Deadline(HandClock(), 5))
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -17,7 +17,8 @@ from twfs.catalog.trouble import Troubles
 from twfs.catalog.truth import Truth
 from twfs.clock import Clock
 from twfs.errors import BadResource, CredentialsRefused, NotFound, RemoteError
-from twfs.resources import Kind, Medium, parse_medium
+from twfs.log import log
+from twfs.resources import Kind, Medium, oversized, parse_medium
 
 OVERLAP = 900
 """Seconds that an incremental listing reaches back before the newest medium known: `date_created` has whole seconds,
@@ -85,6 +86,8 @@ class Refresher:
         self._on_change = on_change
         self._on_confirmed = on_confirmed
         self._troubles = Troubles()
+        self._cut: set[str] = set()
+        """Fields that some record had too long."""
         self._loop = Loop("refresh", self.step)
         self._round = threading.Lock()
         self._applying = threading.Lock()
@@ -251,11 +254,18 @@ class Refresher:
             listed.seen.add(medium.sid)
             if medium == self._truth.get(medium.sid):
                 continue
+            self._tell_cut(medium, record)
             if self._would_hide(medium):
                 # Lists are eventually consistent: the single look decides.
                 self._doubt(medium.sid)
             else:
                 listed.changed.append(medium)
+
+    def _tell_cut(self, medium: Medium, record: object) -> None:
+        """One line for each field that is too long in some record."""
+        for name in set(oversized(record)) - self._cut:
+            self._cut.add(name)
+            log.warning("%s: its %s is longer than Twilio allows, and is cut or left out", medium.sid, name)
 
     def _would_hide(self, medium: Medium) -> bool:
         """Whether a file would vanish if that were taken over, though it does not say that it was deleted."""

@@ -35,6 +35,7 @@ import urllib3.util.connection
 from twfs.clock import Deadline
 from twfs.errors import Unreachable
 from twfs.remote.certificates import authorities
+from twfs.remote.encoding import ACCEPTED, BadEncoding, Decoder
 from twfs.remote.proxies import AUTHENTICATION_NEEDED, proxy_fault
 from twfs.remote.resolver import bound_lookups
 from twfs.remote.retry import Lasting
@@ -90,6 +91,10 @@ class NoWay(NotSent, Lasting):
 class _Babble(ValueError):
     """Much comes, and little of it is an answer: chunk extensions, trailers or interim answers without end."""
 
+    def __init__(self) -> None:
+        """Says so."""
+        super().__init__("it sends without end what is no answer")
+
 
 class Authorization(requests.auth.AuthBase):
     """Adds HTTP Basic credentials, or nothing; either way `requests` then leaves ~/.netrc alone."""
@@ -120,7 +125,7 @@ class Answer:
     def __init__(self, response: requests.Response, where: str) -> None:
         """`where` is the URL for messages, without its query."""
         self._response = response
-        self._where = where
+        self.where = where
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
 
@@ -140,9 +145,17 @@ class Answer:
             DeadlineExceeded: it did not come in time, however slowly it trickles.
         """
         body = bytearray()
-        while len(body) < limit and (piece := self._read_some(_PIECE, deadline)):
-            body += piece
-        return bytes(body[:limit])
+        received = 0
+        with named_errors(self.where, deadline):
+            decoder = Decoder(self.headers.get("Content-Encoding", ""))
+            # What is encoded is no longer than what it stands for, unless it is made to keep somebody busy.
+            while len(body) < limit and received <= limit:
+                if not (piece := self._read_some(_PIECE, deadline)):
+                    decoder.end()
+                    break
+                received += len(piece)
+                body += decoder.decode(piece, limit - len(body))
+        return bytes(body)
 
     def readinto(self, view: memoryview, deadline: Deadline) -> int:
         """Fill `view` with the body as it was sent: less only if the body ends, or breaks off, before.
@@ -156,7 +169,7 @@ class Answer:
         """
         filled = 0
         try:
-            with named_errors(self._where, deadline):
+            with named_errors(self.where, deadline):
                 self._wait_no_longer_than(deadline)
                 while filled < len(view):
                     if not (count := _receive(self._response.raw, view[filled:])):
@@ -171,8 +184,7 @@ class Answer:
     def _read_some(self, limit: int, deadline: Deadline) -> bytes:
         """One receive, not `limit` bytes: only so can a deadline be kept when a body trickles."""
         self._wait_no_longer_than(deadline)
-        with named_errors(self._where, deadline):
-            piece = self._response.raw.read1(limit, decode_content=True) or b""
+        piece: bytes = self._response.raw.read1(limit, decode_content=False) or b""
         self._received.came(len(piece))
         return piece
 
@@ -199,7 +211,7 @@ class HttpPool:
         bound_lookups()
         self._session = requests.Session()
         self.authorization = authorization
-        self._headers = {**self._session.headers, "User-Agent": "twfs"}
+        self._headers = {**self._session.headers, "User-Agent": "twfs", "Accept-Encoding": ACCEPTED}
         self._settings_of: dict[str, dict[str, object]] = {}
         # Each signed URL is asked for many ranges, and takes most of a millisecond to check, letter by letter.
         self._prepare_once = lru_cache(_URLS_KEPT)(self._prepare)
@@ -552,6 +564,8 @@ def _never_left(error: Exception) -> bool:
 
 
 def _in_words(error: Exception) -> str:
+    if isinstance(error, _Babble | BadEncoding):
+        return str(error)
     causes = tuple(_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return "the TLS certificate was not accepted"
@@ -560,7 +574,6 @@ def _in_words(error: Exception) -> str:
         is_asking = status == http.client.PROXY_AUTHENTICATION_REQUIRED
         return AUTHENTICATION_NEEDED if is_asking else f"the proxy opens no way there (HTTP {status})"
     words = (
-        (_Babble, "it sends without end what is no answer"),
         (requests.exceptions.SSLError, "the TLS handshake failed"),
         (requests.exceptions.ProxyError, "no way through the proxy"),
         (requests.exceptions.ConnectTimeout, "no connection in time"),

@@ -12,7 +12,7 @@ _SCHEMES = ("http", "https", "socks4", "socks4a", "socks5", "socks5h")
 _FORM = "http://HOST:PORT or socks5h://HOST:PORT"
 
 AUTHENTICATION_NEEDED = (
-    "the proxy asks for a user name and password (HTTP 407); give them in its URL, http://USER:PASSWORD@HOST:PORT"
+    "the proxy asks for a user name and password (HTTP 407); write them before the host in its URL, as NAME:PASSWORD@"
 )
 
 

@@ -3,7 +3,6 @@
 Facts (paging, quota, error bodies): Twilio's OpenAPI description and documentation.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 
 from twfs.clock import Clock, Deadline
@@ -11,10 +10,11 @@ from twfs.errors import CredentialsRefused, DeadlineExceeded, NotFound, RemoteEr
 from twfs.log import log
 from twfs.remote.hosts import check_same_host, joined
 from twfs.remote.http import Answer, HttpPool, NotSent, without_query
-from twfs.remote.retry import RateLimit, Transient, retry_after, retrying
+from twfs.remote.retry import Lasting, RateLimit, Transient, retry_after, retrying
+from twfs.remote.untrusted_json import parsed
 
-_LARGEST_ANSWER = 8 * 2**20
-"""A page of 100 records has about 100 KiB; more than this is no page."""
+_LARGEST_ANSWER = 4 * 2**20
+"""Bytes of a page of 100 records, which has about 100 KiB; more than this is no page."""
 
 LARGEST_ERROR = 64 * 2**10
 """Bytes of an error's body that are looked at."""
@@ -214,10 +214,10 @@ def _sids(records: list[object]) -> set[str]:
 
 
 def _parse(answer: Answer, url: str, deadline: Deadline) -> object:
-    body = answer.read_bounded(_LARGEST_ANSWER, deadline)
+    body = _whole(answer, deadline)
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return parsed(body)
+    except ValueError:
         kind = answer.headers.get("Content-Type", "no content type")[:60]
         raise Transient(f"{without_query(url)}: the answer is not JSON ({kind}); is a proxy in between?") from None
 
@@ -228,11 +228,23 @@ def _content(answer: Answer, deadline: Deadline) -> object:
     Raises:
         Unreachable: it is none.
     """
-    body = answer.read_bounded(_LARGEST_ANSWER, deadline)
+    body = _whole(answer, deadline)
     try:
-        return json.loads(body) if body else None
-    except (ValueError, RecursionError):
+        return parsed(body) if body else None
+    except ValueError:
         raise Unreachable("Twilio's answer is not JSON; is a proxy in between?") from None
+
+
+def _whole(answer: Answer, deadline: Deadline) -> bytes:
+    """The body.
+
+    Raises:
+        Lasting: it is larger than any that the API sends.
+    """
+    body = answer.read_bounded(_LARGEST_ANSWER + 1, deadline)
+    if len(body) > _LARGEST_ANSWER:
+        raise Lasting(f"{answer.where}: the answer is larger than {_LARGEST_ANSWER} bytes, and is refused")
+    return body
 
 
 def _object(content: object, url: str) -> Mapping[str, object]:
@@ -244,8 +256,8 @@ def _object(content: object, url: str) -> Mapping[str, object]:
 def _error_body(answer: Answer, deadline: Deadline) -> Mapping[str, object]:
     """Twilio's `{code, message, more_info, status}`, or whatever object came; empty if none did."""
     try:
-        body = json.loads(answer.read_bounded(LARGEST_ERROR, deadline))
-    except (ValueError, RecursionError, Unreachable):
+        body = parsed(answer.read_bounded(LARGEST_ERROR, deadline))
+    except (ValueError, Unreachable):
         return {}
     return body if isinstance(body, Mapping) else {}
 

@@ -3,7 +3,6 @@
 Facts (the forms of the /Media redirect, filters): Twilio's OpenAPI description and documentation.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -13,6 +12,7 @@ from twfs.log import log
 from twfs.remote.hosts import joined
 from twfs.remote.rest import LARGEST_ERROR, RestApi
 from twfs.remote.retry import retrying
+from twfs.remote.untrusted_json import parsed
 from twfs.resources import Kind, ListFilter
 
 _PATHS = {Kind.RECORDING: "Recordings", Kind.COMPOSITION: "Compositions"}
@@ -21,6 +21,9 @@ _PAGE_SIZE = 100
 """The largest that the API takes."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
+_LONGEST_URL = 16 * 2**10
+"""Of the media, of which thousands are kept: a signed one has 1 to 2 KB."""
+
 _URL_SECONDS = 3600
 """The longest life of a pre-signed URL that /Media grants (`Ttl`)."""
 
@@ -91,7 +94,7 @@ class TwilioApi(RestApi):
             # Read in any case: a connection whose answer was not read to its end cannot be used again.
             body = answer.read_bounded(LARGEST_ERROR, deadline)
             location = answer.headers.get("Location") or _redirect_to(body)
-        if location is None:
+        if location is None or len(location) > _LONGEST_URL:
             raise Unreachable(f"{url}: the answer names no place of the media")
         return joined(url, location)
 
@@ -118,8 +121,8 @@ def _iso(moment: int) -> str:
 def _redirect_to(body: bytes) -> str | None:
     """`redirect_to` of /Media's answer, for where a proxy or library has taken the header away."""
     try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
+        content = parsed(body)
+    except ValueError:
         return None
     location = content.get("redirect_to") if isinstance(content, Mapping) else None
     return location if isinstance(location, str) and location else None
