@@ -8,6 +8,7 @@ from requests.structures import CaseInsensitiveDict
 
 from tests.catalog.fakes import FakeClock
 from twfs.clock import Deadline
+from twfs.remote.http import Authorization
 from twfs.remote.retry import RateLimit
 from twfs.remote.store import MediaStore
 from twfs.remote.twilio import TwilioApi
@@ -29,7 +30,8 @@ class Reply:
 class FakeAnswer:
     """As `twfs.remote.http.Answer`, from memory."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, where: str) -> None:
+        self.where = where
         self.status = reply.status
         self.headers: Mapping[str, str] = CaseInsensitiveDict(reply.headers)
         self._body = reply.body
@@ -59,6 +61,7 @@ class FakePool:
     """As `twfs.remote.http.HttpPool`; the last reply is given again and again."""
 
     def __init__(self, replies: Sequence[Reply]) -> None:
+        self.authorization = Authorization()
         self._replies = list(replies)
         self.asked: list[str] = []
         self.answers: list[FakeAnswer] = []
@@ -73,7 +76,7 @@ class FakePool:
         self.asked.append(url)
         assert len(self.asked) < _MOST_REQUESTS, "it never ends"
         reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
-        self.answers.append(FakeAnswer(reply))
+        self.answers.append(FakeAnswer(reply, url.partition("?")[0]))
         return self.answers[-1]
 
 
