@@ -102,7 +102,7 @@ def number(kind: Callable[[str], float | int], low: float, high: float) -> Calla
         try:
             value = kind(text.strip())
         except ValueError:
-            raise ConfigError(f"{text!r} is not a number") from None
+            raise ConfigError(f"{text!r} is not a number; give one between {low} and {high}") from None
         if not low <= value <= high:
             raise ConfigError(f"{text} is out of range; it must be between {low} and {high}")
         return value

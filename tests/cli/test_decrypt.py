@@ -139,7 +139,7 @@ def test_keys_of_the_usual_folder(made: Made, tmp_path: Path, home: Path, capsys
 def test_wrong_key(made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     files = ["--key-file", made["key.bin.enc"], "--iv-file", made["iv.bin"]]
     assert decrypt(made, tmp_path / "plain", *files, key="other_key.pem") == 1
-    assert "none of the 1 private keys at hand fits" in capsys.readouterr().err
+    assert "the private key at hand does not fit" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 

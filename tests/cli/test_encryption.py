@@ -11,6 +11,7 @@ import pytest
 from tests.cli.running import SECONDS, Account, twfs
 from twfs.cli.main import main
 from twfs.crypto.keypair import generate_key_pair
+from twfs.invocation import twfs_command
 from twfs.resources import Kind
 from twfs.simulator.account import PublicKey as HeldKey
 from twfs.simulator.account import SimulatedAccount, new_sid
@@ -26,7 +27,7 @@ ENCRYPTED = ("encryption_enabled", "encryption_key_sid")
 
 
 def words_of(account: Account, action: str, *words: str | Path) -> list[str]:
-    return ["encryption", action, *map(str, words), "--source", account.source, *account.flags]
+    return ["encryption", action, account.source, *map(str, words), *account.flags]
 
 
 def run(account: Account, action: str, *words: str | Path) -> int:
@@ -107,7 +108,7 @@ def test_a_public_key_without_its_private_half_at_hand_is_refused(
     (tmp_path / "p.pem").write_bytes(pair.public)
     words = ("--key", key, "--pem", tmp_path / "p.pem", "--compositions")
     assert run(account, "enable", *words) == 2
-    assert f"none of the 1 private keys at hand answers to {tmp_path}/p.pem" in capsys.readouterr().err
+    assert f"the private key at hand does not answer to {tmp_path}/p.pem" in capsys.readouterr().err
     assert methods(account) == []
     (tmp_path / "k.pem").write_bytes(pair.private)
     (tmp_path / "k.pem").chmod(0o600)
@@ -213,7 +214,8 @@ def test_trouble_between_the_two_kinds_says_what_was_done(
     assert run(account, "enable", "--key", key, "--recordings", "--compositions", "--yes") == 1
     shown = capsys.readouterr()
     assert shown.out.endswith("recordings: set, and read back\n")
-    assert shown.err.endswith("may have been carried out, or not; see twfs encryption show --compositions\n")
+    show = twfs_command("encryption", "show", account.source, *account.flags, "--compositions")
+    assert shown.err.endswith(f"may have been carried out, or not; see {show}\n")
     assert held(account, Kind.RECORDING)["encryption_enabled"] is True
     assert simulated(account).settings(Kind.COMPOSITION) == {}
 

@@ -26,7 +26,7 @@ def test_lines_summary_and_exit_code(account: Account, tmp_path: Path, capsys: p
     assert summary.startswith("11 written, 1 skipped, 1 failed; ")
     (complaint,) = shown.err.splitlines()
     assert "dave-lost-key" in complaint
-    assert "none of the 1 private keys at hand fits" in complaint
+    assert "the private key at hand does not fit" in complaint
 
 
 def test_report_in_json_of_a_selection(account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,7 +121,7 @@ def test_what_cannot_be_had_is_said(account: Account, capsys: pytest.CaptureFixt
     assert main(["get", account.source, muted, lost, "-o", str(tmp_path / "out"), *account.flags]) == 1
     lines = sorted(capsys.readouterr().err.splitlines())
     assert lines[0].startswith(f"twfs: {muted}: absent: ")
-    assert lines[1].startswith(f"twfs: {lost}: locked: none of the 1 private keys")
+    assert lines[1].startswith(f"twfs: {lost}: locked: the private key at hand does not fit")
     assert list((tmp_path / "out").iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,7 @@ def mixtures(operands: list[str], flags: list[list[str]]) -> Iterator[list[str]]
         ("ls", ["twilio:x"], [["--plain"], ["--room", "RM"]], {"source": "twilio:x"}),
         ("export", ["twilio:x", "/d"], [["--json"], ["--no-md5"]], {"source": "twilio:x", "destination": "/d"}),
         ("export", ["/d"], [["--json"], ["--no-md5"]], {"source": "twilio:", "destination": "/d"}),
+        ("mount", ["/d"], [["-f"], ["-o", "ro"]], {"source": "twilio:", "directory": Path("/d")}),
         ("mount", ["twilio:x", "/d"], [["-f"], ["-o", "ro"]], {"source": "twilio:x", "mount_options": ["ro"]}),
     ],
 )
@@ -47,7 +49,10 @@ def test_order_does_not_matter(
         (["export", "--json"], "the following arguments are required: DEST"),
         (["rm", "--yes"], "the following arguments are required: [SOURCE] SID"),
         (["decrypt", "file", "--iv", "x"], "the following arguments are required: -o/--output"),
-        (["public-key", "list", "more"], "too many arguments from 'more' on; see {twfs} public-key list --help"),
+        (
+            ["public-key", "list", "twilio:", "more"],
+            "too many arguments from 'more' on; see {twfs} public-key list --help",
+        ),
     ],
 )
 def test_what_is_wrong_is_still_told(words: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from tests.cli.running import Account, twfs
 from tests.crypto.keys import pem, rsa_key
 from twfs.cli.main import main
 from twfs.crypto.keypair import generate_key_pair
+from twfs.invocation import twfs_command
 from twfs.resources import Kind
 from twfs.simulator.account import SimulatedAccount, new_sid
 from twfs.simulator.faults import Fault
@@ -24,7 +25,7 @@ def public_pem(tmp_path: Path) -> Path:
 
 
 def run(account: Account, action: str, *words: str | Path) -> int:
-    return main(["public-key", action, *map(str, words), "--source", account.source, *account.flags])
+    return main(["public-key", action, account.source, *map(str, words), *account.flags])
 
 
 def simulated(account: Account) -> SimulatedAccount:
@@ -94,7 +95,8 @@ def test_a_lost_answer_makes_no_second_key_and_says_where_to_look(
     account.simulated.simulator.inject(Fault("api.keys", reset_after=0))
     assert run(account, "create", public_pem, "--name", "mine") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.endswith("it may have been carried out, or not; see twfs public-key list")
+    listing = twfs_command("public-key", "list", account.source, *account.flags)
+    assert line.endswith(f"it may have been carried out, or not; see {listing}")
     assert len(simulated(account).public_keys()) == 1
 
 
@@ -161,7 +163,8 @@ def test_a_key_that_new_media_are_encrypted_for_is_not_deleted(
     used, unused = (create(account, public_pem, capsys) for _ in range(2))
     simulated(account).store_settings(kind, {"encryption_enabled": True, "encryption_key_sid": used})
     assert run(account, "delete", unused, used, "--yes") == 2
-    assert f"first run twfs encryption disable --{kind}" in capsys.readouterr().err
+    disable = twfs_command("encryption", "disable", account.source, *account.flags, f"--{kind}")
+    assert f"or run: {disable}\n" in capsys.readouterr().err
     assert len(simulated(account).public_keys()) == 2
     simulated(account).store_settings(kind, {"encryption_enabled": False, "encryption_key_sid": used})
     assert run(account, "delete", unused, used, "--yes") == 0

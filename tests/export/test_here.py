@@ -44,7 +44,7 @@ def test_all_media_under_the_names_of_by_date(simulated: Simulated, tmp_path: Pa
     assert (report.count(Ending.WRITTEN), report.count(Ending.SKIPPED), report.count(Ending.FAILED)) == (11, 1, 1)
     assert report.written_bytes == sum(map(len, there.values()))
     assert reason(report, Ending.SKIPPED) == "Twilio has no media for it"
-    assert reason(report, Ending.FAILED).startswith("none of the 1 private keys at hand fits")
+    assert reason(report, Ending.FAILED).startswith("the private key at hand does not fit")
 
 
 def test_hostile_name_stays_below_the_destination(simulated: Simulated, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_object_that_was_replaced_is_looked_at_anew(simulated: Simulated, tmp_pa
     report = exported(simulated, tmp_path / "x")
     assert report.count(Ending.WRITTEN) == 10
     assert tree(tmp_path / "x")[name_of(screen)] == account.plain(screen.sid)
-    assert reason(report, Ending.FAILED, voice.sid).startswith("none of the 1 private keys at hand fits")
+    assert reason(report, Ending.FAILED, voice.sid).startswith("the private key at hand does not fit")
     # It is known for good now.
     report = exported(simulated, tmp_path / "x")
     assert (report.count(Ending.WRITTEN), reason(report, Ending.SKIPPED, screen.sid)) == (0, "it is there already")

@@ -508,15 +508,18 @@ OBJECTS = (
     Case("garbage in `x-amz-matdesc`", (), stored=_with(x_amz_matdesc="garbage \x80\xff!"), when="new", lasts=True),
     _bad("metadata of 20 KB", _with(filler="x" * 20_000), "EIO", "larger than S3 allows"),
     _bad(
-        "a wrapped key of the wrong size", _with(x_amz_key=_base64(bytes(100))), "ENOKEY", "none of the 1 private keys"
+        "a wrapped key of the wrong size",
+        _with(x_amz_key=_base64(bytes(100))),
+        "ENOKEY",
+        "the private key at hand does not fit",
     ),
     _bad(
         "a wrapped key that is no wrapped key",
         _with(x_amz_key=_base64(b"\x55" * 256)),
         "ENOKEY",
-        "none of the 1 private keys",
+        "the private key at hand does not fit",
     ),
-    _bad("a content key of 17 bytes", _wrapped(17), "ENOKEY", "none of the 1 private keys"),
+    _bad("a content key of 17 bytes", _wrapped(17), "ENOKEY", "the private key at hand does not fit"),
     _bad("a content key that is another one", _wrapped(32), "EIO", "padding or length"),
     _bad("an IV of 15 bytes", _with(x_amz_iv=_base64(bytes(15))), "EIO", "IV has 15 bytes"),
     *(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twfs.cli.flags import add_md5_flag
+from twfs.cli.flags import add_md5_flag, output
 from twfs.cli.logging import set_up_logging
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
@@ -25,6 +25,9 @@ from twfs.option import parse_path
 from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
 from twfs.transfer.saved_headers import SavedHeaders, read_saved_headers
 
+_OPTIONS = ("private_key", "private_key_passphrase_file")
+"""Those of the table that it has flags for."""
+
 _LARGEST_VALUE = 4096
 """More than the raw wrapped key of any RSA key in use, or an IV."""
 
@@ -39,7 +42,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("encrypted", metavar="ENCRYPTED", type=a_path, help="the object as S3 stores it")
     parser.add_argument(
-        "-o", "--output", metavar="FILE", type=a_path, required=True, help="where to; - is standard output"
+        "-o", "--output", metavar="FILE", type=output(_OPTIONS), required=True, help="where to; - is standard output"
     )
     parser.add_argument(
         "--headers", metavar="FILE", type=a_path, help="its headers, as wget -S, curl -D or curl -v print them"
@@ -63,14 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
     tell_what_was_passed_over(keyring)
     with _opened(arguments.encrypted) as file:
         encrypted = EncryptedFile(file, headers, keyring, with_md5=not arguments.no_md5)
-        if str(arguments.output) == "-":
+        if arguments.output == "-":
             encrypted.decrypt(sys.stdout.buffer.write)
             sys.stdout.buffer.flush()
             return 0
         _refuse_inputs(arguments, keyring)
-        with until_signalled() as ending, appearing_whole(arguments.output) as part:
+        with until_signalled() as ending, appearing_whole(Path(arguments.output)) as part:
             done = encrypted.decrypt(_unless_signalled(ending, part.write))
-    say(_line(arguments.output, done))
+    say(_line(Path(arguments.output), done))
     return 0
 
 
@@ -124,7 +127,7 @@ def _refuse_inputs(arguments: argparse.Namespace, keyring: Keyring) -> None:
     Raises:
         UsageError: the output is one of these files.
     """
-    output = arguments.output
+    output = Path(arguments.output)
     given = (arguments.encrypted, arguments.headers, arguments.key_file, arguments.iv_file)
     read = [*given, arguments.private_key_passphrase_file, *(key.name for key in keyring)]
     if is_one_of(output, filter(None, read)):

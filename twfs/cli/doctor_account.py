@@ -12,6 +12,7 @@ from urllib.parse import quote
 from twfs.catalog import state_file
 from twfs.catalog.options import CatalogSettings, store_path
 from twfs.cli.doctor_network import api_mend
+from twfs.cli.figures import counted
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.clock import Deadline
 from twfs.config.config import Config
@@ -136,7 +137,7 @@ def _answers(session: Session) -> Iterator[Finding]:
     except TwfsError as error:
         yield Finding(PROBLEM, "credentials", f"Twilio does not answer as it should: {error}", api_mend(error, url))
         return
-    counts = " and ".join(f"{len(media)} {kind}" for kind, media in pages.items())
+    counts = " and ".join(counted(len(media), kind.value) for kind, media in pages.items())
     text = f"{url} answers and takes the credentials ({counts} on the first pages)"
     yield Finding(OK, "credentials", text)
     yield check_clock(session.traffic.clock_skew())
@@ -199,5 +200,7 @@ def _judge_media(kind: Kind, looked_at: int, opened: str, closed: str) -> Findin
         return Finding(WARNING if opened else PROBLEM, check, text, "give all private keys by private_key=PATH")
     if opened:
         return Finding(OK, check, f"{kind}: S3 answers, {opened}")
-    text = f"{kind}: S3 answers; none of the {looked_at} newest is encrypted, so no private key was tried"
+    newest = f"none of the {looked_at} newest" if looked_at > 1 else "the newest one"
+    is_not = "is encrypted" if looked_at > 1 else "is not encrypted"
+    text = f"{kind}: S3 answers; {newest} {is_not}, so no private key was tried"
     return Finding(OK, check, text)

@@ -7,10 +7,19 @@ from dataclasses import asdict
 from typing import Any
 
 from twfs.cli.confirm import confirm
+from twfs.cli.flags import add_common_flags
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import a_path
-from twfs.cli.public_key import add_account_flags, add_actions, config_of, key_sid, outcome_shown_by, read_public_key
+from twfs.cli.public_key import (
+    add_account,
+    add_actions,
+    config_of,
+    key_sid,
+    outcome_shown_by,
+    read_public_key,
+    same_account,
+)
 from twfs.config.config import Config
 from twfs.crypto.keypair import PublicKey, answering_key
 from twfs.errors import ConfigError
@@ -54,7 +63,8 @@ def add_parser(commands: Any) -> None:
             action.add_argument(
                 f"--{kind}", dest="kinds", action="append_const", const=kind, help=f"the settings of {kind}"
             )
-        add_account_flags(action)
+        add_account(action)
+        add_common_flags(action)
 
 
 def run_show(arguments: argparse.Namespace) -> int:
@@ -84,6 +94,7 @@ def run_enable(arguments: argparse.Namespace) -> int:
             EncryptionSettings(api, config.api_url, config.account_sid),
             kinds,
             lambda now: now.encrypted_for(arguments.key),
+            same_account(arguments),
             assume_yes=arguments.yes,
         )
     return 0
@@ -95,7 +106,7 @@ def run_disable(arguments: argparse.Namespace) -> int:
     config = config_of(arguments)
     with open_rest(config) as api:
         settings = EncryptionSettings(api, config.api_url, config.account_sid)
-        _change(settings, kinds, StorageSettings.unencrypted, assume_yes=True)
+        _change(settings, kinds, StorageSettings.unencrypted, same_account(arguments), assume_yes=True)
     return 0
 
 
@@ -103,6 +114,7 @@ def _change(
     settings: EncryptionSettings,
     kinds: list[Kind],
     change: Callable[[StorageSettings], StorageSettings],
+    account: list[str],
     *,
     assume_yes: bool,
 ) -> None:
@@ -117,7 +129,7 @@ def _change(
         confirm("Encrypt new recordings?", assume_yes=assume_yes)
     for kind in kinds:
         if before[kind].effect != after[kind].effect:
-            with outcome_shown_by(f"twfs encryption show --{kind}"):
+            with outcome_shown_by("encryption", "show", *account, f"--{kind}"):
                 settings.store(kind, after[kind])
             say(f"{kind}: set, and read back")
 
@@ -134,8 +146,8 @@ def _prove(public: PublicKey | None, config: Config) -> None:
     private = answering_key(public, config.keyring)
     if private is None:
         raise ConfigError(
-            f"none of the {len(config.keyring)} private keys at hand answers to {public.name}: what Twilio encrypts "
-            "for it you could not read; nothing was changed: give private_key=PATH of its private half"
+            f"{config.keyring.none_does('answer')} to {public.name}: what Twilio encrypts for it you could not "
+            "read; nothing was changed: give private_key=PATH of its private half"
         )
     say(f"{escaped(private.name)} answers to {escaped(public.name)}")
 

@@ -12,6 +12,7 @@ from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import a_place
 from twfs.cli.selection import add_source, selection_of
+from twfs.config.profiles import is_source
 from twfs.errors import ConfigError
 from twfs.export.outcome import Ending, Outcome, Report
 from twfs.invocation import pip_remedy
@@ -73,7 +74,7 @@ def _a_destination(text: str) -> str:
     Raises:
         ArgumentTypeError: it is one, or empty.
     """
-    if text.startswith("twilio:"):
+    if is_source(text):
         raise argparse.ArgumentTypeError(f"{text!r} is a source; say where to copy it to, too")
     return a_place(text)
 

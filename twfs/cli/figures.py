@@ -3,6 +3,11 @@
 from datetime import UTC, datetime
 
 
+def counted(count: int, plural: str) -> str:
+    """`1 recording`, `2 recordings`."""
+    return f"{count} {plural.removesuffix('s') if count == 1 else plural}"
+
+
 def human_size(size: int) -> str:
     """`176.7K`; K, M, G and T are binary, as in the options."""
     if size < 1024:

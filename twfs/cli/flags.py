@@ -1,13 +1,16 @@
 """Flags made of the option table: `--cache-size 1G` is `-o cache_size=1G`."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from twfs.cli.values import parsed_by
 from twfs.config.mount_options import parse_mount_options
 from twfs.config.secrets import SECRET_NAMES
-from twfs.config.table import TABLE, refuse_secret
-from twfs.option import Option
+from twfs.config.table import OPTIONS, TABLE, refuse_secret
+from twfs.errors import ConfigError
+from twfs.invocation import pasteable
+from twfs.option import Option, parse_path, parse_switch
 
 _PREFIX = "option_"
 
@@ -37,6 +40,53 @@ def add_common_flags(parser: argparse.ArgumentParser) -> None:
 def add_md5_flag(parser: argparse.ArgumentParser) -> None:
     """Of the commands that prove media."""
     parser.add_argument("--no-md5", action="store_true", help="do not compare MD5 and ETag, which takes a processor")
+
+
+def as_flags(overrides: Mapping[str, str]) -> list[str]:
+    """Options as the words of a command line, for a command that is suggested to users."""
+    words = []
+    for name, value in overrides.items():
+        if OPTIONS[name].is_switch:
+            words += [flag_of(name)] if parse_switch(value) else ["-o", f"{name}={value}"]
+        else:
+            words += [f"{flag_of(name)}={value}"] if value.startswith("-") else [flag_of(name), value]
+    return words
+
+
+def output(known: Collection[str] = OPTIONS) -> Callable[[str], str]:
+    """As argparse's `type` of a command whose `-o` names the output, as in curl: elsewhere it takes options.
+
+    What it makes raises ArgumentTypeError for an empty text, and for an option such as `kind=recordings`, which would
+    be a file of that name. `known` are the options that the command has flags for.
+    """
+
+    def parse(text: str) -> str:
+        parse_path(text)
+        meant = _options_in(text)
+        if not meant:
+            return text
+        is_flag = meant.keys() <= set(known)
+        flags = f"write {pasteable(*as_flags(meant))}" if is_flag else "this command does not have it"
+        raise ConfigError(
+            f"{text} is an option, and -o names the output here: {flags}; for a file of that name write "
+            f"{pasteable('-o', f'./{text}')}"
+        )
+
+    return parsed_by(parse)
+
+
+def _options_in(text: str) -> dict[str, str]:
+    """The options that a text with an `=` consists of, or at least begins with.
+
+    Raises:
+        ConfigError: it is a secret.
+    """
+    name, is_given, value = text.partition(",")[0].partition("=")
+    refuse_secret(name if is_given else "")
+    try:
+        return parse_mount_options(text) if "=" in text else {}
+    except ConfigError:
+        return {name: value} if is_given and name in OPTIONS else {}
 
 
 def overrides_of(arguments: argparse.Namespace, *, sloppy: bool = False) -> dict[str, str]:

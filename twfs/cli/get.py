@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.figures import human_size
-from twfs.cli.flags import add_common_flags, add_md5_flag
+from twfs.cli.flags import add_common_flags, add_md5_flag, output
 from twfs.cli.output import complain, escaped, say
-from twfs.cli.paths import a_place, is_one_of
+from twfs.cli.paths import is_one_of
 from twfs.cli.progress import Progress
 from twfs.cli.selection import Wanted, add_media_arguments, asked_for
 from twfs.cli.transfers import expected_bytes, in_words, tally
@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="a report in JSON at the end, and nothing else")
     add_common_flags(parser)
     # As in curl and wget -O; it takes the place of -o OPT here, options have their flags.
-    parser.add_argument("-o", "--output", metavar="FILE|DIR", type=a_place, default=".", help="where to [.]")
+    parser.add_argument("-o", "--output", metavar="FILE|DIR", type=output(), default=".", help="where to [.]")
     parser.set_defaults(run=run, mount_options=[])
 
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
+from twfs.cli.values import parsed_by
 from twfs.config.secrets import read_passphrase
 from twfs.crypto.keypair import KeyPairPem, generate_key_pair
 from twfs.errors import ConfigError
 from twfs.invocation import twfs_command
+from twfs.option import number
 
 _PRIVATE, _PUBLIC = "private_key.pem", "public_key.pem"
 _FEWEST_BITS = 2048
@@ -36,7 +38,13 @@ def add_parser(commands: Any) -> None:
         description=f"Make an RSA key pair: DIR/{_PRIVATE} and DIR/{_PUBLIC}. Nothing is ever overwritten.",
     )
     parser.add_argument("directory", metavar="DIR", type=a_path, help="where to; made if it is missing, for you alone")
-    parser.add_argument("--bits", type=_bits, default=2048, metavar="N", help="size of the key [2048]")
+    parser.add_argument(
+        "--bits",
+        type=parsed_by(number(int, _FEWEST_BITS, _MOST_BITS)),
+        default=2048,
+        metavar="N",
+        help="size of the key [2048]",
+    )
     parser.add_argument(
         "--passphrase-file", type=a_path, metavar="FILE", help="encrypt the private key with this file's first line"
     )
@@ -102,10 +110,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _bits(text: str) -> int:
-    bits = int(text)
-    if not _FEWEST_BITS <= bits <= _MOST_BITS:
-        raise argparse.ArgumentTypeError(f"{text} is out of range; it must be between {_FEWEST_BITS} and {_MOST_BITS}")
-    return bits

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from pathlib import Path
 from typing import Any
 
 from twfs.cli.flags import add_option_flags, overrides_of
@@ -11,19 +12,37 @@ from twfs.config.accounts import tell_of_credentials
 from twfs.config.config import Config
 from twfs.config.keys import tell_what_was_passed_over
 from twfs.config.load import load_config
+from twfs.config.profiles import is_source
 from twfs.mount.hardening import environment
 
 
 def add_parser(commands: Any) -> None:
     """The command and its flags."""
     parser = commands.add_parser("mount", help="mount an account's media", description="Mount an account's media.")
-    parser.add_argument("source", metavar="SOURCE", help="twilio:AC..., twilio:PROFILE, or twilio: for the default")
-    parser.add_argument("directory", metavar="DIR", type=a_path, help="where to")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        nargs="?",
+        default="twilio:",
+        help="twilio:AC..., twilio:PROFILE, or twilio: for the default [twilio:]",
+    )
+    parser.add_argument("directory", metavar="DIR", type=_a_folder, help="where to")
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground until it is unmounted")
     parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
     parser.add_argument("-s", "--sloppy", action="store_true", help="ignore unknown options of -o")
     add_option_flags(parser)
     parser.set_defaults(run=run)
+
+
+def _a_folder(text: str) -> Path:
+    """Alone, a SOURCE stands where DIR does.
+
+    Raises:
+        ArgumentTypeError: it is one, or empty.
+    """
+    if is_source(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is a source; say where to mount it, too")
+    return a_path(text)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,23 +1,13 @@
 """Paths on the command line."""
 
-import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from twfs.errors import ConfigError
+from twfs.cli.values import parsed_by
 from twfs.option import parse_path
 
-
-def a_path(text: str) -> Path:
-    """As argparse's `type`: to `Path` itself an empty text, as of a variable that is not set, is the current folder.
-
-    Raises:
-        ArgumentTypeError: it is empty.
-    """
-    try:
-        return parse_path(text)
-    except ConfigError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+a_path = parsed_by(parse_path)
+"""As argparse's `type`: to `Path` itself an empty text, as of a variable that is not set, is the current folder."""
 
 
 def a_place(text: str) -> str:

@@ -9,14 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from twfs.cli.confirm import confirm
-from twfs.cli.flags import add_common_flags, overrides_of
+from twfs.cli.flags import add_common_flags, as_flags, overrides_of
 from twfs.cli.intermixed import CommandParser
 from twfs.cli.mount import configured
+from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
 from twfs.cli.paths import a_path
+from twfs.cli.selection import DEFAULT_SOURCE, split_source
+from twfs.cli.values import parsed_by
 from twfs.config.config import Config
+from twfs.config.profiles import source_hint
 from twfs.crypto.keypair import PublicKey, parse_public_key
 from twfs.errors import ConfigError
+from twfs.invocation import twfs_command
 from twfs.mount.session import open_rest
 from twfs.remote.accounts import LONGEST_NAME, PublicKeys, StoredKey, checked_key_sid
 from twfs.remote.rest import OutcomeUnknown
@@ -36,18 +41,23 @@ def add_parser(commands: Any) -> None:
         "Store, list and delete the public keys that Twilio may encrypt an account's media for.",
     )
     create = actions.add_parser("create", help="store one", description="Store a public key; prints its SID.")
+    add_account(create)
     create.add_argument("pem", metavar="PEM", type=a_path, help="file of the public key")
     create.add_argument("--name", required=True, help=f"for people, at most {LONGEST_NAME} characters")
     create.set_defaults(run=run_create)
     listing = actions.add_parser("list", help="list them", description="List the public keys.")
+    add_account(listing)
     listing.add_argument("--json", action="store_true", help="a JSON list instead of a table")
     listing.set_defaults(run=run_list)
     delete = actions.add_parser("delete", help="delete some", description="Delete public keys that nothing uses.")
-    delete.add_argument("sids", metavar="CR...", nargs="+", type=key_sid, help="which")
+    delete.add_argument(
+        "words", metavar="[SOURCE] CR...", nargs="+", help="which; a SOURCE may stand before them [twilio:]"
+    )
+    add_source_flag(delete)
     delete.add_argument("--yes", action="store_true", help="do not ask")
     delete.set_defaults(run=run_delete)
     for action in (create, listing, delete):
-        add_account_flags(action)
+        add_common_flags(action)
 
 
 def add_actions(commands: Any, name: str, summary: str, description: str) -> Any:
@@ -56,27 +66,45 @@ def add_actions(commands: Any, name: str, summary: str, description: str) -> Any
     return parser.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=CommandParser)
 
 
-def add_account_flags(parser: argparse.ArgumentParser) -> None:
-    """Which account is meant, and all options."""
-    parser.add_argument("--source", metavar="SOURCE", default="twilio:", help="the account, as for mount [twilio:]")
-    add_common_flags(parser)
+def add_account(parser: argparse.ArgumentParser) -> None:
+    """SOURCE before other operands, which may be left out."""
+    parser.add_argument("source", metavar="SOURCE", nargs="?", help="the account, as for mount [twilio:]")
+    add_source_flag(parser)
+
+
+def add_source_flag(parser: argparse.ArgumentParser) -> None:
+    """The flag that these commands had before SOURCE could stand where it does in others."""
+    parser.add_argument("--source", dest="source_flag", metavar="SOURCE", help=argparse.SUPPRESS)
+
+
+def source_of(arguments: argparse.Namespace) -> str:
+    """The account that is meant.
+
+    Raises:
+        UsageError: two are.
+    """
+    if arguments.source and arguments.source_flag and arguments.source != arguments.source_flag:
+        raise UsageError(f"{arguments.source} and --source {arguments.source_flag}: which one? name one account")
+    source: str = arguments.source or arguments.source_flag or DEFAULT_SOURCE
+    return source
+
+
+def same_account(arguments: argparse.Namespace) -> list[str]:
+    """What a suggested command says of the account, so that it is this one."""
+    return [source_of(arguments), *as_flags(overrides_of(arguments))]
 
 
 def config_of(arguments: argparse.Namespace) -> Config:
-    """What `add_account_flags` and the configuration say together.
+    """What `add_account`, `add_common_flags` and the configuration say together.
 
     Raises:
         ConfigError: something cannot be used.
     """
-    return configured(arguments.source, overrides_of(arguments), verbose=arguments.verbose)
+    return configured(source_of(arguments), overrides_of(arguments), verbose=arguments.verbose)
 
 
-def key_sid(text: str) -> str:
-    """The SID of a public key, for argparse."""
-    try:
-        return checked_key_sid(text)
-    except ConfigError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+key_sid = parsed_by(checked_key_sid)
+"""As argparse's `type`, the SID of a public key."""
 
 
 def read_public_key(path: Path) -> PublicKey:
@@ -96,7 +124,7 @@ def run_create(arguments: argparse.Namespace) -> int:
     """Store a public key, and print its SID alone, for scripts."""
     key = read_public_key(arguments.pem)
     config = config_of(arguments)
-    with open_rest(config) as api, outcome_shown_by("twfs public-key list"):
+    with open_rest(config) as api, outcome_shown_by("public-key", "list", *same_account(arguments)):
         stored = PublicKeys(api, config.accounts_url).create(key.pem, arguments.name)
     say(stored.sid)
     return 0
@@ -113,11 +141,16 @@ def run_list(arguments: argparse.Namespace) -> int:
 
 def run_delete(arguments: argparse.Namespace) -> int:
     """Delete public keys, after asking, and none of them if one is in use."""
+    arguments.source, words = split_source(arguments.words)
+    sids = list(dict.fromkeys(map(_key_sid, words)))
+    if not sids:
+        raise UsageError("name the public keys to delete, by their SIDs (CR...)")
     config = config_of(arguments)
-    with open_rest(config) as api, outcome_shown_by("twfs public-key list"):
+    with open_rest(config) as api, outcome_shown_by("public-key", "list", *same_account(arguments)):
         keys = PublicKeys(api, config.accounts_url)
-        doomed = [keys.fetch(sid) for sid in dict.fromkeys(arguments.sids)]
-        _refuse_used({key.sid for key in doomed}, EncryptionSettings(api, config.api_url, config.account_sid))
+        doomed = [keys.fetch(sid) for sid in sids]
+        settings = EncryptionSettings(api, config.api_url, config.account_sid)
+        _refuse_used({key.sid for key in doomed}, settings, same_account(arguments))
         confirm(f"Delete {', '.join(map(_described, doomed))}?", assume_yes=arguments.yes)
         for key in doomed:
             keys.delete(key.sid)
@@ -126,15 +159,15 @@ def run_delete(arguments: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def outcome_shown_by(command: str) -> Iterator[None]:
-    """Adds what tells whether an uncertain change was carried out."""
+def outcome_shown_by(*words: str) -> Iterator[None]:
+    """Adds the command that tells whether an uncertain change was carried out."""
     try:
         yield
     except OutcomeUnknown as error:
-        raise OutcomeUnknown(f"{error}; see {command}") from error
+        raise OutcomeUnknown(f"{error}; see {twfs_command(*words)}") from error
 
 
-def _refuse_used(sids: set[str], settings: EncryptionSettings) -> None:
+def _refuse_used(sids: set[str], settings: EncryptionSettings, account: list[str]) -> None:
     """Twilio could not encrypt for a key that is gone; what would become of the media is nowhere said.
 
     Raises:
@@ -143,10 +176,19 @@ def _refuse_used(sids: set[str], settings: EncryptionSettings) -> None:
     for kind in Kind:
         used = settings.fetch(kind)
         if used.encryption_enabled and used.encryption_key_sid in sids:
+            disable = twfs_command("encryption", "disable", *account, f"--{kind}")
             raise ConfigError(
-                f"new {kind} are encrypted for {used.encryption_key_sid}; nothing was deleted: first run "
-                f"twfs encryption disable --{kind}, or enable it with another key"
+                f"new {kind} are encrypted for {used.encryption_key_sid}; nothing was deleted: first enable it with "
+                f"another key, or run: {disable}"
             )
+
+
+def _key_sid(text: str) -> str:
+    """As `key_sid`, of a word behind SOURCE."""
+    try:
+        return checked_key_sid(text)
+    except ConfigError as error:
+        raise UsageError(f"{error}{source_hint(text)}") from None
 
 
 def _described(key: StoredKey) -> str:

@@ -1,6 +1,7 @@
 """Which media a command is about: SIDs, or `--all` and filters."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,12 +10,14 @@ from twfs.cli.flags import overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.outcome import UsageError
 from twfs.config.config import Config
+from twfs.config.profiles import is_source, source_hint
 from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
 from twfs.mount.session import Session
 from twfs.resources import Kind, Medium, is_sid
 from twfs.transfer.choice import by_sid, everything
 
+DEFAULT_SOURCE = "twilio:"
 _FILTERS = ("kind", "room", "since", "until")
 
 
@@ -39,7 +42,12 @@ class Wanted:
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """SOURCE, which may be left out."""
-    parser.add_argument("source", metavar="SOURCE", nargs="?", default="twilio:", help="as for mount [twilio:]")
+    parser.add_argument("source", metavar="SOURCE", nargs="?", default=DEFAULT_SOURCE, help="as for mount [twilio:]")
+
+
+def split_source(words: Sequence[str]) -> tuple[str | None, list[str]]:
+    """SOURCE, None if it is left out, and the words behind it."""
+    return (words[0], list(words[1:])) if words and is_source(words[0]) else (None, list(words))
 
 
 def add_sids(parser: argparse.ArgumentParser, nargs: str) -> None:
@@ -76,16 +84,15 @@ def wanted_of(arguments: argparse.Namespace, overrides: dict[str, str]) -> Wante
         UsageError: neither SIDs nor `--all`, or both.
         ConfigError: a filter that cannot be used.
     """
-    source, sids = "twilio:", list(arguments.words)
-    if sids and ":" in sids[0]:
-        source = sids.pop(0)
+    source, sids = split_source(arguments.words)
     filters = [name for name in _FILTERS if name in overrides]
     selection = selection_of(overrides)
     for sid in sids:
         if not any(is_sid(sid, kind.sid_prefix) for kind in Kind):
-            raise UsageError(f"{sid!r} is no SID of a recording or composition (RT... or CJ...)")
+            hint = source_hint(sid) if sid is sids[0] else ""
+            raise UsageError(f"{sid!r} is no SID of a recording or composition (RT... or CJ...){hint}")
     _check_words(arguments, sids, filters)
-    return Wanted(source, tuple(dict.fromkeys(sids)), selection)
+    return Wanted(source or DEFAULT_SOURCE, tuple(dict.fromkeys(sids)), selection)
 
 
 def _check_words(arguments: argparse.Namespace, sids: list[str], filters: list[str]) -> None:

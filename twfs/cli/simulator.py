@@ -7,7 +7,9 @@ from twfs.cli.output import say
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import until_signalled
 from twfs.cli.simulated import Simulated, simulated_account
+from twfs.cli.values import parsed_by
 from twfs.invocation import twfs_command
+from twfs.option import number
 
 _LARGEST_PORT = 65535
 
@@ -19,7 +21,13 @@ def add_parser(commands: Any) -> None:
         help="a simulated account on loopback",
         description="Serve a simulated Twilio account and its media on loopback until interrupted.",
     )
-    parser.add_argument("--port", type=_port, default=0, metavar="N", help="port to listen at [any free one]")
+    parser.add_argument(
+        "--port",
+        type=parsed_by(number(int, 0, _LARGEST_PORT)),
+        default=0,
+        metavar="N",
+        help="port to listen at [any free one]",
+    )
     parser.add_argument(
         "--media", type=a_path, metavar="DIR", help="your own .mka, .mkv, .mp4 and .webm files [samples]"
     )
@@ -55,10 +63,3 @@ def _description(simulated: Simulated) -> str:
         f"     mkdir twfs-media && {twfs_command('mount', account[0], 'twfs-media', *account[1:], anywhere=True)}\n"
         f"Media come from {simulated.simulator.bucket_url}. Ctrl-C ends it and removes these files."
     )
-
-
-def _port(text: str) -> int:
-    number = int(text)
-    if not 0 <= number <= _LARGEST_PORT:
-        raise argparse.ArgumentTypeError(f"{text} is no port")
-    return number

@@ -16,6 +16,7 @@ from typing import Any
 
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
+from twfs.cli.values import parsed_by
 from twfs.errors import TwfsError
 from twfs.invocation import twfs_command
 from twfs.mount.system import answer_of, is_mounted, is_stale
@@ -36,7 +37,13 @@ def add_parser(commands: Any) -> None:
         description="Show open files, who reads them, how far and how fast, the cache and the network. q ends it.",
     )
     parser.add_argument("directory", metavar="DIR", type=a_path, help="where it is mounted")
-    parser.add_argument("--interval", metavar="SECONDS", default="1", help="between two looks (default 1)")
+    parser.add_argument(
+        "--interval",
+        metavar="SECONDS",
+        type=parsed_by(number(float, 0.1, 3600)),
+        default=1.0,
+        help="between two looks [1]",
+    )
     parser.add_argument("--once", action="store_true", help="show one interval and end")
     parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
     parser.set_defaults(run=run)
@@ -44,11 +51,10 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show until it is told to end, or one interval."""
-    interval = number(float, 0.1, 3600)(arguments.interval)
     if arguments.once or not sys.stdout.isatty():
-        _show_once(arguments.directory, interval)
+        _show_once(arguments.directory, arguments.interval)
     else:
-        _show(arguments.directory, interval)
+        _show(arguments.directory, arguments.interval)
     return 0
 
 

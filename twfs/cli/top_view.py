@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from twfs.cli.figures import human_duration, human_size
+from twfs.cli.figures import counted, human_duration, human_size
 from twfs.cli.output import one_line
 
 State = Mapping[str, Any]
@@ -44,13 +44,12 @@ def _head(before: State, now: State, seconds: float) -> Iterator[str]:
     yield one_line(f"{now['source']} at {now['mountpoint']}, pid {now['pid']}, up {age}")
     yield f"{_media(now['catalog'])}; {_refreshed(now)}"
     read, fetched = (_rate(before, now, seconds, what) for what in ("read", "fetched"))
-    count = len(now["open_files"])
-    files = f"{count} open {'file' if count == 1 else 'files'}"
+    files = counted(len(now["open_files"]), "open files")
     yield f"{files}; read {read}; fetched {fetched}, requests: {ranges['running']} running, {ranges['queued']} waiting"
     yield (
         f"cache {human_size(cache['ready_bytes'])} of {human_size(cache['capacity_bytes'])}, "
         f"{_hits(before['cache'], cache)} hits, {human_size(cache['wasted_bytes'])} wasted; "
-        f"prefetch {human_size(windows['bytes'])} in {windows['streams']} windows"
+        f"prefetch {human_size(windows['bytes'])} in {counted(windows['streams'], 'windows')}"
     )
     yield (
         f"API {api['requests_per_second']:.1f} of {api['limit']:g} requests/s; "
@@ -59,7 +58,7 @@ def _head(before: State, now: State, seconds: float) -> Iterator[str]:
 
 
 def _media(catalog: State) -> str:
-    counts = [f"{count} {kind}" for kind, count in catalog["media"].items()]
+    counts = [counted(count, kind) for kind, count in catalog["media"].items()]
     states = catalog["states"]
     return ", ".join(counts + [f"{states[name]} {words}" for name, words in _STATES.items() if states.get(name)])
 

@@ -1,6 +1,7 @@
 """SOURCE, and the profile of the TOML file that it selects."""
 
 import datetime
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from twfs.resources import is_sid
 SYSTEM_FILE = Path("/etc/twfs/config.toml")
 DEFAULT_PROFILE = "default"
 _SCHEME = "twilio:"
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+"""What people call a profile, and no path or file name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,30 @@ def parse_source(text: str) -> Source:
     """
     scheme, account = text[: len(_SCHEME)], text[len(_SCHEME) :]
     if scheme != _SCHEME:
-        raise ConfigError(
-            f"{text!r} is no source; write twilio:ACCOUNT, an account SID (AC...) or the name of a profile"
-        )
+        raise ConfigError(_no_source(text))
     if is_sid(account, "AC"):
         return Source(account_sid=account)
+    if is_sid(account.strip("/ "), "AC"):
+        raise ConfigError(f"{text!r} is no source; write twilio:{account.strip('/ ')}")
     return Source(profile=account or None)
+
+
+def is_source(text: str) -> bool:
+    """Whether a word of a command line is meant as SOURCE: what else may stand there are SIDs and paths."""
+    return text.startswith(_SCHEME)
+
+
+def source_hint(text: str) -> str:
+    """`; for the source write twilio:X`, where the word X may be meant as an account or a profile; else empty."""
+    return f"; for the source write {_SCHEME}{text}" if is_sid(text, "AC") or _NAME.fullmatch(text) else ""
+
+
+def _no_source(text: str) -> str:
+    if is_sid(text, "AC"):
+        return f"{text!r} lacks its scheme; write {_SCHEME}{text}"
+    if _NAME.fullmatch(text):
+        return f"{text!r} is no source; write {_SCHEME}{text} for the profile of that name"
+    return f"{text!r} is no source; write {_SCHEME}AC... for an account, or {_SCHEME}PROFILE for one of your profiles"
 
 
 def profile_layer(source: Source, explicit_file: Path | None, home: Path) -> Layer:

@@ -110,6 +110,14 @@ class Keyring:
         self.passed_over = other.passed_over
         return new
 
+    def none_does(self, verb: str) -> str:
+        """A sentence, for messages: that none of the keys fits, where the verb is `fit`."""
+        if not self._keys:
+            return f"there is no private key at hand, so none {verb}s"
+        if len(self._keys) == 1:
+            return f"the private key at hand does not {verb}"
+        return f"none of the {len(self._keys)} private keys at hand {verb}s"
+
     def shortcomings(self) -> list[str]:
         """What users should know before a medium does not open: private keys that cannot be used, or that none can."""
         closed = [f"passed over: {each}" for each in self.passed_over if each.may_be_needed]

@@ -77,9 +77,7 @@ class Unlocker:
 
 def _no_key(keyring: Keyring) -> str:
     closed = "".join(f"; {each}" for each in keyring.passed_over if each.may_be_needed)
-    count = len(keyring)
-    what = f"none of the {count} private keys at hand fits" if count else "it is encrypted, and no key is at hand"
-    return f"{what}; add the one it was encrypted for{closed}"
+    return f"{keyring.none_does('fit')}; add the one it was encrypted for{closed}"
 
 
 def _try_key(key: PrivateKey, envelope: Envelope, facts: ObjectFacts, *, for_reading: bool) -> Unlocked | None:
