@@ -282,7 +282,7 @@ def test_no_private_key_is_a_warning(
     monkeypatch.setenv("TWILIO_ACCOUNT_SID", simulator.account.account_sid)
     monkeypatch.setenv("TWILIO_AUTH_TOKEN", simulator.account.auth_token)
     lines = report(capsys, "twilio:", "--api-url", simulator.url)
-    assert about(lines, "no private key") == WARNING
+    assert about(lines, "no private key: ") == WARNING
     assert about(lines, "takes the credentials") == OK
     assert simulator.account.auth_token not in "".join(lines)
 
@@ -371,7 +371,7 @@ def test_plain_media_try_s3_only(
     account.add_recording(None)
     with customer(home_of_customer, account, key) as place:
         _, found = findings_of(place, capsys)
-    assert "none of the 1 newest is encrypted" in found["media of recordings"].text
+    assert "the newest one is not encrypted" in found["media of recordings"].text
 
 
 @pytest.mark.parametrize(
