@@ -77,7 +77,9 @@ def test_what_was_replaced_since_it_was_verified_stays(account: Account, capsys:
     account.simulated.simulator.account.replace(sid, StoredObject(b"another object"))
     assert rm(account, sid, "--yes") == 1
     assert (left(account), deletions(account)) == (before, 0)
-    assert "nothing proves" in capsys.readouterr().err
+    assert f"{sid} is not deleted: it was replaced since" in capsys.readouterr().err
+    assert rm(account, sid, "--yes") == 1
+    assert f"{sid} is not deleted: nothing proves" in capsys.readouterr().err
 
 
 def test_what_s3_names_by_no_etag_goes_only_without_proof(account: Account, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.clocks import ManualClock
 from tests.fs.fakes import (
+    FIRST_ETAG,
     NOVEMBER_23,
     FakeCatalog,
     FakeLibrary,
@@ -694,6 +695,28 @@ def test_what_is_not_proven_stays_though_it_was_read_whole() -> None:
     with pytest.raises(NotVerified):
         scene.vfs.unlink(PATH, "me")
     assert scene.vfs.getattr(PATH).st_size == SIZE
+
+
+def test_the_object_that_was_last_opened_is_the_one_to_be_deleted() -> None:
+    scene = deleting_scene()
+    scene.remover.failure = Unreachable("down")
+
+    def unlink() -> str | None:
+        with pytest.raises(Unreachable):
+            scene.vfs.unlink(PATH, "me")
+        return scene.remover.read_etags[-1]
+
+    scene.vfs.getattr(PATH)
+    assert unlink() is None
+    scene.read_path(LINK)
+    assert unlink() == FIRST_ETAG
+    scene.catalog.infos[MEDIUM.sid] = readable(SIZE, etag='"e2"')
+    assert unlink() == FIRST_ETAG
+    scene.read_path(PATH)
+    assert unlink() == '"e2"'
+    scene.catalog.infos[MEDIUM.sid] = MediaInfo(MediaState.ABSENT, 0)
+    scene.read_path(PATH)
+    assert unlink() == ""
 
 
 def test_a_deletion_has_as_long_as_any_operation() -> None:

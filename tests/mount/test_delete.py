@@ -253,12 +253,17 @@ def test_a_404_that_passes_keeps_a_recording_that_claims_no_size(
             for kind in ("api.list", "api.fetch"):
                 place.simulator.inject(Fault(kind, alter=without_size, times=None))
         place.simulator.inject(Fault("api.media", status=404, times=2))
-        with mounted(place, **ON) as mount:
-            assert move(mount, tmp_path / "backup")[0] == 23
-            assert left(place) == {sid}
+        with mounted(place, attr_timeout="0", **ON) as mount:
+            backup = tmp_path / "backup"
+            assert move(mount, backup)[0] == 23
             assert f"{sid} is not deleted yet: Twilio finds no media of it" in mount.log
-            mount.file(sid).unlink()
-            assert f"{sid}: all of it was read and proven" in mount.log
+            # What rsync has copied is an empty file.
+            assert errno_of(mount.file(sid).unlink) == errno.EBUSY
+            assert f"{sid} is not deleted: it was replaced since it was last read here" in mount.log
+            assert left(place) == {sid}
+            assert move(mount, backup) == (0, "")
+            assert [path.read_bytes() for path in backup.iterdir()] == [b"all of it"]
+            assert left(place) == set()
 
 
 def test_without_the_option_nothing_is_deleted(tmp_path: Path, private_key: RSAPrivateKey) -> None:
@@ -284,16 +289,24 @@ def test_what_verify_has_proven_can_be_deleted_unread(tmp_path: Path, private_ke
         assert left(place) == plain.keys() - {proven}
 
 
-def test_what_was_replaced_since_it_was_verified_is_read_again(tmp_path: Path, private_key: RSAPrivateKey) -> None:
-    account = SimulatedAccount()
-    sid = account.add_recording(StoredObject(content(3_000_000, "old")))
-    with customer(tmp_path, account, private_key) as place, mounted(place, **ON) as mount:
+@needs_rsync
+def test_what_was_replaced_since_it_was_copied_is_copied_before_it_is_deleted(
+    tmp_path: Path, private_key: RSAPrivateKey
+) -> None:
+    account, backup = SimulatedAccount(), tmp_path / "backup"
+    old, new = content(3_000_000, "old"), content(2_000_000, "new")
+    sid = account.add_recording(StoredObject(old))
+    with customer(tmp_path, account, private_key) as place, mounted(place, attr_timeout="0", **ON) as mount:
         done = run_twfs("verify", place.source, sid, "-o", place.option_text())
         assert done.returncode == 0, done.stderr
-        path = mount.file(sid)
-        account.replace(sid, StoredObject(content(2_000_000, "new")))
-        path.unlink()
-        assert f"{sid}: all of it was read and proven" in mount.log
+        assert mount.file(sid).read_bytes() == old
+        account.replace(sid, StoredObject(new))
+        for _ in range(2):
+            assert errno_of(mount.file(sid).unlink) == errno.EBUSY
+        assert f"{sid} is not deleted: it was replaced since it was last read here" in mount.log
+        assert left(place) == {sid}
+        assert move(mount, backup) == (0, "")
+        assert [path.read_bytes() for path in backup.iterdir()] == [new]
         assert left(place) == set()
 
 

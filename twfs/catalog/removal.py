@@ -32,22 +32,24 @@ class Remover:
         self._source = shlex.quote(source)
         self._proofs = proofs
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str) -> None:
+    def remove(self, medium: Medium, deadline: Deadline, by: str, read_etag: str | None = None) -> None:
         """Delete a medium once all its bytes are proven: of the object that there is now, by a look just before.
 
         Args:
             medium: one of the catalogue's.
             deadline: of all requests together.
             by: who asked for it, for the log.
+            read_etag: ETag of the object of which copies were made here, empty if there was none to read: another
+                one is not deleted. None: nobody has read it.
 
         Raises:
             NotVerified: that is not proven; nothing was deleted. `ProofPending`: it may be the next time.
             MediaDamaged: reading it whole showed that it is damaged; nothing was deleted.
             NoSuchName: there is no such medium.
-            ObjectChanged, DeadlineExceeded, RemoteError, CredentialsRefused: Twilio or S3 did not confirm; nothing
+            DeadlineExceeded, RemoteError, CredentialsRefused: Twilio or S3 did not confirm; nothing
                 vanishes here.
         """
-        if self.check(medium, deadline):
+        if self.check(medium, deadline, read_etag):
             self._delete(medium, deadline, f"deleted at Twilio, asked for by {by}")
         else:
             log.info("%s: is gone at Twilio already", medium.sid)
@@ -61,24 +63,25 @@ class Remover:
         """
         self._delete(medium, deadline, f"deleted at Twilio without proof that it was read, asked for by {by}")
 
-    def check(self, medium: Medium, deadline: Deadline) -> bool:
+    def check(self, medium: Medium, deadline: Deadline, read_etag: str | None = None) -> bool:
         """Whether there is something to delete, and proven; not if it is gone at Twilio. Looks anew.
 
         Raises:
             As `remove`: why it cannot be deleted.
         """
+        before = self._catalog.known_info(medium.sid)
         try:
             info = self._catalog.look(medium.sid, deadline)
         except NotFound as error:
             return self._check_missing(medium, error, deadline)
+        _check_same(medium, before, info, read_etag)
         facts = self._readable(medium, info)
         damage = self._catalog.damage(medium.sid, facts)
         if damage:
             raise self._damaged(medium, damage)
         if not self._catalog.is_verified(medium.sid, facts):
             self._prove(medium, facts, info, deadline)
-            if self._catalog.look(medium.sid, deadline) != info:
-                raise ObjectChanged(f"{medium.sid} is not deleted: it was replaced while it was read")
+            _check_same(medium, info, self._catalog.look(medium.sid, deadline), info.etag)
         return True
 
     def _readable(self, medium: Medium, info: MediaInfo) -> ObjectFacts:
@@ -115,6 +118,8 @@ class Remover:
             is_proven = self._proofs.proven_within(deadline.remaining() * _PROOFS_SHARE, medium, facts, info)
         except MediaDamaged as error:
             raise self._damaged(medium, str(error)) from error
+        except ObjectChanged as error:
+            raise _replaced(medium, "while it was read whole") from error
         if not is_proven:
             raise ProofPending(
                 f"{medium.sid} is not deleted yet: it is being read whole, to prove it before; delete it again later"
@@ -187,3 +192,20 @@ class Remover:
         # A warning, so that it is told at every usual log_level.
         log.warning("%s: %s", medium.sid, report)
         self._catalog.forget(medium.sid)
+
+
+def _check_same(medium: Medium, before: MediaInfo | None, now: MediaInfo, read_etag: str | None) -> None:
+    """Return if the object is the one that was shown and read.
+
+    Raises:
+        ProofPending: it is not. No ObjectChanged: of ESTALE Linux tries unlink(2) once more by itself (do_unlinkat in
+            fs/namei.c), and what was replaced would be deleted then.
+    """
+    if read_etag is not None and now.etag != read_etag:
+        raise _replaced(medium, "since it was last read here")
+    if before is not None and before.facts != now.facts:
+        raise _replaced(medium, "since it was last looked at")
+
+
+def _replaced(medium: Medium, when: str) -> ProofPending:
+    return ProofPending(f"{medium.sid} is not deleted: it was replaced {when}; copy it anew, then delete it again")

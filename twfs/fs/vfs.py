@@ -309,7 +309,8 @@ class Vfs:
         node = self._lookup(path)
         if self._remover is None or not isinstance(node, MediumFile):
             self.refuse_change(path)
-        self._remover.remove(node.medium, self._deadline(), caller)
+        shown = self._shown.get(node_inode(node))
+        self._remover.remove(node.medium, self._deadline(), caller, None if shown is None else shown.etag)
 
     def refuse_change(self, path: str) -> NoReturn:
         """What every call that would change something comes to.
