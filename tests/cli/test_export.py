@@ -23,7 +23,7 @@ def test_lines_summary_and_exit_code(account: Account, tmp_path: Path, capsys: p
     *lines, summary = shown.out.splitlines()
     assert sorted(line.split("  ")[2] for line in lines) == files(tmp_path / "x")
     assert all(line.startswith("written") and line.isprintable() for line in lines)
-    assert summary.startswith("11 written, 1 skipped, 1 failed; ")
+    assert summary.startswith("11 written, 1 skipped (1 without media), 1 failed; ")
     (complaint,) = shown.err.splitlines()
     assert "dave-lost-key" in complaint
     assert "the private key at hand does not fit" in complaint
@@ -44,7 +44,7 @@ def test_on_a_cluster(account: Account, tmp_path: Path, capsys: pytest.CaptureFi
     with LocalCluster(n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None) as cluster:
         words = ["export", account.source, str(tmp_path / "x"), "--dask", cluster.scheduler_address, *account.flags]
         assert main(words) == 1
-    assert capsys.readouterr().out.splitlines()[-1].startswith("11 written, 1 skipped, 1 failed; ")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("11 written, 1 skipped (1 without media), 1 failed; ")
     assert len(files(tmp_path / "x")) == 11
 
 

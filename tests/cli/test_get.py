@@ -18,7 +18,7 @@ from tests.transfer.generated import generated
 from twfs.cli.main import main
 from twfs.resources import Kind
 from twfs.simulator.account import SimulatedAccount, SimulatedMedium
-from twfs.simulator.exchange import Request
+from twfs.simulator.exchange import Answer, Request
 from twfs.simulator.faults import Fault
 
 MIB = 2**20
@@ -125,7 +125,9 @@ def test_what_cannot_be_had_is_said(account: Account, capsys: pytest.CaptureFixt
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_track_without_media_is_a_failure_only_by_name(account: Account, tmp_path: Path) -> None:
+def test_track_without_media_is_a_failure_only_by_name(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     muted = of_track(account, "dave-muted")
     simulated = account.simulated.simulator.account
     for kind in Kind:
@@ -133,7 +135,40 @@ def test_track_without_media_is_a_failure_only_by_name(account: Account, tmp_pat
             if medium.sid != muted:
                 simulated.delete(medium.sid)
     assert main(["get", account.source, muted, "-o", str(tmp_path), *account.flags]) == 1
+    assert f"{muted}: absent: Twilio has no media for it" in capsys.readouterr().err
     assert main(["get", account.source, "--all", "-o", str(tmp_path), *account.flags]) == 0
+    shown = capsys.readouterr()
+    # It is counted and shown, and cron has nothing to write home about.
+    assert shown.err == ""
+    assert shown.out.splitlines()[0].startswith(f"{muted}  absent  Twilio has no media for it")
+    assert shown.out.splitlines()[1].startswith("1 absent; ")
+
+
+@pytest.mark.parametrize("command", ["get", "verify", "export"])
+@pytest.mark.parametrize("deleted_at", ["api.list", "api.media"])
+def test_what_is_deleted_after_it_was_listed_is_no_failure(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, deleted_at: str
+) -> None:
+    """One medium that nothing was known of, and one whose envelope, size and ETag were."""
+    simulator, sid = account.simulated.simulator, of_track(account, "erin-screen")
+    simulator.account.delete(of_track(account, "dave-lost-key"))
+    if deleted_at == "api.media":
+        assert main(["verify", account.source, sid, *account.flags]) == 0
+
+    def deleting(answer: Answer) -> Answer:
+        simulator.account.delete(sid)
+        return answer
+
+    match = "Recordings" if deleted_at == "api.list" else sid
+    simulator.inject(fault := Fault(deleted_at, alter=deleting, match=match))
+    capsys.readouterr()
+    words = {"get": ["--all", "-o", str(tmp_path / "out")], "verify": ["--all"], "export": [str(tmp_path / "out")]}
+    assert main([command, account.source, *words[command], *account.flags]) == 0
+    assert simulator.strikes(fault) == 1
+    shown = capsys.readouterr()
+    assert shown.err == ""
+    counted = "2 skipped (2 without media)" if command == "export" else "2 absent, "
+    assert counted in shown.out.splitlines()[-1]
 
 
 SID = "RT" + "1" * 32
@@ -269,7 +304,7 @@ def test_ctrl_c_leaves_the_beginning_only_and_is_gone_on_from(account: Account, 
     # Sooner than `timeout`, 30 s.
     assert time.monotonic() - began < 20
     assert (process.returncode, out) == (130, "")
-    assert err == "twfs: interrupted\n"
+    assert err == "twfs: interrupted; run the same command again to go on; what was fetched is kept\n"
     assert not (tmp_path / "a").exists()
     assert all(path.name.startswith(".a.") and path.suffix == ".part" for path in tmp_path.glob(".a*"))
     simulator.clear_faults()

@@ -1,10 +1,12 @@
 import io
+import threading
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.clocks import ManualClock
-from twfs.cli.progress import Progress
+from twfs.cli.figures import human_size
+from twfs.cli.progress import Line, Progress, shown_meanwhile
 
 
 class Terminal(io.StringIO):
@@ -44,6 +46,63 @@ def test_drawn_now_and_then_over_itself_and_erased() -> None:
     assert "\n" not in terminal.getvalue()
     progress.erase()
     assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_media_are_counted_and_failed_ones_are_not_done() -> None:
+    clock = ManualClock()
+    progress = Progress(40 * MIB, clock, Terminal(), media=4)
+    good, bad, small = (progress.share(10 * MIB) for _ in range(3))
+    good.advanced(10 * MIB)
+    good.ended(is_good=True)
+    bad.advanced(5 * MIB)
+    assert progress.line() == "1 of 4 media  15.0M of 40.0M  37%"
+    bad.ended(is_good=False)
+    # What came of it is not done, and its rest is not awaited.
+    assert progress.line() == "1 of 4 media, 1 failed  10.0M of 30.0M  33%"
+    small.spared(9 * MIB)
+    small.advanced(MIB // 2)
+    small.ended(is_good=True)
+    assert progress.line() == "2 of 4 media, 1 failed  10.5M of 20.5M  51%"
+    clock.sleep(31)
+    assert progress.line().endswith("512.0K/s  0:20 left")
+    assert progress.summary == "15.5M in 0:31 (512.0K/s)"
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.lists(st.integers(-1000, 10**6)), st.booleans()), max_size=5))
+def test_what_has_ended_is_whole(media: list[tuple[int, list[int], bool]]) -> None:
+    """However wrong the sizes were that were expected: in the end all that is not lost is there."""
+    progress = Progress(sum(expected for expected, _, _ in media), ManualClock(), Terminal(), media=len(media))
+    for expected, events, is_good in media:
+        share = progress.share(expected)
+        for count in events:
+            share.advanced(count) if count >= 0 else share.spared(-count)
+        share.ended(is_good=is_good)
+    useful = human_size(sum(sum(filter(lambda count: count > 0, events)) for _, events, is_good in media if is_good))
+    assert f"{useful} of {useful}  " in progress.line()
+
+
+def test_a_line_never_wraps() -> None:
+    terminal = Terminal()
+    Line(terminal).draw("x" * 200)
+    assert terminal.getvalue() == "\r\x1b[K" + "x" * 79
+
+
+def test_what_goes_on_is_shown_meanwhile_and_erased() -> None:
+    terminal, drawn = Terminal(), threading.Event()
+
+    def text_now() -> str:
+        drawn.set()
+        return "3 media so far"
+
+    with shown_meanwhile(text_now, terminal):
+        assert drawn.wait(10)
+    assert "3 media so far" in terminal.getvalue()
+    assert terminal.getvalue().endswith("\r\x1b[K")
+    assert all(thread.name != "progress" for thread in threading.enumerate())
+    file = io.StringIO()
+    with shown_meanwhile(text_now, file):
+        assert all(thread.name != "progress" for thread in threading.enumerate())
+    assert file.getvalue() == ""
 
 
 def test_silent_where_nobody_looks() -> None:

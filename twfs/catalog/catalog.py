@@ -77,6 +77,11 @@ class Catalog:
         finally:
             self._store.release()
 
+    @property
+    def listed(self) -> int:
+        """Media that a listing under way has shown so far; may be asked from another thread."""
+        return self._refresher.listed
+
     def list_again(self) -> None:
         """See what is new at Twilio, in the caller's thread: for who keeps a catalogue long and does not `start` it.
 

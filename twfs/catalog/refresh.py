@@ -99,6 +99,7 @@ class Refresher:
         self._suspects_lock = threading.Lock()
         self._next_listing = self._next_full = self._next_single = clock.monotonic()
         self._turns: dict[str, int] = {}
+        self._coming: dict[Kind, _Listed] = {}
         self.last_success: float | None = None
         """When a listing last came whole, seconds since 1970 UTC."""
 
@@ -109,6 +110,11 @@ class Refresher:
         left = FULL_PASS_SECONDS - age if 0 <= age < FULL_PASS_SECONDS else 0.0
         self._next_full = self._clock.monotonic() + left
         self.last_success = listed_at
+
+    @property
+    def listed(self) -> int:
+        """Media that the lists under way have shown so far."""
+        return sum(len(each.seen) for each in list(self._coming.values()))
 
     def first_listing(self) -> None:
         """List all, or raise; nothing is applied unless all came. Known media that are not listed are looked at singly.
@@ -218,13 +224,14 @@ class Refresher:
         """The lists of all kinds at once; with `give_up`, the failure of one ends the others."""
         kinds = self._settings.kinds
         outcomes = side_by_side("list", lambda kind: self._list(kind, give_up, full=full), kinds, len(kinds))
+        self._coming.clear()
         return dict(zip(kinds, outcomes, strict=True))
 
     def _list(self, kind: Kind, give_up: threading.Event | None, *, full: bool) -> "_Outcome":
         wanted = self._settings.wanted
         if not full:
             wanted = replace(wanted, created_after=self._newest(kind, wanted.created_after))
-        listed = _Listed()
+        listed = self._coming[kind] = _Listed()
         try:
             for page in self._listing.pages(kind, wanted):
                 if self._loop.is_stopping or (give_up is not None and give_up.is_set()):

@@ -4,17 +4,20 @@ import argparse
 import base64
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from twfs.cli.flags import add_md5_flag, output
 from twfs.cli.logging import set_up_logging
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
 from twfs.cli.paths import a_path, is_one_of
+from twfs.cli.progress import Progress
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.transfers import in_words
+from twfs.clock import SystemClock
 from twfs.config.keys import read_private_keys, tell_what_was_passed_over
 from twfs.config.layers import home_folder
 from twfs.config.secrets import is_folder, read_passphrase
@@ -24,6 +27,8 @@ from twfs.errors import ConfigError
 from twfs.option import parse_path
 from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
 from twfs.transfer.saved_headers import SavedHeaders, read_saved_headers
+
+Write = Callable[[memoryview], object]
 
 _OPTIONS = ("private_key", "private_key_passphrase_file")
 """Those of the table that it has flags for."""
@@ -67,14 +72,34 @@ def run(arguments: argparse.Namespace) -> int:
     with _opened(arguments.encrypted) as file:
         encrypted = EncryptedFile(file, headers, keyring, with_md5=not arguments.no_md5)
         if arguments.output == "-":
-            encrypted.decrypt(sys.stdout.buffer.write)
+            with _counted(file, sys.stdout.buffer.write) as write:
+                encrypted.decrypt(write)
             sys.stdout.buffer.flush()
             return 0
         _refuse_inputs(arguments, keyring)
-        with until_signalled() as ending, appearing_whole(Path(arguments.output)) as part:
-            done = encrypted.decrypt(_unless_signalled(ending, part.write))
+        with (
+            until_signalled() as ending,
+            appearing_whole(Path(arguments.output)) as part,
+            _counted(file, part.write) as write,
+        ):
+            done = encrypted.decrypt(_unless_signalled(ending, write))
     say(_line(Path(arguments.output), done))
     return 0
+
+
+@contextmanager
+def _counted(file: BinaryIO, write: Write) -> Iterator[Write]:
+    """`write`, with the progress through `file` shown meanwhile."""
+    progress = Progress(os.fstat(file.fileno()).st_size, SystemClock())
+
+    def write_and_count(view: memoryview) -> None:
+        write(view)
+        progress.advanced(len(view))
+
+    try:
+        yield write_and_count
+    finally:
+        progress.erase()
 
 
 def _headers(arguments: argparse.Namespace) -> SavedHeaders:
@@ -134,7 +159,7 @@ def _refuse_inputs(arguments: argparse.Namespace, keyring: Keyring) -> None:
         raise UsageError(f"{output} is itself one of the files to read; name another one for the plaintext")
 
 
-def _unless_signalled(ending: Ending, write: Callable[[memoryview], None]) -> Callable[[memoryview], None]:
+def _unless_signalled(ending: Ending, write: Write) -> Write:
     """`write`, as long as no signal has come; at the first call after one it raises KeyboardInterrupt instead."""
 
     def write_or_end(view: memoryview) -> None:

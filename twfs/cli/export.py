@@ -11,7 +11,9 @@ from twfs.cli.flags import add_common_flags, add_md5_flag, overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import a_place
+from twfs.cli.progress import Progress, listing_shown
 from twfs.cli.selection import add_source, selection_of
+from twfs.cli.transfers import progress_of, resumable, watched
 from twfs.config.profiles import is_source
 from twfs.errors import ConfigError
 from twfs.export.outcome import Ending, Outcome, Report
@@ -58,11 +60,17 @@ def run(arguments: argparse.Namespace) -> int:
     config = configured(arguments.source, overrides, verbose=arguments.verbose)
     order = Order(settled(arguments.destination), with_md5=not arguments.no_md5)
     outcomes = []
-    with open_session(config) as session:
-        media = everything(session, selection)
-        for outcome in _exported(session, media, order, arguments, overrides):
-            outcomes.append(outcome)
-            _tell(outcome, quiet=arguments.json)
+    with open_session(config) as session, resumable():
+        with listing_shown(session.catalog):
+            media = everything(session, selection)
+        progress = progress_of(session, media)
+        try:
+            for outcome in _exported(session, media, order, arguments, overrides, progress=progress):
+                outcomes.append(outcome)
+                progress.erase()
+                _tell(outcome, quiet=arguments.json)
+        finally:
+            progress.erase()
     report = Report(arguments.destination, outcomes)
     say(_as_json(report) if arguments.json else _summary(report))
     return 1 if report.count(Ending.FAILED) else 0
@@ -80,17 +88,38 @@ def _a_destination(text: str) -> str:
 
 
 def _exported(
-    session: Session, media: Sequence[Medium], order: "Order", arguments: argparse.Namespace, overrides: dict[str, str]
+    session: Session,
+    media: Sequence[Medium],
+    order: "Order",
+    arguments: argparse.Namespace,
+    overrides: dict[str, str],
+    *,
+    progress: Progress,
 ) -> Iterator[Outcome]:
     if arguments.dask is None:
         from twfs.export.here import export_here  # noqa: PLC0415 - needs fsspec, which is optional
 
-        return export_here(session, media, order)
+        return export_here(session, media, order, lambda work: watched(session, progress, work, _has_failed))
     _need("distributed")
     from twfs.export.cluster import export_on_cluster  # noqa: PLC0415 - needs distributed, which is optional
 
     scheduler, source = arguments.dask, arguments.source
-    return export_on_cluster(session, media, order, scheduler=scheduler, source=source, overrides=overrides)
+    results = export_on_cluster(session, media, order, scheduler=scheduler, source=source, overrides=overrides)
+    return _told(results, progress)
+
+
+def _told(outcomes: Iterator[Outcome], progress: Progress) -> Iterator[Outcome]:
+    """The same; of what workers elsewhere do, only the ends are seen."""
+    for outcome in outcomes:
+        share = progress.share(outcome.plain_size or 0)
+        if outcome.ending is Ending.WRITTEN:
+            share.advanced(outcome.plain_size or 0)
+        share.ended(is_good=not _has_failed(outcome))
+        yield outcome
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    return outcome.ending is Ending.FAILED
 
 
 def _need(library: str) -> None:
@@ -115,5 +144,7 @@ def _as_json(report: Report) -> str:
 
 
 def _summary(report: Report) -> str:
-    counts = ", ".join(f"{report.count(ending)} {ending.value}" for ending in Ending)
-    return f"{counts}; {human_size(report.written_bytes)} written"
+    counts = {ending: f"{report.count(ending)} {ending.value}" for ending in Ending}
+    if report.without_media:
+        counts[Ending.SKIPPED] += f" ({report.without_media} without media)"
+    return f"{', '.join(counts.values())}; {human_size(report.written_bytes)} written"

@@ -11,9 +11,8 @@ from twfs.cli.figures import human_size
 from twfs.cli.flags import add_common_flags, add_md5_flag, output
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import is_one_of
-from twfs.cli.progress import Progress
 from twfs.cli.selection import Wanted, add_media_arguments, asked_for
-from twfs.cli.transfers import expected_bytes, in_words, tally
+from twfs.cli.transfers import in_words, progress_of, resumable, tally, watched
 from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
 from twfs.mount.session import open_session
@@ -22,6 +21,7 @@ from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Ending, Outcome
 from twfs.transfer.range_pool import RangePool
+from twfs.transfer.whole import Watch
 
 
 def add_parser(commands: Any) -> None:
@@ -29,7 +29,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "get",
         help="download and decrypt media",
-        description="Download media, decrypt and prove them. What was interrupted is gone on with.",
+        description="Download media, decrypt and prove them. What was interrupted is gone on with. "
+        "With --all, media that Twilio has none for (muted tracks) are counted and no failure; by their SID they are.",
         conflict_handler="resolve",
     )
     add_media_arguments(parser)
@@ -44,7 +45,7 @@ def add_parser(commands: Any) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Download; 0 if all that was asked for is there."""
     wanted, config = asked_for(arguments)
-    with open_session(config) as session:
+    with open_session(config) as session, resumable():
         media = wanted.media(session)
         goal_of = _goals(arguments.output, wanted, config.keyring)
         with RangePool(session) as pool:
@@ -52,9 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
     missing = len(media) - len(outcomes)
     if missing:
         complain("twfs", f"{missing} of {len(media)} media were not begun, after what stands above")
-    # A track that was muted all the time has no media, and never will: with --all nobody asked for it by name.
-    fine = (Ending.ABSENT,) if arguments.all else ()
-    return 0 if not missing and all(outcome.ending.is_good or outcome.ending in fine for outcome in outcomes) else 1
+    return 1 if missing or any(_is_failure(outcome, arguments) for outcome in outcomes) else 0
+
+
+def _is_failure(outcome: Outcome, arguments: argparse.Namespace) -> bool:
+    """What Twilio has no media for is no failure, unless it was asked for by name: then a file is missing."""
+    return outcome.ending.is_failure or (outcome.ending is Ending.ABSENT and not arguments.all)
 
 
 def _goals(output: str, wanted: Wanted, keyring: Keyring) -> Callable[[Medium], Path]:
@@ -82,31 +86,42 @@ def _download(
     pool: RangePool, media: list[Medium], goal_of: Callable[[Medium], Path], arguments: argparse.Namespace
 ) -> list[Outcome]:
     session = pool.session
-    progress = Progress(expected_bytes(session, media), session.clock)
+    progress = progress_of(session, media)
     stop = threading.Event()
-    downloader = Downloader(pool, goal_of, progress, stop, with_md5=not arguments.no_md5)
+
+    def fetch(medium: Medium, watch: Watch) -> Outcome:
+        return Downloader(pool, goal_of, watch, stop, with_md5=not arguments.no_md5).fetch(medium)
+
     outcomes = []
     try:
         crew = min(crew_size(session.config), len(media))
-        for outcome in work_through(media, downloader.fetch, crew, stop, session.clock):
+        work = watched(session, progress, fetch, lambda outcome: _is_failure(outcome, arguments))
+        for outcome in work_through(media, work, crew, stop, session.clock):
             outcomes.append(outcome)
             progress.erase()
-            _tell(outcome, quiet=arguments.json)
+            _tell(outcome, arguments)
     finally:
         progress.erase()
     if arguments.json:
         say(json.dumps({"media": [outcome.record() for outcome in outcomes], "endings": tally(outcomes)}, indent=2))
-    elif len(media) != 1:
+    elif arguments.all or len(media) != 1:
         endings = ", ".join(f"{count} {ending}" for ending, count in tally(outcomes).items())
         say(f"{endings or 'nothing to do'}; {progress.summary}")
     return outcomes
 
 
-def _tell(outcome: Outcome, *, quiet: bool) -> None:
-    """One line: on standard error if it went wrong."""
-    if not outcome.ending.is_good:
+def _tell(outcome: Outcome, arguments: argparse.Namespace) -> None:
+    """One line: on standard error if it is a failure."""
+    if outcome.ending is Ending.ABSENT and not arguments.all:
+        cause = "a track that was muted all the time has none; leave it out, or use --all, which only counts it"
+        complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}: {cause}")
+    elif outcome.ending.is_failure:
         complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}")
-    elif not quiet:
+    elif arguments.json:
+        return
+    elif outcome.ending is Ending.ABSENT:
+        say(f"{outcome.medium.sid}  {outcome.ending.value}  {outcome.reason}")
+    else:
         md5 = f"  {in_words(outcome.md5)}" if outcome.md5 else ""
         size = human_size(outcome.plain_size or 0)
         say(f"{outcome.medium.sid}  {outcome.ending.value}  {size}{md5}  {escaped(str(outcome.path))}")

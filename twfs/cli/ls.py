@@ -10,6 +10,7 @@ from twfs.cli.figures import aligned, human_duration, human_size, moment
 from twfs.cli.flags import add_common_flags, overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
+from twfs.cli.progress import Line, listing_shown
 from twfs.cli.selection import add_source, selection_of
 from twfs.cli.summary import chart_of, groups_of, plain_groups
 from twfs.clock import Deadline
@@ -115,7 +116,8 @@ def _list(session: Session) -> RemoteError | CredentialsRefused | None:
     """
     is_known = session.catalog.load()
     try:
-        session.catalog.first_listing()
+        with listing_shown(session.catalog):
+            session.catalog.first_listing()
     except (RemoteError, CredentialsRefused) as error:
         if not is_known:
             raise
@@ -136,7 +138,13 @@ def _probe(session: Session, media: list[Medium]) -> int:
 
     unknown = [medium for medium in media if session.catalog.known_info(medium.sid) is None]
     crew = min(crew_size(session.config), len(unknown))
-    failures = [error for error in work_through(unknown, look, crew, stop, session.clock) if error is not None]
+    failures, line = [], Line()
+    try:
+        for count, error in enumerate(work_through(unknown, look, crew, stop, session.clock), 1):
+            line.draw(f"{count:,} of {len(unknown):,} media looked at")
+            failures += [error] if error is not None else []
+    finally:
+        line.erase()
     if failures:
         complain("twfs", f"{len(failures)} of {len(unknown)} media could not be looked at: {failures[0]}")
     return len(failures)

@@ -8,6 +8,7 @@ from typing import Any
 from twfs.cli.flags import add_option_flags, overrides_of
 from twfs.cli.logging import set_up_logging
 from twfs.cli.paths import a_path
+from twfs.cli.progress import listing_shown
 from twfs.config.accounts import tell_of_credentials
 from twfs.config.config import Config
 from twfs.config.keys import tell_what_was_passed_over
@@ -53,7 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
     from twfs.mount.lifecycle import mount  # noqa: PLC0415
     from twfs.transfer.mounted_proof import MountedProver  # noqa: PLC0415
 
-    mount(config, arguments.source, arguments.directory, foreground=arguments.foreground, prover_of=MountedProver)
+    mount(
+        config,
+        arguments.source,
+        arguments.directory,
+        foreground=arguments.foreground,
+        prover_of=MountedProver,
+        listing=listing_shown,
+    )
     return 0
 
 

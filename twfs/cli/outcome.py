@@ -66,8 +66,9 @@ def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verb
             return run()
     except BrokenPipeError:
         return _reader_gone(codes)
-    except KeyboardInterrupt:
-        complain(program, "interrupted")
+    except KeyboardInterrupt as signal:
+        # A command that can be gone on with says how.
+        complain(program, "; ".join(["interrupted", *map(str, signal.args)]))
         return codes.interrupted
     except Exception as error:  # noqa: BLE001 - the end of the program: nothing may escape as a traceback
         if verbose:

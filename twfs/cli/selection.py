@@ -9,6 +9,7 @@ from twfs.catalog.options import CatalogSettings
 from twfs.cli.flags import overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.outcome import UsageError
+from twfs.cli.progress import listing_shown
 from twfs.config.config import Config
 from twfs.config.profiles import is_source, source_hint
 from twfs.config.table import OPTIONS
@@ -37,7 +38,8 @@ class Wanted:
             NoSuchName: Twilio lists no such completed medium.
             RemoteError, CredentialsRefused: Twilio did not answer.
         """
-        return by_sid(session, self.sids) if self.sids else everything(session, self.selection)
+        with listing_shown(session.catalog):
+            return by_sid(session, self.sids) if self.sids else everything(session, self.selection)
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:

@@ -10,13 +10,14 @@ from twfs.cli.flags import add_common_flags, add_md5_flag
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Progress
 from twfs.cli.selection import add_media_arguments, asked_for
-from twfs.cli.transfers import expected_bytes, tally
+from twfs.cli.transfers import progress_of, tally, watched
 from twfs.mount.session import open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.outcome import Ending, Outcome
 from twfs.transfer.range_pool import RangePool
 from twfs.transfer.verify import Verifier
+from twfs.transfer.whole import Watch
 
 _HEADINGS = ["SID", "SIZE", "OUTCOME", "LENGTH", "PADDING", "MD5", "KEY", "REASON"]
 _RIGHT_ALIGNED = frozenset((1,))
@@ -31,7 +32,7 @@ def add_parser(commands: Any) -> None:
         "verify",
         help="read media whole and prove them",
         description="Read media whole; prove length, padding, and where S3's ETag is an MD5 every byte. "
-        "Exit code 1 if anything is bad.",
+        "Exit code 1 if anything is bad; to have no media, as a muted track, is not.",
     )
     add_media_arguments(parser)
     add_md5_flag(parser)
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     wanted, config = asked_for(arguments)
     with open_session(config) as session:
         media = wanted.media(session)
-        progress = Progress(expected_bytes(session, media), session.clock)
+        progress = progress_of(session, media)
         with RangePool(session) as pool:
             outcomes = _verified(pool, media, progress, with_md5=not arguments.no_md5)
     if arguments.json:
@@ -57,8 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
     missing = len(media) - len(outcomes)
     if missing:
         complain("twfs", f"{missing} of {len(media)} media were not begun, after what stands above")
-    is_fine = all(outcome.ending.is_good or outcome.ending is Ending.ABSENT for outcome in outcomes)
-    return 0 if is_fine and not missing else 1
+    return 1 if missing or any(outcome.ending.is_failure for outcome in outcomes) else 0
 
 
 def table_of(outcomes: list[Outcome]) -> str:
@@ -75,10 +75,14 @@ def record_of(outcome: Outcome) -> dict[str, Any]:
 def _verified(pool: RangePool, media: list[Medium], progress: Progress, *, with_md5: bool) -> list[Outcome]:
     """One outcome per medium that was begun, in the order of `media`."""
     stop = threading.Event()
-    verifier = Verifier(pool, progress, stop, with_md5=with_md5)
+
+    def verify(medium: Medium, watch: Watch) -> Outcome:
+        return Verifier(pool, watch, stop, with_md5=with_md5).verify(medium)
+
     crew = min(crew_size(pool.session.config), len(media))
+    work = watched(pool.session, progress, verify, lambda outcome: outcome.ending.is_failure)
     try:
-        outcomes = list(work_through(media, verifier.verify, crew, stop, pool.session.clock))
+        outcomes = list(work_through(media, work, crew, stop, pool.session.clock))
     finally:
         progress.erase()
     order = {medium.sid: number for number, medium in enumerate(media)}

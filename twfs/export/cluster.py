@@ -21,7 +21,7 @@ from distributed import Client, WorkerPlugin, as_completed, get_worker
 from twfs.config.keys import tell_what_was_passed_over
 from twfs.config.load import load_config
 from twfs.errors import ConfigError, ObjectChanged, TwfsError, without_traceback
-from twfs.export.job import Job, Order, carry_out, examine, failed
+from twfs.export.job import Job, Order, carry_out, examine, failed, missed
 from twfs.export.outcome import Outcome
 from twfs.mount.hardening import environment
 from twfs.mount.session import Session, open_session
@@ -176,7 +176,7 @@ def _anew(session: Session, changed: _Changed) -> Job | Outcome:
     try:
         return Job(job.medium, replacement(session, job.medium, job.info, changed.change))
     except TwfsError as error:
-        return _failed(job, error)
+        return missed(session, job.medium, error, job.info.plain_size)
 
 
 def _result_of(task: Any, job: Job) -> Outcome | _Changed:

@@ -4,17 +4,16 @@ import threading
 from contextlib import closing
 from dataclasses import dataclass
 
-from twfs.clock import Deadline
-from twfs.errors import NotFound, ObjectChanged, TwfsError
+from twfs.errors import MediaAbsent, ObjectChanged, TwfsError
 from twfs.export.destination import Destination, Goods, Write
 from twfs.export.outcome import Ending, Outcome
 from twfs.fs.names import date_path, view_name
 from twfs.mount.session import Session
-from twfs.probe import MediaInfo, MediaState
-from twfs.resources import Medium, parse_medium
+from twfs.probe import MediaInfo
+from twfs.resources import Medium
 from twfs.transfer.proof import Proof
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import fetch_rest, readable_info
+from twfs.transfer.whole import Watch, fetch_rest, readable_info, unless_deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +47,12 @@ def name_of(medium: Medium) -> str:
 def examine(session: Session, medium: Medium) -> Job | Outcome:
     """The job of exporting it, or why there is none. A size not yet known is asked for, once for good."""
     try:
-        info = session.catalog.info(medium.sid, Deadline(session.clock, session.config.timeout))
-        if info.state is MediaState.ABSENT:
-            return ended(medium, Ending.SKIPPED, "Twilio has no media for it")
         return Job(medium, readable_info(session, medium))
     except TwfsError as error:
-        return failed(medium, error)
+        return missed(session, medium, error)
 
 
-def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event) -> Outcome:
+def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event, watch: Watch | None = None) -> Outcome:
     """Copy it unless it is there. Of what else is wrong with it or with the destination the outcome tells.
 
     Raises:
@@ -68,19 +64,26 @@ def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event) ->
         if destination.has(goods):
             return ended(job.medium, Ending.SKIPPED, "it is there already", goods.plain_size)
         with destination.writing(goods) as write:
-            _pour(pool, job, write, stop, with_md5=order.with_md5)
+            _pour(pool, job, write, stop, watch or Unwatched(), with_md5=order.with_md5)
     except Exception as error:  # a destination's library raises what it likes; the report says what
-        if isinstance(error, ObjectChanged | NotFound) and _is_deleted(pool.session, job.medium):
-            return ended(job.medium, Ending.SKIPPED, "it was deleted at Twilio")
-        if isinstance(error, ObjectChanged):
+        outcome = missed(pool.session, job.medium, error, goods.plain_size)
+        if isinstance(error, ObjectChanged) and outcome.ending is Ending.FAILED:
             raise
-        return failed(job.medium, error, goods.plain_size)
+        return outcome
     return ended(job.medium, Ending.WRITTEN, "", goods.plain_size)
 
 
 def ended(medium: Medium, ending: Ending, reason: str, plain_size: int | None = None) -> Outcome:
     """The row of a medium."""
     return Outcome(medium.sid, name_of(medium), ending, reason, plain_size)
+
+
+def missed(session: Session, medium: Medium, error: Exception, plain_size: int | None = None) -> Outcome:
+    """The row of a medium that was not exported: skipped if Twilio has no media for it, or has them no more."""
+    cause = unless_deleted(session, medium, error)
+    if isinstance(cause, MediaAbsent):
+        return Outcome(medium.sid, name_of(medium), Ending.SKIPPED, str(cause), has_media=False)
+    return failed(medium, cause, plain_size)
 
 
 def failed(medium: Medium, error: BaseException, plain_size: int | None = None) -> Outcome:
@@ -90,7 +93,7 @@ def failed(medium: Medium, error: BaseException, plain_size: int | None = None) 
     return ended(medium, Ending.FAILED, named.removeprefix(f"{medium.sid}: "), plain_size)
 
 
-def _pour(pool: RangePool, job: Job, write: Write, stop: threading.Event, *, with_md5: bool) -> None:
+def _pour(pool: RangePool, job: Job, write: Write, stop: threading.Event, watch: Watch, *, with_md5: bool) -> None:
     """Give `write` all of the medium, and prove it.
 
     Raises:
@@ -98,21 +101,11 @@ def _pour(pool: RangePool, job: Job, write: Write, stop: threading.Event, *, wit
         Exception: whatever `write` raises.
     """
     with closing(Proof(job.info, pool.session.config.keyring, with_md5=with_md5)) as proof:
-        fetch_rest(pool, job.medium, proof, 0, write=write, watch=_Unwatched(), stop=stop)
+        fetch_rest(pool, job.medium, proof, 0, write=write, watch=watch, stop=stop)
         proof.conclude()
 
 
-def _is_deleted(session: Session, medium: Medium) -> bool:
-    """Whether Twilio, asked for this one, says so. Lists are taken on with what was known, deleted media included."""
-    try:
-        return parse_medium(medium.kind, session.api.fetch(medium.kind, medium.sid)).status == "deleted"
-    except NotFound:
-        return True
-    except TwfsError:
-        return False
-
-
-class _Unwatched:
+class Unwatched:
     """Nobody looks on while bytes come."""
 
     def spared(self, count: int) -> None:

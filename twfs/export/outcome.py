@@ -27,6 +27,8 @@ class Outcome:
     reason: str = ""
     """One line; empty only if it was written."""
     plain_size: int | None = None
+    has_media: bool = True
+    """Whether Twilio has media for it, as far as is known."""
 
     def record(self) -> dict[str, Any]:
         """JSON-able; null where it is not known."""
@@ -49,6 +51,11 @@ class Report:
     def count(self, ending: Ending) -> int:
         """How many ended so."""
         return Counter(outcome.ending for outcome in self.outcomes)[ending]
+
+    @property
+    def without_media(self) -> int:
+        """How many of those skipped have no media at Twilio."""
+        return sum(not outcome.has_media for outcome in self.outcomes)
 
     @property
     def written_bytes(self) -> int:

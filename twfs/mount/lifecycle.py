@@ -3,10 +3,11 @@
 import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import cast
 
+from twfs.catalog.catalog import Catalog
 from twfs.catalog.ports import Prover
 from twfs.catalog.proving import BackgroundProofs
 from twfs.catalog.removal import Remover
@@ -33,15 +34,24 @@ from twfs.mount.system import (
     raise_read_ahead,
 )
 
+Listing = Callable[[Catalog], AbstractContextManager[object]]
+
 _FUSE_CONF = Path("/etc/fuse.conf")
 
 
 def mount(
-    config: Config, source: str, mountpoint: Path, *, foreground: bool, prover_of: Callable[[Session], Prover]
+    config: Config,
+    source: str,
+    mountpoint: Path,
+    *,
+    foreground: bool,
+    prover_of: Callable[[Session], Prover],
+    listing: Listing = nullcontext,
 ) -> None:
     """Mount `source` at `mountpoint`; returns when it stands, or with `foreground` when it has ended.
 
-    `prover_of` makes what proves media before they are deleted, where that is allowed.
+    `prover_of` makes what proves media before they are deleted, where that is allowed. The block of `listing(catalog)`
+    is the time in which Twilio is asked what there is.
 
     Raises:
         ConfigError: the options do not fit the machine.
@@ -55,7 +65,7 @@ def mount(
         log.warning("%s", NO_KEY)
 
     def serve(ready: Callable[[], None]) -> None:
-        _serve(config, source, place, binding, prover_of=prover_of, ready=ready)
+        _serve(config, source, place, binding, prover_of=prover_of, ready=ready, listing=listing)
 
     if foreground:
         _in_foreground(serve, place)
@@ -81,12 +91,14 @@ def _serve(
     *,
     prover_of: Callable[[Session], Prover],
     ready: Callable[[], None],
+    listing: Listing,
 ) -> None:
     """Mount and serve in this process until the end."""
     with ExitStack() as stack:
         session = stack.enter_context(open_session(config))
         seen = stack.enter_context(observed(session, source, place, binding))
-        _first_look(session, source)
+        with listing(session.catalog):
+            _first_look(session, source)
         # What is known now stays: looking through 100,000 media for garbage takes a tenth of a second each time.
         gc.freeze()
         vfs = Vfs(

@@ -16,7 +16,7 @@ from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.part_file import PartFile, is_disk_full
 from twfs.transfer.proof import Md5, Proof
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_replaced
+from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_deleted, unless_replaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Downloader:
         except (TwfsError, OSError) as error:
             if isinstance(error, CredentialsRefused) or (isinstance(error, OSError) and is_disk_full(error)):
                 self._stop.set()
-            return failure(medium, error)
+            return failure(medium, unless_deleted(self._session, medium, error))
 
     def _fetch(self, medium: Medium, info: MediaInfo, goal: Path) -> Outcome:
         began = self._session.clock.monotonic()

@@ -20,7 +20,7 @@ class Ending(StrEnum):
     """The file was there, of the same size and time."""
     VERIFIED = "verified"
     ABSENT = "absent"
-    """Twilio has no media for it."""
+    """Twilio has no media for it, or has them no more."""
     LOCKED = "locked"
     """No private key at hand fits."""
     DAMAGED = "damaged"
@@ -33,6 +33,11 @@ class Ending(StrEnum):
     def is_good(self) -> bool:
         """Whether nothing more is to be wished for."""
         return self in (Ending.WRITTEN, Ending.UNCHANGED, Ending.VERIFIED)
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether something is wrong: not with a medium that Twilio has none for, as of a track that was muted."""
+        return not (self.is_good or self is Ending.ABSENT)
 
 
 @dataclass(frozen=True, slots=True)

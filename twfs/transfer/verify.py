@@ -9,7 +9,7 @@ from twfs.resources import Medium
 from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.proof import Md5, Proof
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_replaced
+from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_deleted, unless_replaced
 
 
 class Verifier:
@@ -31,7 +31,7 @@ class Verifier:
         except TwfsError as error:
             if isinstance(error, CredentialsRefused):
                 self._stop.set()
-            return failure(medium, error)
+            return failure(medium, unless_deleted(self._session, medium, error))
 
     def _verify(self, medium: Medium, info: MediaInfo) -> Outcome:
         began = self._session.clock.monotonic()

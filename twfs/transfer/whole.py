@@ -8,11 +8,11 @@ from typing import Any, Protocol, TypeVar
 from twfs.catalog.catalog import Catalog
 from twfs.clock import Deadline
 from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey
-from twfs.errors import MediaAbsent, MediaDamaged, NoKey, ObjectChanged, TwfsError
+from twfs.errors import MediaAbsent, MediaDamaged, NoKey, NoSuchName, NotFound, ObjectChanged, TwfsError
 from twfs.mount.session import Session
 from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange
-from twfs.resources import Medium
+from twfs.resources import Medium, parse_medium
 from twfs.transfer.proof import Proof
 from twfs.transfer.range_pool import PIECE_SIZE, RangePool
 from twfs.transfer.stored_digest import Seal
@@ -87,10 +87,26 @@ def remembering_damage(catalog: Catalog, medium: Medium, info: MediaInfo) -> Ite
         raise
 
 
+def unless_deleted(session: Session, medium: Medium, error: Exception) -> Exception:
+    """`error`; or MediaAbsent, if it came of the medium's deletion after it was listed, of which Twilio is asked."""
+    is_like_it = isinstance(error, ObjectChanged | NotFound | NoSuchName) and not isinstance(error, MediaAbsent)
+    return MediaAbsent("it was deleted at Twilio") if is_like_it and _is_deleted(session, medium) else error
+
+
+def _is_deleted(session: Session, medium: Medium) -> bool:
+    """Whether Twilio, asked for this one, says so. Lists are taken on with what was known, deleted media included."""
+    try:
+        return parse_medium(medium.kind, session.api.fetch(medium.kind, medium.sid)).status == "deleted"
+    except NotFound:
+        return True
+    except TwfsError:
+        return False
+
+
 def _readable(info: MediaInfo) -> MediaInfo:
     match info.state:
         case MediaState.ABSENT:
-            raise MediaAbsent("Twilio lists it and has no media for it, as for a track that was muted all the time")
+            raise MediaAbsent("Twilio has no media for it")
         case MediaState.LOCKED:
             raise NoKey(info.reason)
         case MediaState.DAMAGED:
