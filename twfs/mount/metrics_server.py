@@ -1,54 +1,103 @@
-"""`-o metrics=HOST:PORT`: `.twfs/metrics` over HTTP. Figures only: no names, no SIDs of media."""
+"""`-o metrics=HOST:PORT`: `.twfs/metrics` over HTTP. Figures only: no names, no SIDs of media.
 
+One thread serves all, however many connect: connections and seconds are bounded, one request is answered on each, and
+when there are too many, the oldest makes way for the newest, so that idle ones never keep a scraper out.
+"""
+
+import asyncio
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
+from io import BytesIO
+from typing import Any
 
 from twfs.config.observing import Address
 from twfs.errors import ConfigError
+from twfs.event_loop import LoopThread
 from twfs.log import log
 
-_SILENCE_SECONDS = 10.0
-"""A client that says nothing for so long is dropped."""
+MOST_CONNECTIONS = 32
+"""Scrapers are one or two; each connection costs a descriptor, of which a mount may have 1,024 by default."""
+
+_SECONDS = 10.0
+"""From being accepted to the last byte that a client has taken; Prometheus' own `scrape_timeout` is 10 s."""
+
+_LARGEST_REQUEST = 16 * 2**10
+"""Bytes; a scraper sends some hundred."""
 
 
 class MetricsServer:
     """Listens from the beginning, so that a wrong address is told at once; answers from `begin` on."""
 
-    def __init__(self, address: Address, handler: type[BaseHTTPRequestHandler]) -> None:
-        """Binds the port; no thread yet.
+    def __init__(self, address: Address, handler: type[BaseHTTPRequestHandler], seconds: float = _SECONDS) -> None:
+        """Binds the port; no thread yet. A client may take `seconds` in all.
 
         Raises:
             ConfigError: it cannot be had.
         """
-        patient = type("PatientHandler", (handler,), {"timeout": _SILENCE_SECONDS})
         try:
-            self._server = _server(address, patient)
+            self._socket = _listening(address)
         except OSError as error:
             raise ConfigError(f"metrics={address}: cannot listen there: {error.strerror}") from None
-        self._thread: threading.Thread | None = None
+        self._handler = handler
+        self._seconds = seconds
+        self._loop = LoopThread(1)
+        self._server: asyncio.Server | None = None
+        self._connections: dict[asyncio.StreamWriter, None] = {}
+        """The oldest first."""
 
     @property
     def url(self) -> str:
         """Where the figures are."""
-        host, port = self._server.server_address[:2]
+        host, port = self._socket.getsockname()[:2]
         return f"http://{Address(str(host), int(port))}/metrics"
 
     def begin(self) -> None:
-        """Answer from now on; after the daemonising fork."""
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
-        self._thread.start()
+        """Answer from now on; after the daemonising fork.
+
+        Raises:
+            NoMoreThreads: the machine refuses the thread.
+        """
+        self._loop.call(self._begin)
         log.info("metrics: %s", self.url)
 
     def end(self) -> None:
         """Stop, and give the port back."""
-        if self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        if self._server is not None:
+            self._loop.call(self._end)
+        self._loop.stop()
+        self._socket.close()
+
+    async def _begin(self) -> None:
+        self._server = await asyncio.start_server(self._serve, sock=self._socket, limit=_LARGEST_REQUEST)
+
+    async def _end(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for writer in self._connections:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, from beginning to end."""
+        self._connections[writer] = None
+        if len(self._connections) > MOST_CONNECTIONS:
+            oldest = next(iter(self._connections))
+            del self._connections[oldest]
+            oldest.transport.abort()
+        try:
+            async with asyncio.timeout(self._seconds):
+                request = await reader.readuntil(b"\r\n\r\n")
+                writer.write(_answer(self._handler, request))
+                await writer.drain()
+                writer.close()
+                await writer.wait_closed()
+        except (OSError, EOFError, TimeoutError, asyncio.LimitOverrunError) as error:
+            # A scraper that goes away, or is silent, is no event.
+            log.debug("metrics: a request broke off: %r", error)
+        finally:
+            self._connections.pop(writer, None)
+            writer.transport.abort()
 
 
 @contextmanager
@@ -68,22 +117,29 @@ def metrics_server(address: Address | None, handler: type[BaseHTTPRequestHandler
         server.end()
 
 
-def _server(address: Address, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+def _listening(address: Address) -> socket.socket:
     family, _, _, _, place = socket.getaddrinfo(
         address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
-    kind = type("Server", (_Server,), {"address_family": family})
-    server: ThreadingHTTPServer = kind(place[:2], handler)
-    return server
+    return socket.create_server(place[:2], family=family, backlog=MOST_CONNECTIONS)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+def _answer(handler: type[BaseHTTPRequestHandler], request: bytes) -> bytes:
+    """What the handler says to a request that is there as a whole."""
+    written = BytesIO()
 
-    def server_bind(self) -> None:
-        """Without the stock version's question to the DNS for this machine's full name."""
-        TCPServer.server_bind(self)
+    class Exchange(handler):  # type: ignore[misc, valid-type]
+        """Reads from memory and writes there."""
 
-    def handle_error(self, _request: object, client_address: object) -> None:
-        """A scraper that goes away is no event, and must not print a traceback."""
-        log.debug("metrics: a request of %s broke off", client_address, exc_info=True)
+        def setup(self) -> None:
+            """In place of a socket's streams."""
+            self.rfile, self.wfile = BytesIO(request), written
+
+        def finish(self) -> None:
+            """There is nothing to flush or close."""
+
+        def log_message(self, *_arguments: Any) -> None:
+            """Requests are no events."""
+
+    Exchange(request, ("", 0), None)
+    return written.getvalue()
