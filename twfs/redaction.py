@@ -46,3 +46,17 @@ def redacted_tree(value: Any) -> Any:
         case list() | tuple():
             return [redacted_tree(part) for part in value]
     return value
+
+
+def one_line(text: str) -> str:
+    """The text without anything that could move the cursor, colour the screen or show a signed URL's query."""
+    return escaped(redacted(text))
+
+
+def escaped(text: str) -> str:
+    """Control, format and other unprintable characters as Python's escapes: what a track is called may be hostile."""
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")

@@ -479,7 +479,12 @@ def test_options_that_a_mount_can_have_are_well_and_nothing_is_made(
     with customer(home_of_customer, SimulatedAccount(), key) as place:
         place.options |= {"metrics": "127.0.0.1:0", "audit": str(audit)}
         found = findings_of(place, capsys)[1]
-        assert [found[check].level for check in ("metrics", "audit", "cache")] == [OK] * 3
+        assert [found[check].level for check in ("metrics", "audit", "cache", "log place")] == [OK] * 4
+        place.options["log_file"] = f"{home_of_customer}/twfs.log"
+        assert findings_of(place, capsys)[1]["log place"].text.endswith(f" writes it to {home_of_customer}/twfs.log")
+        place.options["log_file"] = f"{home_of_customer}/nowhere/twfs.log"
+        assert findings_of(place, capsys)[1]["log place"].level == PROBLEM
+        del place.options["log_file"]
         assert not audit.exists()
         audit.touch(0o600)
         assert findings_of(place, capsys)[1]["audit"].level == OK

@@ -7,8 +7,9 @@ import pytest
 
 from tests.cli.running import python
 from tests.mount.fake_journal import fake_journal
-from twfs.cli.logging import JournalFormatter, JournalHandler, JsonFormatter, TextFormatter, set_up_logging
+from twfs.cli.logging import JournalHandler, set_up_logging
 from twfs.errors import ConfigError
+from twfs.log_lines import JournalFormatter, JsonFormatter, TextFormatter
 from twfs.mount.journald import SOCKET, Journal
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]

@@ -12,6 +12,7 @@ from twfs.config.observing import Address
 from twfs.errors import ConfigError
 from twfs.media.block_cache import BlockCache
 from twfs.mount.audit import JOURNAL, check_audit
+from twfs.mount.log_destination import log_place
 from twfs.mount.metrics_server import MetricsServer
 
 
@@ -25,9 +26,18 @@ def option_findings(config: Config) -> Iterator[Finding]:
     if config.audit is not None:
         mend = "give a file instead" if config.audit == JOURNAL else ""
         yield _tried("audit", partial(check_audit, config.audit), f"audit: {config.audit} can be written", mend)
+    yield _log_finding(config)
     if config.log_format == JOURNAL:
         there = partial(log_handler, config.log_format, os.environ)
         yield _tried("log", there, "log_format: systemd's journal answers", "give log_format=text")
+
+
+def _log_finding(config: Config) -> Finding:
+    """Where to look for what a mount in the background says."""
+    try:
+        return Finding(OK, "log place", f"log: a mount in the background writes it to {log_place(config)}")
+    except ConfigError as error:
+        return Finding(PROBLEM, "log place", str(error))
 
 
 def _tried(check: str, try_it: Callable[[], object], text: str, mend: str = "") -> Finding:

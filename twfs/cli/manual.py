@@ -31,7 +31,11 @@ _FILES = (
         "What twfs@.service takes where the profile names none; a file named passphrase opens encrypted keys.",
     ),
     ("/etc/twfs/NAME.env", "Variables of twfs@NAME.service: DIR is where to mount, TWFS_... are options."),
-    ("DIR/.twfs/status", "Not listed: what the mount is and does, as JSON."),
+    (
+        "~/.cache/twfs/DIR.log",
+        "A background mount's log, where there is neither log_file nor syslog; %2F stands for a slash. At most 4 MiB.",
+    ),
+    ("DIR/.twfs/status", "Not listed: what the mount is and does, and where its log is, as JSON."),
     ("DIR/.twfs/metrics", "Not listed: the same figures for Prometheus."),
 )
 

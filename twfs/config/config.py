@@ -26,6 +26,7 @@ class Config:
     private_key_passphrase_file: Path | None
     log_level: str
     log_format: str
+    log_file: Path | None
     metrics: Address | None
     audit: Path | Literal["journal"] | None
 

@@ -79,6 +79,13 @@ OWN_OPTIONS: tuple[Option, ...] = (
         "text, json, or journal: entries with fields in systemd's journal",
         "FORMAT",
     ),
+    Option(
+        "log_file",
+        parse_path,
+        None,
+        "where a mount's log goes; in the background by default to syslog, where there is none to state_dir",
+        "FILE",
+    ),
     *OBSERVING_OPTIONS,
 )
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from twfs.errors import ConfigError
 from twfs.invocation import pasteable
 from twfs.log import log
+from twfs.log_limit import UNLIMITED
 from twfs.metrics import Counts
 from twfs.mount.journald import Journal
 from twfs.mount.log_target import check_target, open_to_append
@@ -111,7 +112,12 @@ class Audit:
             self._write(record)
         except OSError as error:
             self.outcomes.add("failed")
-            log.error("audit: cannot be written: %s; the record: %s", error.strerror or error, json.dumps(record))
+            log.error(
+                "audit: cannot be written: %s; the record: %s",
+                error.strerror or error,
+                json.dumps(record),
+                extra=UNLIMITED,
+            )
         else:
             self.outcomes.add("written")
 

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import logging
-import logging.handlers
 import os
 import sys
 import termios
@@ -15,12 +14,13 @@ from twfs.log import log
 from twfs.mount.system import MountFailed
 from twfs.threads import starting
 
-_SYSLOG = Path("/dev/log")
 _LONGEST_REPORT = 64 * 2**10
 
 
-def in_background(serve: Callable[[Callable[[], None]], None]) -> None:
-    """Run `serve(ready)` in a process of its own; return when it has called `ready`.
+def in_background(
+    serve: Callable[[Callable[[], None]], None], log_elsewhere: Callable[[], None] = lambda: None
+) -> None:
+    """Run `serve(ready)` in a process of its own; return when it has called `ready`, and with that `log_elsewhere`.
 
     Must be called before any thread is started: only the calling thread lives on in the new process.
 
@@ -34,7 +34,7 @@ def in_background(serve: Callable[[Callable[[], None]], None]) -> None:
         pid = os.fork()
     if pid == 0:
         os.close(read_end)
-        _child(serve, write_end)
+        _child(serve, write_end, log_elsewhere)
     os.close(write_end)
     _await_report(read_end)
 
@@ -49,7 +49,7 @@ def _await_report(read_end: int) -> None:
         raise MountFailed(error)
 
 
-def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
+def _child(serve: Callable[[Callable[[], None]], None], write_end: int, log_elsewhere: Callable[[], None]) -> None:
     """Serve and exit; never returns into the caller's code, which is the parent's."""
     os.chdir("/")
     _give_up_control_by_the_terminal()
@@ -65,6 +65,7 @@ def _child(serve: Callable[[Callable[[], None]], None], write_end: int) -> None:
     def ready() -> None:
         # Not before: behind an automount autofs holds up all but systemd's own process group until the mount stands.
         os.setsid()
+        log_elsewhere()
         _leave_the_terminal()
         report(None)
 
@@ -103,13 +104,7 @@ def _give_up_control_by_the_terminal() -> None:
 
 
 def _leave_the_terminal() -> None:
-    """Nobody reads the standard streams any more: they go nowhere, the log goes to the system's, if there is one."""
+    """Nobody reads the standard streams any more: they go nowhere."""
     with Path(os.devnull).open("r+b", buffering=0) as nowhere:
         for stream in (0, 1, 2):
             os.dup2(nowhere.fileno(), stream)
-    root = logging.getLogger()
-    if _SYSLOG.exists() and all(isinstance(handler, logging.StreamHandler) for handler in root.handlers):
-        handler = logging.handlers.SysLogHandler(address=str(_SYSLOG), facility="daemon")
-        handler.ident = f"twfs[{os.getpid()}]: "
-        handler.setFormatter(root.handlers[0].formatter if root.handlers else None)
-        root.handlers[:] = [handler]

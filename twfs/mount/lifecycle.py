@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -21,6 +22,7 @@ from twfs.fuse.operations import Operations
 from twfs.invocation import pasteable, twfs_command
 from twfs.log import log
 from twfs.mount.daemon import in_background
+from twfs.mount.log_destination import log_destination, log_file, redirect
 from twfs.mount.notify import status_line, supervision
 from twfs.mount.observer import observed
 from twfs.mount.session import Session, open_session
@@ -68,11 +70,24 @@ def mount(
         _serve(config, source, place, binding, prover_of=prover_of, ready=ready, listing=listing)
 
     if foreground:
+        if config.log_file is not None:
+            redirect(log_file(config, place))
         _in_foreground(serve, place)
         return
-    in_background(serve)
+    in_background(serve, _log_elsewhere(config, place))
     if not is_mounted(place):
         raise MountFailed(f"{mountpoint}: the mount is gone already; run with -f -v to see why")
+
+
+def _log_elsewhere(config: Config, place: Path) -> Callable[[], None]:
+    """What sends the log where it goes in the background; the journal stays the journal.
+
+    Raises:
+        ConfigError: it cannot be written there.
+    """
+    if config.log_format == "journal" and config.log_file is None:
+        return lambda: None
+    return partial(redirect, log_destination(config, place))
 
 
 def _in_foreground(serve: Callable[[Callable[[], None]], None], place: Path) -> None:

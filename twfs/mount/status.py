@@ -7,6 +7,7 @@ from importlib.metadata import version
 from typing import Any
 
 from twfs.metrics import CallMeter, Distribution
+from twfs.mount.log_destination import present_destination
 from twfs.mount.observation import Observation, resident_bytes
 from twfs.mount.open_files import Access
 from twfs.mount.traffic import MEDIA_URL
@@ -47,6 +48,7 @@ def status_of(seen: Observation) -> Callable[[], dict[str, Any]]:
             "presigned_urls": presigned_urls(session.traffic.requests),
             "api": {"requests_per_second": session.traffic.api_rate(), "limit": config.api_rate},
             "clock_skew": session.traffic.clock_skew(),
+            "log": present_destination(),
             "audit": seen.audit.outcomes.snapshot() if seen.audit is not None else None,
             "open_files": [_open_file(access) for access in seen.open_files.present()],
         }
