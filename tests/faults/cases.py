@@ -670,6 +670,19 @@ MACHINE = {
 """Faults of the machine, and what a reader sees then."""
 
 
+DELETION = {
+    "a bit of it is flipped, under an ETag that is an MD5": "`EIO`; it stays",
+    "S3 sends no ETag with it": "`EPERM`; it stays",
+    "404 for media whose record claims no size": "`EBUSY`; it stays",
+    "it was replaced since it was read": "`EBUSY`; it stays",
+    "it cannot be read to its end": "`EBUSY`; it stays",
+    "it takes longer than `timeout` to read": "`EBUSY`; later it goes",
+    "the answer to DELETE is 500": "`EIO`; it stays",
+    "the answer to DELETE is lost": "it goes",
+}
+"""Faults while a medium is to be deleted (`allow_delete`), and what becomes of it."""
+
+
 # The README's table
 
 
@@ -685,6 +698,7 @@ def rows() -> list[tuple[str, str, str]]:
         *_media_rows("Twilio, one medium", (*TWILIO, *QUOTA)),
         *_media_rows("S3", S3),
         *_media_rows("an object", OBJECTS),
+        *(("a deletion", title, sees) for title, sees in DELETION.items()),
         *(("the machine", title, sees) for title, sees in MACHINE.items()),
     ]
 

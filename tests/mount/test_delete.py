@@ -163,7 +163,7 @@ def test_what_twilio_claims_not_to_find_stays(tmp_path: Path, private_key: RSAPr
         with mounted(place, **ON) as mount:
             assert move(mount, tmp_path / "backup")[0] == 23
             assert left(place) == {sid}
-            assert f"`twfs rm {place.source} {sid} --unverified`" in mount.log
+            assert f"twfs rm {place.source} {sid} --unverified`" in mount.log
 
 
 @both_bindings
@@ -237,7 +237,7 @@ def test_what_no_etag_names_is_not_deleted(tmp_path: Path, private_key: RSAPriva
         with mounted(place, **ON) as mount:
             assert mount.file(sid).read_bytes() == b"all of it"
             assert errno_of(mount.file(sid).unlink) == errno.EPERM
-            assert f"`twfs rm {place.source} {sid} --unverified`" in mount.log
+            assert f"twfs rm {place.source} {sid} --unverified`" in mount.log
         assert left(place) == {sid}
 
 

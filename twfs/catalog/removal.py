@@ -1,12 +1,11 @@
 """Deleting media at Twilio: the only place where twfs takes something away, and what it demands before it does."""
 
-import shlex
-
 from twfs.catalog.catalog import Catalog
 from twfs.catalog.ports import Records
 from twfs.catalog.proving import BackgroundProofs
 from twfs.clock import Deadline
 from twfs.errors import BadResource, MediaAbsent, MediaDamaged, NotFound, NotVerified, ObjectChanged, ProofPending
+from twfs.invocation import twfs_command
 from twfs.log import log
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Medium, parse_medium
@@ -29,7 +28,7 @@ class Remover:
         """
         self._catalog = catalog
         self._records = records
-        self._source = shlex.quote(source)
+        self._source = source
         self._proofs = proofs
 
     def remove(self, medium: Medium, deadline: Deadline, by: str, read_etag: str | None = None) -> None:
@@ -112,7 +111,7 @@ class Remover:
         if self._proofs is None:
             raise NotVerified(
                 f"{medium.sid} is not deleted: nothing proves that all of it can be read; run"
-                f" `twfs verify {self._source} {medium.sid}` first, or {self._all_the_same(medium)}"
+                f" `{self._command('verify', medium)}` first, or {self._all_the_same(medium)}"
             )
         try:
             is_proven = self._proofs.proven_within(deadline.remaining() * _PROOFS_SHARE, medium, facts, info)
@@ -122,7 +121,7 @@ class Remover:
             raise _replaced(medium, "while it was read whole") from error
         if not is_proven:
             raise ProofPending(
-                f"{medium.sid} is not deleted yet: it is being read whole, to prove it before; delete it again later"
+                f"{medium.sid} is not deleted yet: it is being read whole, to prove it first; delete it again later"
             )
 
     def _check_missing(self, medium: Medium, error: NotFound, deadline: Deadline) -> bool:
@@ -181,11 +180,14 @@ class Remover:
     def _damaged(self, medium: Medium, damage: str) -> MediaDamaged:
         return MediaDamaged(
             f"{medium.sid} is not deleted: reading it whole found it damaged ({damage}), and copies of it may be, too;"
-            f" `twfs verify {self._source} {medium.sid}` reads it anew, {self._all_the_same(medium)}"
+            f" `{self._command('verify', medium)}` reads it anew, {self._all_the_same(medium)}"
         )
 
     def _all_the_same(self, medium: Medium) -> str:
-        return f"`twfs rm {self._source} {medium.sid} --unverified` deletes it all the same"
+        return f"`{self._command('rm', medium, '--unverified')}` deletes it all the same"
+
+    def _command(self, command: str, medium: Medium, *flags: str) -> str:
+        return twfs_command(command, self._source, medium.sid, *flags, anywhere=True)
 
     def _delete(self, medium: Medium, deadline: Deadline, report: str) -> None:
         self._records.delete(medium.kind, medium.sid, deadline)
