@@ -55,4 +55,4 @@ def test_exit_codes(error: Exception, code: int) -> None:
     def fail() -> int:
         raise error
 
-    assert run_reported(fail, "twfs", ExitCodes(), verbose=False) == code
+    assert run_reported(fail, "twfs", ExitCodes()) == code

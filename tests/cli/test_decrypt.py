@@ -330,4 +330,4 @@ def test_a_signal_leaves_no_plaintext(made: Made, tmp_path: Path, number: signal
 def test_traceback_only_with_v(tmp_path: Path) -> None:
     words = ["decrypt", f"{tmp_path}/missing", "-o", f"{tmp_path}/p", "--key", "a", "--iv", "b", "--private-key", "/no"]
     assert "Traceback" not in twfs(*words).err
-    assert "Traceback" in twfs(*words, "-v").err
+    assert "Traceback" in twfs(*words, "-vv").err

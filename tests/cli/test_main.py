@@ -1,3 +1,5 @@
+import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -5,9 +7,21 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import SECONDS
-from twfs.cli.main import COMMANDS, build_parser, main
+from twfs.cli.grammar import Command, commands_of
+from twfs.cli.main import COMMANDS, add_commands, build_parser, main
+from twfs.cli.outcome import Parser
+from twfs.config.documentation import default_text
+from twfs.config.table import TABLE
 from twfs.invocation import twfs_command
 
+
+def told() -> tuple[Command, ...]:
+    made: argparse._SubParsersAction[argparse.ArgumentParser] = Parser().add_subparsers(parser_class=Parser)
+    add_commands(made)
+    return commands_of(made)
+
+
+LEAVES = [leaf for command in told() for leaf in (command, *command.leaves())]
 ACCOUNT = "twilio:AC" + "1" * 32
 EMPTY_PATHS = [
     *(["umount", ""], ["top", ""], ["demo", ""], ["keygen", ""], ["keygen", "/d", "--passphrase-file", ""]),
@@ -22,7 +36,9 @@ EMPTY_PATHS = [
     ("words", "code", "complaint"),
     [
         ([], 2, "a command is missing: mount, umount"),
-        (["mnt"], 2, "invalid choice: 'mnt'"),
+        (["mnt"], 2, "there is no command 'mnt'; did you mean mount?; see {twfs} help"),
+        ([ACCOUNT[7:], "/mnt"], 2, f"for the source write {ACCOUNT}; see"),
+        (["help", "mnt"], 2, "did you mean mount?"),
         (["mount"], 1, "the following arguments are required: DIR; see {twfs} mount --help"),
         (["mount", ACCOUNT], 1, f"argument DIR: '{ACCOUNT}' is a source; say where to mount it, too; see"),
         (["mount", ACCOUNT[7:], "/mnt"], 1, f"'{ACCOUNT[7:]}' lacks its scheme; write {ACCOUNT}"),
@@ -99,6 +115,54 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
     assert f"usage: twfs {command}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [["help", *leaf.words] for leaf in LEAVES] + [["help"], ["--help"]])
+def test_help_fits_a_terminal(
+    words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 24
+    # How long the path is that twfs was called by, nobody can say.
+    assert [line for line in lines if len(line) > 79 and twfs_command() not in line] == []
+
+
+def test_help_shows_what_is_particular_and_its_defaults(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    main(["help", "get"])
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: twfs get [FLAGS] [[SOURCE] SID ...]\n")
+    assert re.search(r"--kind KIND +which media: all, recordings or compositions \[all\]\n", shown)
+    assert "--umask" not in shown
+    assert f"\nOptions of all commands: {twfs_command('help', 'options')}\n" in shown
+    main(["get", "--help"])
+    assert capsys.readouterr().out == shown
+    main(["help", "encryption", "enable"])
+    assert capsys.readouterr().out.startswith("usage: twfs encryption enable [FLAGS] --key CR... [SOURCE]\n")
+    main(["help"])
+    shown = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"\n  {name} " not in shown] == []
+
+
+def test_help_options_shows_all_with_their_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "options"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for option in TABLE:
+        default = "" if option.is_switch or not default_text(option) else f" [{default_text(option)}]"
+        assert f"--{option.name.replace('_', '-')} " in shown
+        assert " ".join(f"{option.help}{default}".split()) in shown
+    assert "api-secret" not in shown
+
+
+def test_help_profiles_names_those_of_the_file(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "mine.toml").write_text('[profiles.ward]\n[profiles."odd \\u001b name"]\n')
+    assert main(["help", "profiles", "--config", str(home / "mine.toml")]) == 0
+    assert capsys.readouterr().out == "ward\nodd \\x1b name\n"
+    assert main(["help", "profiles", "--config", str(home / "none.toml")]) == 2
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("twfs 0.")
@@ -115,6 +179,7 @@ def test_every_command_takes_verbose() -> None:
         "export": ["/d"],
         "decrypt": ["f", "-o", "g"],
         "rm": ["RT"],
+        "help": ["options"],
     }
     for name in COMMANDS:
         assert build_parser().parse_args([name, *needed.get(name, []), "-v"]).verbose
@@ -127,23 +192,57 @@ def test_secret_in_argv_is_not_repeated(capsys: pytest.CaptureFixture[str]) -> N
     assert "hunter2" not in capsys.readouterr().err
 
 
+FAILING = {
+    "mount": [ACCOUNT, "/mnt"],
+    "umount": ["/nowhere"],
+    "demo": ["/nowhere/d"],
+    "simulator": ["--media", "/nowhere"],
+    "ls": ["twilio:nobody"],
+    "get": ["twilio:nobody", "--all"],
+    "verify": ["twilio:nobody", "--all"],
+    "decrypt": ["/nowhere", "-o", "x", "--key", "x", "--iv", "y"],
+    "export": ["twilio:nobody", "/nowhere"],
+    "rm": ["twilio:nobody", "RT" + "0" * 32],
+    "keygen": ["/proc/keys"],
+    "top": ["/nowhere"],
+    "install": ["--nonsense"],
+    "public-key": ["list", "twilio:nobody"],
+    "encryption": ["show", "twilio:nobody"],
+    "doctor": ["-o", "nonsense"],
+    "help": ["nonsense"],
+}
+"""What goes wrong at once, in each command."""
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("command", COMMANDS)
+def test_v_is_one_line_more_and_vv_the_traceback(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = {}
+    for flags in ((), ("-v",), ("--verbose",), ("-vv",), ("-v", "--verbose")):
+        assert main([command, *FAILING[command], *flags]) != 0
+        said[flags] = capsys.readouterr().err.splitlines()
+    assert len(said[()]) == 1
+    assert said["-v",] == said["--verbose",]
+    assert (said["-v",][0], len(said["-v",])) == (*said[()], 2)
+    assert re.fullmatch(r"twfs: that is \w+ of /.*\.py, line \d+, in \w+.*; -vv shows the traceback", said["-v",][1])
+    assert said["-vv",] == said["-v", "--verbose"]
+    assert (said["-vv",][0], said["-vv",][-1]) == ("Traceback (most recent call last):", *said[()])
+
+
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize(
-    ("words", "is_verbose"),
+    ("words", "lines"),
     [
-        (["mount", ACCOUNT, "/mnt"], False),
-        (["mount", ACCOUNT, "/mnt", "-v"], True),
-        (["mount", ACCOUNT, "/mnt", "--verbose"], True),
-        (["mount", ACCOUNT, "/mnt", "-fv"], True),
-        (["mount", ACCOUNT, "/mnt", "-fvoro"], True),
-        (["mount", ACCOUNT, "/mnt", "-foserver=x"], False),
-        (["ls", "-oprivate_key=/nonexistent"], False),
-        (["get", ACCOUNT, "RT" + "0" * 32, "-o/srv/out"], False),
+        (["mount", ACCOUNT, "/mnt", "-fv"], 2),
+        (["mount", ACCOUNT, "/mnt", "-fvoro"], 2),
+        (["mount", ACCOUNT, "/mnt", "-foserver=x"], 1),
+        (["ls", "-oprivate_key=/nonexistent"], 1),
+        (["get", ACCOUNT, "RT" + "0" * 32, "-o/srv/out"], 1),
     ],
 )
-def test_traceback_only_with_v(words: list[str], is_verbose: bool, capsys: pytest.CaptureFixture[str]) -> None:
+def test_v_among_other_letters(words: list[str], lines: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) != 0
-    assert ("Traceback" in capsys.readouterr().err) == is_verbose
+    assert len(capsys.readouterr().err.splitlines()) == lines
 
 
 def test_unreadable_credentials_say_chmod(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

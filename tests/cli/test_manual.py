@@ -44,7 +44,7 @@ def test_every_command_and_option_stands_there(read: str) -> None:
     assert "twfs 1.2.3" in read
     for command in commands_of(subparsers()):
         for leaf in command.leaves():
-            assert f"\n   {' '.join(('twfs', *leaf.words, *leaf.operands))}\n" in read
+            assert f"\n   {' '.join(('twfs', *leaf.words, *map(str, leaf.operands)))}\n" in read
     for option in TABLE:
         assert f"\n       {option.name}" + ("\n" if option.is_switch else f"={option.metavar}") in read
         assert " ".join(option.help.split()) in " ".join(read.split())

@@ -8,11 +8,11 @@ from twfs.errors import ConfigError, CredentialsRefused, TwfsError, Unreachable
 from twfs.mount.system import MountFailed
 
 
-def failing(error: BaseException, codes: ExitCodes, *, verbose: bool = False) -> int:
+def failing(error: BaseException, codes: ExitCodes, *, verbosity: int = 0) -> int:
     def run() -> int:
         raise error
 
-    return run_reported(run, "twfs", codes, verbose=verbose)
+    return run_reported(run, "twfs", codes, verbosity=verbosity)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_exit_codes(error: BaseException, of_mount: int, of_others: int, capsys:
 
 
 def test_result_is_passed_on() -> None:
-    assert run_reported(lambda: 7, "twfs", ExitCodes(), verbose=False) == 7
+    assert run_reported(lambda: 7, "twfs", ExitCodes()) == 7
 
 
 def test_system_error_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,7 +51,7 @@ def test_traceback_only_when_verbose_and_without_queries(capsys: pytest.CaptureF
     error = ValueError("at https://bucket/key?X-Amz-Signature=abc")
     failing(error, ExitCodes())
     assert "Traceback" not in capsys.readouterr().err
-    failing(error, ExitCodes(), verbose=True)
+    failing(error, ExitCodes(), verbosity=2)
     shown = capsys.readouterr().err
     assert "Traceback" in shown
     assert "abc" not in shown

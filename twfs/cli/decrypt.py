@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from twfs.cli.flags import add_md5_flag, output
+from twfs.cli.flags import add_md5_flag, add_verbose_flag, output
 from twfs.cli.logging import set_up_logging
 from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--private-key", metavar="PATH", action="append", help="PEM files [~/.config/twfs/keys/]")
     parser.add_argument("--private-key-passphrase-file", metavar="FILE", help="opens encrypted private keys")
     add_md5_flag(parser)
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    add_verbose_flag(parser)
     parser.set_defaults(run=run)
 
 

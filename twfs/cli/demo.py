@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from twfs.cli.flags import add_verbose_flag
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
@@ -37,7 +38,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "directory", metavar="DIR", type=a_path, nargs="?", default=Path("twfs-demo"), help="where to [./twfs-demo]"
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    add_verbose_flag(parser)
     parser.set_defaults(run=run)
 
 

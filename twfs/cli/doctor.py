@@ -13,7 +13,7 @@ from twfs.cli.doctor_machine import Machine, Wanted, machine_findings
 from twfs.cli.doctor_options import option_findings
 from twfs.cli.doctor_trust import trust_findings
 from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
-from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.flags import add_option_flags, add_verbose_flag, overrides_of
 from twfs.cli.output import one_line, say
 from twfs.cli.pieces import KEY_FOLDER
 from twfs.config.accounts import NoCredentials
@@ -38,8 +38,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("source", metavar="SOURCE", nargs="?", help="as for mount")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
-    add_option_flags(parser)
+    add_verbose_flag(parser)
+    add_option_flags(parser, ("config", "credentials", "private_key"))
     parser.set_defaults(run=run)
 
 

@@ -64,7 +64,7 @@ def add_parser(commands: Any) -> None:
                 f"--{kind}", dest="kinds", action="append_const", const=kind, help=f"the settings of {kind}"
             )
         add_account(action)
-        add_common_flags(action)
+        add_common_flags(action, ("config", "credentials", "private_key"))
 
 
 def run_show(arguments: argparse.Namespace) -> int:

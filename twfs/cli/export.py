@@ -12,7 +12,7 @@ from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import a_place
 from twfs.cli.progress import Progress, listing_shown
-from twfs.cli.selection import add_source, selection_of
+from twfs.cli.selection import FILTERS, add_source, selection_of
 from twfs.cli.transfers import progress_of, resumable, watched
 from twfs.config.profiles import is_source
 from twfs.errors import ConfigError
@@ -45,7 +45,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--dask", metavar="SCHEDULER", help="spread the work over this Dask cluster (tcp://HOST:PORT)")
     add_md5_flag(parser)
     parser.add_argument("--json", action="store_true", help="a report of all media as JSON instead of lines")
-    add_common_flags(parser)
+    add_common_flags(parser, FILTERS)
     parser.set_defaults(run=run)
 
 

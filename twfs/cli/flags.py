@@ -1,10 +1,11 @@
 """Flags made of the option table: `--cache-size 1G` is `-o cache_size=1G`."""
 
 import argparse
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twfs.cli.values import parsed_by
+from twfs.config.documentation import default_text
 from twfs.config.mount_options import parse_mount_options
 from twfs.config.secrets import SECRET_NAMES
 from twfs.config.table import OPTIONS, TABLE, refuse_secret
@@ -13,6 +14,8 @@ from twfs.invocation import pasteable
 from twfs.option import Option, parse_path, parse_switch
 
 _PREFIX = "option_"
+SHARED = "options of all commands"
+"""The title of the group of flags that `twfs help options` explains, and no command's own help."""
 
 
 def flag_of(name: str) -> str:
@@ -20,21 +23,35 @@ def flag_of(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def add_option_flags(parser: argparse.ArgumentParser) -> None:
-    """A flag for each option of the table, and `-o` for all of them."""
-    parser.add_argument("-o", dest="mount_options", action="append", default=[], metavar="OPT[,OPT...]", help="options")
-    group = parser.add_argument_group("options (also in -o, as TWFS_NAME in the environment, and in the TOML file)")
+def add_option_flags(parser: argparse.ArgumentParser, particular: Sequence[str] = ()) -> None:
+    """A flag for each option of the table, and `-o` for all; the command's help shows the `particular` ones."""
+    parser.add_argument(
+        "-o",
+        dest="mount_options",
+        action="append",
+        default=[],
+        metavar="OPT[,OPT...]",
+        help="options, as in fstab",
+    )
+    groups = {True: parser.add_argument_group(), False: parser.add_argument_group(SHARED)}
     for option in TABLE:
-        _add_flag(group, option)
+        _add_flag(groups[option.name in particular], option)
     for name in SECRET_NAMES:
         # Known only so that it is refused by name: the complaint about an unknown flag would show its value.
         parser.add_argument(flag_of(name), dest=_PREFIX + name, help=argparse.SUPPRESS)
 
 
-def add_common_flags(parser: argparse.ArgumentParser) -> None:
-    """What every command has that reads the configuration: `-v`, and all options."""
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
-    add_option_flags(parser)
+def add_verbose_flag(parser: argparse.ArgumentParser) -> None:
+    """`-v`, which every command has; `twfs.cli.main` counts it, for an error may come before flags are parsed."""
+    parser.add_argument(
+        "-v", "--verbose", action="count", default=0, help="say where an error comes from; -vv: its traceback"
+    )
+
+
+def add_common_flags(parser: argparse.ArgumentParser, particular: Sequence[str] = ()) -> None:
+    """What every command has that reads the configuration: `-v`, and all options, as `add_option_flags`."""
+    add_verbose_flag(parser)
+    add_option_flags(parser, particular)
 
 
 def add_md5_flag(parser: argparse.ArgumentParser) -> None:
@@ -117,5 +134,11 @@ def _add_flag(group: Any, option: Option) -> None:
         {"action": "store_const", "const": "yes"} if option.is_switch else {"metavar": option.metavar}
     )
     group.add_argument(
-        flag_of(option.name), dest=_PREFIX + option.name, help=option.help.replace("%", "%%"), **settings
+        flag_of(option.name), dest=_PREFIX + option.name, help=help_of(option).replace("%", "%%"), **settings
     )
+
+
+def help_of(option: Option) -> str:
+    """What an option is, with its default."""
+    default = "" if option.is_switch else default_text(option)
+    return f"{option.help} [{default}]" if default else option.help

@@ -11,7 +11,7 @@ from twfs.cli.figures import human_size
 from twfs.cli.flags import add_common_flags, add_md5_flag, output
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import is_one_of
-from twfs.cli.selection import Wanted, add_media_arguments, asked_for
+from twfs.cli.selection import FILTERS, Wanted, add_media_arguments, asked_for
 from twfs.cli.transfers import in_words, progress_of, resumable, tally, watched
 from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
@@ -36,7 +36,7 @@ def add_parser(commands: Any) -> None:
     add_media_arguments(parser)
     add_md5_flag(parser)
     parser.add_argument("--json", action="store_true", help="a report in JSON at the end, and nothing else")
-    add_common_flags(parser)
+    add_common_flags(parser, FILTERS)
     # As in curl and wget -O; it takes the place of -o OPT here, options have their flags.
     parser.add_argument("-o", "--output", metavar="FILE|DIR", type=output(), default=".", help="where to [.]")
     parser.set_defaults(run=run, mount_options=[])

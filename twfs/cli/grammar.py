@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from twfs.cli.flags import flag_of
+from twfs.cli.flags import SHARED, flag_of
 from twfs.config.table import TABLE
 
 _TABLE_FLAGS = {flag_of(option.name): option for option in TABLE}
@@ -19,6 +19,9 @@ class Flag:
     """What stands for its value; None if it takes none."""
     help: str
     choices: tuple[str, ...]
+    is_required: bool
+    is_shared: bool
+    """Whether it is one of those of all commands, which `twfs help options` explains."""
 
     @property
     def is_of_table(self) -> bool:
@@ -37,6 +40,18 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
+class Operand:
+    """`SOURCE`, `[SOURCE]` or `SID ...`."""
+
+    usage: str
+    help: str
+
+    def __str__(self) -> str:
+        """As a usage line shows it."""
+        return self.usage
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """`twfs mount`, or `twfs public-key create`."""
 
@@ -45,9 +60,14 @@ class Command:
     summary: str
     """A few words, without a full stop; empty if its parent has none for it."""
     description: str
-    operands: tuple[str, ...]
+    operands: tuple[Operand, ...]
     flags: tuple[Flag, ...]
     actions: tuple["Command", ...]
+
+    @property
+    def takes_source(self) -> bool:
+        """Whether SOURCE may be its first operand."""
+        return bool(self.operands) and "SOURCE" in self.operands[0].usage
 
     @property
     def name(self) -> str:
@@ -67,6 +87,17 @@ def commands_of(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     return _commands(parsers, ())
 
 
+def command_of(parser: argparse.ArgumentParser) -> Command:
+    """The command of one parser, whose name is behind `twfs`."""
+    return _command(parser, tuple(parser.prog.split()[1:]), "")
+
+
+def flag_names(parser: argparse.ArgumentParser) -> list[str]:
+    """All long flags that a parser tells of."""
+    known = [action for action in parser._actions if action.help != argparse.SUPPRESS]  # noqa: SLF001
+    return [name for action in known for name in action.option_strings if name.startswith("--")]
+
+
 def _commands(
     parsers: "argparse._SubParsersAction[argparse.ArgumentParser]", above: tuple[str, ...]
 ) -> tuple[Command, ...]:
@@ -77,28 +108,38 @@ def _commands(
 
 
 def _command(parser: argparse.ArgumentParser, words: tuple[str, ...], summary: str) -> Command:
-    operands: list[str] = []
+    operands: list[Operand] = []
     flags: list[Flag] = []
     actions: list[Command] = []
+    shared = _shared(parser)
     for action in parser._actions:  # noqa: SLF001
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             actions += _commands(action, words)
         elif action.help == argparse.SUPPRESS or isinstance(action, argparse._HelpAction):  # noqa: SLF001
             continue
         elif action.option_strings:
-            flags.append(_flag(action))
+            flags.append(_flag(action, is_shared=action in shared))
         else:
-            operands.append(_operand(action))
+            operands.append(Operand(_operand(action), _text(action)))
     return Command(words, summary, parser.description or "", tuple(operands), tuple(flags), tuple(actions))
 
 
-def _flag(action: argparse.Action) -> Flag:
+def _shared(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    groups = [group for group in parser._action_groups if group.title == SHARED]  # noqa: SLF001
+    return [action for group in groups for action in group._group_actions]  # noqa: SLF001
+
+
+def _flag(action: argparse.Action, *, is_shared: bool) -> Flag:
     takes_value = action.nargs != 0
     metavar = (action.metavar or action.dest.upper()) if takes_value else None
-    text = (action.help or "").replace("%%", "%")
     names = tuple(action.option_strings)
     choices = next((_TABLE_FLAGS[name].choices for name in names if name in _TABLE_FLAGS), ())
-    return Flag(names, metavar if isinstance(metavar, str) else None, text, choices)
+    shown = metavar if isinstance(metavar, str) else None
+    return Flag(names, shown, _text(action), choices, action.required, is_shared)
+
+
+def _text(action: argparse.Action) -> str:
+    return (action.help or "").replace("%%", "%")
 
 
 def _operand(action: argparse.Action) -> str:

@@ -24,7 +24,7 @@ _CLONE_NEWNS = 0x00020000
 def main(argv: Sequence[str] | None = None) -> int:
     """Mount as mount(8) asks for it; its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    return run_reported(lambda: _run(words), PROGRAM, MOUNT_CODES, verbose=False)
+    return run_reported(lambda: _run(words), PROGRAM, MOUNT_CODES)
 
 
 def build_parser() -> argparse.ArgumentParser:

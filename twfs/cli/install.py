@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
+from twfs.cli.flags import add_verbose_flag
 from twfs.cli.grammar import commands_of
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
@@ -41,7 +42,7 @@ def add_parser(commands: Any) -> None:
     """The command and its flags."""
     parser = commands.add_parser(
         "install",
-        help="make mount -t twfs, fstab, systemd, man and the shells know twfs",
+        help="make mount(8), fstab, systemd, man and the shells know twfs",
         description="Install the helpers of mount(8), the unit twfs@.service, completions for bash, zsh and fish, "
         "this manual page and templates in /etc/twfs; have updatedb(8) pass over mounts of twfs.",
     )
@@ -55,7 +56,7 @@ def add_parser(commands: Any) -> None:
         metavar="DIR",
         help="lay out a distribution's package, whose virtual environment is in DIR",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    add_verbose_flag(parser)
     parser.set_defaults(run=partial(run, commands))
 
 

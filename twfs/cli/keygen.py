@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from twfs.cli.flags import add_verbose_flag
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
 from twfs.cli.values import parsed_by
@@ -48,7 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--passphrase-file", type=a_path, metavar="FILE", help="encrypt the private key with this file's first line"
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    add_verbose_flag(parser)
     parser.set_defaults(run=run)
 
 

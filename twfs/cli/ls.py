@@ -11,7 +11,7 @@ from twfs.cli.flags import add_common_flags, overrides_of
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Line, listing_shown
-from twfs.cli.selection import add_source, selection_of
+from twfs.cli.selection import FILTERS, add_source, selection_of
 from twfs.cli.summary import chart_of, groups_of, plain_groups
 from twfs.clock import Deadline
 from twfs.errors import CredentialsRefused, RemoteError, TwfsError
@@ -42,7 +42,7 @@ def add_parser(commands: Any) -> None:
     form.add_argument("--plain", action="store_true", help="exact numbers, separated by tabs, for scripts")
     parser.add_argument("--probe", action="store_true", help="look at what is not known yet: two requests per medium")
     parser.add_argument("--summary", action="store_true", help="count, hours and bytes by month and kind")
-    add_common_flags(parser)
+    add_common_flags(parser, FILTERS)
     parser.set_defaults(run=run)
 
 

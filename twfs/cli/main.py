@@ -8,19 +8,24 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
+from twfs.cli.grammar import flag_names
+from twfs.cli.help import as_flag
+from twfs.cli.help_text import help_of_all
 from twfs.cli.intermixed import CommandParser
 from twfs.cli.outcome import MOUNT_CODES, ExitCodes, Parser, UsageError, run_reported
 from twfs.config.names import nearest
+from twfs.config.profiles import source_hint
 from twfs.invocation import twfs_command
 
 COMMANDS = (
     *("mount", "umount", "demo", "simulator", "ls", "get", "verify", "decrypt", "export", "rm"),
-    *("keygen", "public-key", "encryption", "top", "doctor", "install"),
+    *("keygen", "public-key", "encryption", "top", "doctor", "install", "help"),
 )
 """As they are typed; each is a module of its own. To import all of them takes a third of the time of a start."""
 
 _MOUNT_COMMANDS = ("mount", "umount")
-_VERBOSE = re.compile(r"-[^-o]*v")
+_SHORT_FLAGS = re.compile(r"-(?!-)([^o]*)")
+"""What follows an o is the value of -o."""
 _TELLS_OF_ALL = "install"
 """Writes the manual page and what the shells complete."""
 
@@ -30,24 +35,31 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `twfs SOURCE DIR ...` is `twfs mount SOURCE DIR ...`: what mount(8) runs for `-t fuse.twfs` without a helper.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = as_flag(list(sys.argv[1:] if argv is None else argv))
     if words and ":" in words[0] and not words[0].startswith("-"):
         words.insert(0, "mount")
     codes = MOUNT_CODES if words and words[0] in _MOUNT_COMMANDS else ExitCodes()
-    return run_reported(lambda: _run(words), "twfs", codes, verbose=_is_verbose(words))
+    return run_reported(lambda: _run(words), "twfs", codes, verbosity=_verbosity(words))
 
 
 def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     """All commands and their flags; or those of `only` one, which takes less time."""
-    parser = Parser(
-        prog="twfs",
-        description="A Twilio account's Video Recordings and Compositions as files.",
-        epilog="twfs COMMAND --help says more. twfs demo needs no account; twfs mount SOURCE DIR mounts yours.",
-    )
+    parser = _MainParser(prog="twfs", description="A Twilio account's Video Recordings and Compositions as files.")
     parser.add_argument("-V", "--version", action="version", version=f"twfs {version('twfs')}")
-    commands = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND", parser_class=CommandParser)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=CommandParser)
+    parser.commands = commands
     add_commands(commands, COMMANDS if only is None else (only,))
     return parser
+
+
+class _MainParser(Parser):
+    """Explains itself by a line for each command."""
+
+    commands: Any
+
+    def format_help(self) -> str:
+        """All commands."""
+        return help_of_all(self.description or "", self.commands)
 
 
 def add_commands(parsers: Any, names: Sequence[str] = COMMANDS) -> None:
@@ -57,13 +69,16 @@ def add_commands(parsers: Any, names: Sequence[str] = COMMANDS) -> None:
 
 
 def _run(words: Sequence[str]) -> int:
+    if words and words[0] not in COMMANDS and not words[0].startswith("-"):
+        near = nearest(words[0], COMMANDS) or source_hint(words[0])
+        raise UsageError(f"there is no command {words[0]!r}{near}; see {twfs_command('help')}")
     parser = build_parser(words[0] if words and words[0] in COMMANDS and words[0] != _TELLS_OF_ALL else None)
     try:
         arguments, rest = parser.parse_known_args(words)
     except SystemExit as done:  # --help and --version have printed and end here
         return int(done.code or 0)
     if arguments.command is None:
-        raise UsageError(f"a command is missing: {', '.join(COMMANDS)}; see {twfs_command('--help')}")
+        raise UsageError(f"a command is missing: {', '.join(COMMANDS)}; see {twfs_command('help')}")
     if rest:
         path = [arguments.command, *filter(None, [getattr(arguments, "action", None)])]
         raise UsageError(_unknown(rest[0], parser, path))
@@ -71,9 +86,10 @@ def _run(words: Sequence[str]) -> int:
     return result
 
 
-def _is_verbose(words: Sequence[str]) -> bool:
-    """Whether -v is among them, alone or before other letters; what follows an o is the value of -o."""
-    return any(word == "--verbose" or _VERBOSE.match(word) is not None for word in words)
+def _verbosity(words: Sequence[str]) -> int:
+    """How often -v is among them, alone or among other letters."""
+    letters = (match[1] for word in words if (match := _SHORT_FLAGS.match(word)))
+    return words.count("--verbose") + sum(each.count("v") for each in letters)
 
 
 def _unknown(word: str, parser: argparse.ArgumentParser, path: Sequence[str]) -> str:
@@ -87,8 +103,7 @@ def _unknown(word: str, parser: argparse.ArgumentParser, path: Sequence[str]) ->
 
 
 def _flags(parser: argparse.ArgumentParser, path: Sequence[str]) -> list[str]:
-    # argparse has no public list of a parser's flags; its help is one.
     for name in path:
         choices = next(action.choices for action in parser._actions if action.dest in ("command", "action"))  # noqa: SLF001
         parser = choices[name]  # type: ignore[index]
-    return [word for word in parser.format_help().replace(",", " ").split() if word.startswith("--")]
+    return flag_names(parser)

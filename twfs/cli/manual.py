@@ -109,11 +109,11 @@ def _synopsis(commands: Iterable[Command]) -> Iterator[str]:
 def _usage(command: Command) -> str:
     """`twfs mount [flags] SOURCE DIR` in fonts; the flags stand under the command's own heading."""
     words = _bold(" ".join(("twfs", *command.words)))
-    return " ".join((words, r"[\fIflags\fR]", *map(_escaped, command.operands)))
+    return " ".join((words, r"[\fIflags\fR]", *(_escaped(str(each)) for each in command.operands)))
 
 
 def _command(command: Command) -> Iterator[str]:
-    yield f".SS {_escaped(' '.join(('twfs', *command.words, *command.operands)))}"
+    yield f".SS {_escaped(' '.join(('twfs', *command.words, *map(str, command.operands))))}"
     yield from _paragraphs(command.description)
     for flag in command.flags:
         if not flag.is_of_table:

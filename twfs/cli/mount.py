@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twfs.cli.flags import add_option_flags, overrides_of
+from twfs.cli.flags import add_option_flags, add_verbose_flag, overrides_of
 from twfs.cli.logging import set_up_logging
 from twfs.cli.paths import a_path
 from twfs.cli.progress import listing_shown
@@ -29,9 +29,9 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("directory", metavar="DIR", type=_a_folder, help="where to")
     parser.add_argument("-f", "--foreground", action="store_true", help="stay in the foreground until it is unmounted")
-    parser.add_argument("-v", "--verbose", action="store_true", help="log more; show where an error comes from")
+    add_verbose_flag(parser)
     parser.add_argument("-s", "--sloppy", action="store_true", help="ignore unknown options of -o")
-    add_option_flags(parser)
+    add_option_flags(parser, ("config", "credentials", "private_key", "cache_size", "allow_other"))
     parser.set_defaults(run=run)
 
 

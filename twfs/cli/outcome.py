@@ -55,10 +55,11 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message}; see {called}")
 
 
-def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verbose: bool) -> int:
+def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verbosity: int = 0) -> int:
     """What `run` returns, or its failure's exit code after a line on standard error.
 
-    With `verbose` the traceback goes before it. No message shows a signed URL's query.
+    With a `verbosity` of 1 a second line says where the failure comes from, with 2 its traceback does. No message shows
+    a signed URL's query.
     """
     _fill_closed_streams()
     try:
@@ -71,12 +72,24 @@ def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verb
         complain(program, "; ".join(["interrupted", *map(str, signal.args)]))
         return codes.interrupted
     except Exception as error:  # noqa: BLE001 - the end of the program: nothing may escape as a traceback
-        if verbose:
+        code, message = _judged(error, codes)
+        if verbosity > 1:
             with suppress(OSError):
                 sys.stderr.write(redacted(traceback.format_exc()))
-        code, message = _judged(error, codes)
         complain(program, message)
+        if verbosity == 1:
+            complain(program, _origin(error))
         return code
+
+
+def _origin(error: BaseException) -> str:
+    """Where it was raised, and what it was raised for."""
+    where = "nowhere that is known"
+    if frames := traceback.extract_tb(error.__traceback__):
+        where = f"{frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name}"
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    why = f", after {type(cause).__name__}: {cause}" if cause is not None else ""
+    return f"that is {type(error).__name__} of {where}{why}; -vv shows the traceback"
 
 
 def _judged(error: Exception, codes: ExitCodes) -> tuple[int, str]:
@@ -87,7 +100,7 @@ def _judged(error: Exception, codes: ExitCodes) -> tuple[int, str]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
         return codes.system, f"{where}{error.strerror}"
-    return codes.bug, f"unexpected {type(error).__name__}: {error}; run it again with -v to see where"
+    return codes.bug, f"unexpected {type(error).__name__}: {error}; run it again with -vv to see where"
 
 
 def _fill_closed_streams() -> None:

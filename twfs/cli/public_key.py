@@ -57,7 +57,7 @@ def add_parser(commands: Any) -> None:
     delete.add_argument("--yes", action="store_true", help="do not ask")
     delete.set_defaults(run=run_delete)
     for action in (create, listing, delete):
-        add_common_flags(action)
+        add_common_flags(action, ("config", "credentials"))
 
 
 def add_actions(commands: Any, name: str, summary: str, description: str) -> Any:

@@ -19,7 +19,7 @@ from twfs.resources import Kind, Medium, is_sid
 from twfs.transfer.choice import by_sid, everything
 
 DEFAULT_SOURCE = "twilio:"
-_FILTERS = ("kind", "room", "since", "until")
+FILTERS = ("kind", "room", "since", "until")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ def wanted_of(arguments: argparse.Namespace, overrides: dict[str, str]) -> Wante
         ConfigError: a filter that cannot be used.
     """
     source, sids = split_source(arguments.words)
-    filters = [name for name in _FILTERS if name in overrides]
+    filters = [name for name in FILTERS if name in overrides]
     selection = selection_of(overrides)
     for sid in sids:
         if not any(is_sid(sid, kind.sid_prefix) for kind in Kind):
@@ -123,7 +123,7 @@ def selection_of(overrides: dict[str, str]) -> CatalogSettings:
     Raises:
         ConfigError: a value that cannot be used.
     """
-    return CatalogSettings(**{name: _parsed(name, overrides.pop(name)) for name in _FILTERS if name in overrides})
+    return CatalogSettings(**{name: _parsed(name, overrides.pop(name)) for name in FILTERS if name in overrides})
 
 
 def _parsed(name: str, text: str) -> Any:

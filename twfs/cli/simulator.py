@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from twfs.cli.flags import add_verbose_flag
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import until_signalled
@@ -37,7 +38,7 @@ def add_parser(commands: Any) -> None:
         metavar="PEM",
         help="RSA public key to encrypt for [a new pair, kept while it runs]",
     )
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    add_verbose_flag(parser)
     parser.set_defaults(run=run)
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from twfs.cli.flags import add_verbose_flag
 from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.values import parsed_by
@@ -45,7 +46,7 @@ def add_parser(commands: Any) -> None:
         help="between two looks [1]",
     )
     parser.add_argument("--once", action="store_true", help="show one interval and end")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    add_verbose_flag(parser)
     parser.set_defaults(run=run)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from twfs.cli.flags import add_verbose_flag
 from twfs.cli.output import one_line, say
 from twfs.cli.paths import a_path
 from twfs.mount.namespaces import holders
@@ -20,7 +21,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("umount", help="end a mount", description="End a mount of twfs.")
     parser.add_argument("directory", metavar="DIR", type=a_path, help="where it is mounted")
     parser.add_argument("-l", "--lazy", action="store_true", help="detach it at once, even if it is in use or dead")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show where an error comes from")
+    add_verbose_flag(parser)
     parser.set_defaults(run=run)
 
 

@@ -9,7 +9,7 @@ from twfs.cli.figures import aligned, human_size
 from twfs.cli.flags import add_common_flags, add_md5_flag
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Progress
-from twfs.cli.selection import add_media_arguments, asked_for
+from twfs.cli.selection import FILTERS, add_media_arguments, asked_for
 from twfs.cli.transfers import progress_of, tally, watched
 from twfs.mount.session import open_session
 from twfs.resources import Medium
@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
     add_media_arguments(parser)
     add_md5_flag(parser)
     parser.add_argument("--json", action="store_true", help="a report in JSON instead of a table")
-    add_common_flags(parser)
+    add_common_flags(parser, FILTERS)
     parser.set_defaults(run=run)
 
 

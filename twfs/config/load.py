@@ -15,7 +15,7 @@ from twfs.config.accounts import Places, choose_credentials
 from twfs.config.config import Config
 from twfs.config.keys import is_key_file, keys_among, keys_of_folder, none_but_closed, read_private_keys
 from twfs.config.layers import Layer, environment_layer, flags_layer, home_folder, naming, value_of
-from twfs.config.profiles import parse_source, profile_layer
+from twfs.config.profiles import parse_source, profile_layer, profile_names
 from twfs.config.secrets import is_folder, list_folder, read_passphrase, systemd_file
 from twfs.config.table import OPTIONS, TABLE, refuse_secret, unknown_option
 from twfs.config.urls import checked_base_url
@@ -50,6 +50,16 @@ def load_config(source: str, overrides: Mapping[str, str], environ: Mapping[str,
     values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(home)})
     found = {"account_sid": account_sid, "credentials": credentials, "keyring": _keyring(values, layers, folder, home)}
     return Config(**(values | _addresses(values, layers) | _modes(values, layers) | found))
+
+
+def known_profiles(overrides: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
+    """The names of the profiles that SOURCE may have with these overrides and this environment.
+
+    Raises:
+        ConfigError: the configuration file cannot be used.
+    """
+    home = home_folder(environ)
+    return profile_names(value_of(OPTIONS["config"], [flags_layer(overrides), environment_layer(environ)], home), home)
 
 
 def _refuse_unknown(overrides: Mapping[str, str]) -> None:

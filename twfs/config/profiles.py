@@ -65,6 +65,15 @@ def _no_source(text: str) -> str:
     return f"{text!r} is no source; write {_SCHEME}AC... for an account, or {_SCHEME}PROFILE for one of your profiles"
 
 
+def profile_names(explicit_file: Path | None, home: Path) -> list[str]:
+    """The profiles of the file that would be read, in its order.
+
+    Raises:
+        ConfigError: the file cannot be used.
+    """
+    return list(_read_profiles(explicit_file, home)[1])
+
+
 def profile_layer(source: Source, explicit_file: Path | None, home: Path) -> Layer:
     """The options of the profile that belongs to the source; an empty layer if there is none.
 
