@@ -40,7 +40,7 @@ def test_fake_mounts_nothing_and_succeeds(words: str, capsys: pytest.CaptureFixt
     [
         (f"{SOURCE} /mnt -f -o cachesize=1G", "did you mean cache_size?"),
         (f"{SOURCE} /mnt -f -o api_secret=x -s", "is a secret"),
-        ("/dev/sda1 /mnt -f", "write twilio:ACCOUNT"),
+        ("/dev/sda1 /mnt -f", "write twilio:AC... for an account"),
         (f"{SOURCE}", "required: DIR"),
         (f"{SOURCE} ''", "argument DIR: a path is needed"),
         (f"{SOURCE} /mnt -o ro", "no credentials for AC111"),
