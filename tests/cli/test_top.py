@@ -45,7 +45,7 @@ def test_one_frame_shows_who_reads_what(mount: Mounted) -> None:
         shown = run_twfs("top", str(mount.path), "--once", "--interval", "0.2", environ={"COLUMNS": "160"})
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"at {mount.path}, pid {mount.process.pid}" in shown.stdout
-    assert re.search(r"1 recordings, 0 compositions; refreshed \d+:\d\d", shown.stdout)
+    assert re.search(r"1 recording, 0 compositions; refreshed \d+:\d\d", shown.stdout)
     (line,) = [line for line in shown.stdout.splitlines() if only_file(mount).name in line]
     user = pwd.getpwuid(os.getuid()).pw_name
     expected = [Path("/proc/self/comm").read_text().strip(), str(os.getpid()), user, "2.9M"]
