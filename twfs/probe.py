@@ -77,3 +77,8 @@ class MediaInfo:
     """Why it is LOCKED or DAMAGED, one line."""
     facts: ObjectFacts | None = None
     """None only if ABSENT."""
+
+    @property
+    def identity(self) -> str:
+        """The same text as long as all that is known of the object is the same; empty if there is none."""
+        return self.facts.fingerprint if self.facts is not None else self.etag

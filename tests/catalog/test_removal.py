@@ -261,13 +261,13 @@ def test_what_was_replaced_since_it_was_shown_is_not_deleted_at_once(house: Hous
 
 def test_what_was_replaced_since_it_was_read_is_not_deleted_until_it_is_read(house: House) -> None:
     another = facts_of("another object")
-    for read_etag in (house.facts().etag, ""):
+    for read_identity in (house.facts().fingerprint, ""):
         house.twilio.objects[house.sid] = another
         for _ in range(2):
             with pytest.raises(ProofPending, match="was replaced since it was last read here; copy it anew"):
-                house.remover.remove(house.medium, house.deadline(), BY, read_etag)
+                house.remover.remove(house.medium, house.deadline(), BY, read_identity)
     assert house.deleted == []
-    house.remover.remove(house.medium, house.deadline(), BY, another.etag)
+    house.remover.remove(house.medium, house.deadline(), BY, another.fingerprint)
     assert house.deleted == [house.sid]
 
 

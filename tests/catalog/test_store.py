@@ -7,6 +7,7 @@ import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from zlib import crc32
@@ -132,6 +133,17 @@ def test_readable_is_never_replaced_by_less_for_the_same_object(tmp_path: Path) 
         store.save_probe(sid, locked(sid))
         assert store.probe(sid) == readable(sid)
         other = locked(sid_of(Kind.RECORDING, 2))
+        store.save_probe(sid, other)
+        assert store.probe(sid) == other
+
+
+def test_another_object_under_the_same_etag_is_another_object(tmp_path: Path) -> None:
+    sid = sid_of(Kind.RECORDING, 1)
+    with opened(tmp_path / "a.sqlite3") as store:
+        store.save_probe(sid, readable(sid))
+        known = locked(sid)
+        assert known.facts is not None
+        other = replace(known, facts=replace(known.facts, metadata={"x-amz-key": "another"}))
         store.save_probe(sid, other)
         assert store.probe(sid) == other
 

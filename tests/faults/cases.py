@@ -293,6 +293,11 @@ def _replace(scene: Scene) -> Sequence[Fault]:
     return ()
 
 
+def _in_its_place(name: str, text: str) -> Strike:
+    """Another header of the envelope."""
+    return lambda scene: s3(scene, headers={f"x-amz-meta-{name}": text})
+
+
 def _delete(scene: Scene) -> Sequence[Fault]:
     scene.account.delete(scene.sid)
     return ()
@@ -406,6 +411,14 @@ S3 = (
         size=MANY_RANGES,
     ),
     Case("another ETag", ("ESTALE",), "changed while open", lambda scene: s3(scene, headers={"ETag": '"other"'})),
+    *(
+        Case(f"another {name} under the same ETag", ("ESTALE",), "changed while open", _in_its_place(name, text))
+        for name, text in (
+            ("x-amz-key", "a2V5"),
+            ("x-amz-iv", "AAAAAAAAAAAAAAAAAAAAAA=="),
+            ("x-amz-unencrypted-content-length", "1"),
+        )
+    ),
     Case("no ETag any more", ("ESTALE",), "changed while open", lambda scene: s3(scene, headers={"ETag": None})),
     Case("metadata headers missing once the medium is known", (), "", lambda scene: s3(scene, alter=_without_metadata)),
     Case(

@@ -117,13 +117,13 @@ class FakeRemover:
         self.catalog = catalog
         self.unproven = unproven
         self.failure: Exception | None = None
-        self.read_etags: list[str | None] = []
+        self.read_identities: list[str | None] = []
         self.deleted: list[tuple[str, str]] = []
         """SIDs, and who asked."""
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, read_etag: str | None) -> None:
+    def remove(self, medium: Medium, deadline: Deadline, by: str, read_identity: str | None) -> None:
         self.catalog.deadlines.append(deadline.remaining())
-        self.read_etags.append(read_etag)
+        self.read_identities.append(read_identity)
         if self.failure is not None:
             raise self.failure
         if medium.sid in self.unproven:

@@ -704,7 +704,7 @@ def test_the_object_that_was_last_opened_is_the_one_to_be_deleted() -> None:
     def unlink() -> str | None:
         with pytest.raises(Unreachable):
             scene.vfs.unlink(PATH, "me")
-        return scene.remover.read_etags[-1]
+        return scene.remover.read_identities[-1]
 
     scene.vfs.getattr(PATH)
     assert unlink() is None

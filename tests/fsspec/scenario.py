@@ -95,7 +95,7 @@ class ScenarioAccount:
 
     def open(self, path: str) -> OpenFile:
         handle = self.vfs.open(path, os.O_RDONLY).handle
-        return OpenFile(self, handle, self.vfs.getattr(path, handle).st_size)  # type: ignore[arg-type]
+        return OpenFile(self, handle, self.vfs.getattr(path, handle).st_size, None)  # type: ignore[arg-type]
 
     @property
     def pid(self) -> int:

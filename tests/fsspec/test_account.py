@@ -15,11 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from tests.simulator.twin import under_etag_of
 from twfs.cli.simulated import Simulated
 from twfs.fsspec import TwilioFileSystem
 from twfs.simulator.faults import Fault
+from twfs.simulator.objects import StoredObject
 from twfs.simulator.samples import sample_bytes
+from twfs.simulator.sealing import seal
 
 SCREEN = sample_bytes("screen-h264.mkv")
 SECONDS = 60
@@ -269,6 +274,32 @@ def test_object_that_changed_is_no_part_of_an_open_file(simulated: Simulated, fs
         assert again.read() == SCREEN[1000:]
     with pytest.raises(OSError, match="changed while open"):
         fs.open(name, size=1)
+
+
+@pytest.mark.parametrize("is_known_elsewhere", [True, False])
+def test_a_file_goes_on_elsewhere_only_if_it_is_the_same_object(
+    simulated: Simulated, *, is_known_elsewhere: bool
+) -> None:
+    options: dict[str, Any] = {"account": "demo", "config": str(simulated.config_file), "skip_instance_cache": True}
+    fs = TwilioFileSystem(**options)
+    name = screen(fs)
+    account, sid = simulated.simulator.account, name.rpartition("_")[2][:34]
+    stored = account.medium(sid).stored
+    assert isinstance(stored, StoredObject)
+    with fs.open(name) as file:
+        pickled = pickle.dumps(file)
+    key = load_pem_private_key((simulated.folder / "private_key.pem").read_bytes(), None)
+    assert isinstance(key, RSAPrivateKey)
+    twin = seal(SCREEN[::-1], key.public_key())
+    account.replace(sid, under_etag_of(stored, twin))
+    if is_known_elsewhere:
+        with pytest.raises(OSError, match="changed while open"):
+            fs.cat_file(name)
+        assert fs.cat_file(name) == SCREEN[::-1]
+    with pytest.raises(OSError, match=r"was replaced|changed while open") as stale, pickle.loads(pickled) as again:
+        again.read()
+    assert stale.value.errno == errno.ESTALE
+    assert fs.cat_file(name) == SCREEN[::-1]
 
 
 def test_object_that_was_replaced_is_known_after_one_failure(simulated: Simulated) -> None:

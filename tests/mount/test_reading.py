@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.mount.harness import both_bindings, customer, is_readable, mounted, needs_fuse, wait_for
+from tests.simulator.twin import under_etag_of
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.faults import Fault
 from twfs.simulator.objects import StoredObject
@@ -196,3 +197,27 @@ def test_the_kernel_asks_for_a_large_file_in_large_pieces(tmp_path: Path, privat
     count = re.search(r'^twfs_operation_duration_seconds_count\{operation="read"\} (\d+)', metrics, re.MULTILINE)
     assert count is not None
     assert int(count[1]) < 16 * MIB // (512 * 1024)
+
+
+@both_bindings
+def test_what_was_replaced_under_the_same_etag_is_stale_and_then_the_new_one(
+    tmp_path: Path, private_key: RSAPrivateKey, fuse: str
+) -> None:
+    account, old, new = SimulatedAccount(), content(3 * MIB, "old"), content(3 * MIB, "new")
+    first = seal(old, private_key.public_key())
+    sid = account.add_recording(first)
+    with customer(tmp_path, account, private_key) as place:
+        with (
+            mounted(place, fuse=fuse, readahead="128K") as mount,
+            mount.file(sid).open("rb", buffering=0) as file,
+        ):
+            path = mount.file(sid)
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+            assert os.pread(file.fileno(), 4096, 0) == old[:4096]
+            account.replace(sid, under_etag_of(first, seal(new, private_key.public_key())))
+            with pytest.raises(OSError, match=r"[Ss]tale"):
+                os.pread(file.fileno(), 4096, 2 * MIB)
+            wait_for(lambda: is_readable(path))
+            assert path.read_bytes() == new
+        with mounted(place, fuse=fuse) as mount:
+            assert mount.file(sid).read_bytes() == new

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.mount.harness import needs_root
+from tests.simulator.twin import under_etag_of
 from tests.transfer.generated import generated
 from tests.transfer.rig import Corrupted, Counted, Rig, pool_of, rig
 from twfs.simulator.account import SimulatedAccount
@@ -55,6 +56,24 @@ def test_file_is_the_plaintext(tmp_path: Path, out: Path, private_key: RSAPrivat
     assert names(out) == ["a.mkv"]
     assert (out / "a.mkv").stat().st_mtime == here.place.account.medium(sid).date_created.timestamp()
     assert (outcome.private_key is None) == (bits == 0)
+
+
+@pytest.mark.parametrize("has_etag", [True, False])
+def test_what_was_replaced_under_its_etag_or_has_none_is_never_opened_with_the_key_of_before(
+    tmp_path: Path, out: Path, private_key: RSAPrivateKey, *, has_etag: bool
+) -> None:
+    account, old, new = SimulatedAccount(), content(SIZE, 1), content(SIZE, 2)
+    first = seal(old, private_key.public_key())
+    sid = account.add_recording(first)
+    with rig(tmp_path, account, private_key) as here:
+        if not has_etag:
+            here.simulator.inject(Fault("s3", headers={"ETag": None}, times=None))
+        assert here.fetch(sid, out / "a").ending is Ending.WRITTEN
+        account.replace(sid, under_etag_of(first, seal(new, private_key.public_key())))
+        outcome = here.fetch(sid, out / "b", with_md5=False)
+        assert outcome.ending is Ending.WRITTEN
+        assert here.verify(sid, with_md5=False).ending is Ending.VERIFIED
+    assert ((out / "a").read_bytes(), (out / "b").read_bytes()) == (old, new)
 
 
 def test_costs(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:
@@ -313,7 +332,7 @@ def test_another_process_at_the_same_file(tmp_path: Path, out: Path, private_key
         facts = here.session.catalog.known_info(sid)
         assert facts is not None
         assert facts.facts is not None
-        identity = f"{sid} {facts.etag} {facts.facts.stored_size} {facts.plain_size}"
+        identity = f"{sid} {facts.identity} {facts.plain_size}"
         with PartFile(out / "a", identity):
             outcome = here.fetch(sid, out / "a")
         assert (outcome.ending, "another process" in outcome.reason) == (Ending.FAILED, True)

@@ -31,14 +31,14 @@ class Remover:
         self._source = source
         self._proofs = proofs
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, read_etag: str | None = None) -> None:
+    def remove(self, medium: Medium, deadline: Deadline, by: str, read_identity: str | None = None) -> None:
         """Delete a medium once all its bytes are proven: of the object that there is now, by a look just before.
 
         Args:
             medium: one of the catalogue's.
             deadline: of all requests together.
             by: who asked for it, for the log.
-            read_etag: ETag of the object of which copies were made here, empty if there was none to read: another
+            read_identity: that of the object of which copies were made here, empty if there was none to read: another
                 one is not deleted. None: nobody has read it.
 
         Raises:
@@ -48,7 +48,7 @@ class Remover:
             DeadlineExceeded, RemoteError, CredentialsRefused: Twilio or S3 did not confirm; nothing
                 vanishes here.
         """
-        if self.check(medium, deadline, read_etag):
+        if self.check(medium, deadline, read_identity):
             self._delete(medium, deadline, f"deleted at Twilio, asked for by {by}")
         else:
             log.info("%s: is gone at Twilio already", medium.sid)
@@ -62,7 +62,7 @@ class Remover:
         """
         self._delete(medium, deadline, f"deleted at Twilio without proof that it was read, asked for by {by}")
 
-    def check(self, medium: Medium, deadline: Deadline, read_etag: str | None = None) -> bool:
+    def check(self, medium: Medium, deadline: Deadline, read_identity: str | None = None) -> bool:
         """Whether there is something to delete, and proven; not if it is gone at Twilio. Looks anew.
 
         Raises:
@@ -73,14 +73,14 @@ class Remover:
             info = self._catalog.look(medium.sid, deadline)
         except NotFound as error:
             return self._check_missing(medium, error, deadline)
-        _check_same(medium, before, info, read_etag)
+        _check_same(medium, before, info, read_identity)
         facts = self._readable(medium, info)
         damage = self._catalog.damage(medium.sid, facts)
         if damage:
             raise self._damaged(medium, damage)
         if not self._catalog.is_verified(medium.sid, facts):
             self._prove(medium, facts, info, deadline)
-            _check_same(medium, info, self._catalog.look(medium.sid, deadline), info.etag)
+            _check_same(medium, info, self._catalog.look(medium.sid, deadline), info.identity)
         return True
 
     def _readable(self, medium: Medium, info: MediaInfo) -> ObjectFacts:
@@ -196,14 +196,14 @@ class Remover:
         self._catalog.forget(medium.sid)
 
 
-def _check_same(medium: Medium, before: MediaInfo | None, now: MediaInfo, read_etag: str | None) -> None:
+def _check_same(medium: Medium, before: MediaInfo | None, now: MediaInfo, read_identity: str | None) -> None:
     """Return if the object is the one that was shown and read.
 
     Raises:
         ProofPending: it is not. No ObjectChanged: of ESTALE Linux tries unlink(2) once more by itself (do_unlinkat in
             fs/namei.c), and what was replaced would be deleted then.
     """
-    if read_etag is not None and now.etag != read_etag:
+    if read_identity is not None and now.identity != read_identity:
         raise _replaced(medium, "since it was last read here")
     if before is not None and before.facts != now.facts:
         raise _replaced(medium, "since it was last looked at")

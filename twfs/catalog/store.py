@@ -59,13 +59,14 @@ PRAGMA user_version = {SCHEMA_VERSION};
 _PROBE_COLUMNS = "state, plain_size, encrypted, reason, stored_size, etag, metadata, tail"
 _SIZE_COLUMNS = 3
 """So many of them tell a size; they have a checksum of their own, for all of them are read at each start."""
-# A medium proven readable stays so: another mount of the same account may have fewer keys.
+# A medium proven readable stays so as long as it is the same object: another mount may have fewer keys.
 _SAVE_PROBE = f"""
 INSERT INTO probes (sid, {_PROBE_COLUMNS}, checksum, size_checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (sid) DO UPDATE SET ({_PROBE_COLUMNS}, checksum, size_checksum) = (excluded.state, excluded.plain_size,
     excluded.encrypted, excluded.reason, excluded.stored_size, excluded.etag, excluded.metadata, excluded.tail,
     excluded.checksum, excluded.size_checksum)
-WHERE excluded.state = 'readable' OR probes.state <> 'readable' OR probes.etag <> excluded.etag
+WHERE excluded.state = 'readable' OR probes.state <> 'readable' OR (probes.stored_size, probes.etag, probes.metadata,
+    probes.tail) IS NOT (excluded.stored_size, excluded.etag, excluded.metadata, excluded.tail)
 """  # noqa: S608 - the column list is a constant of this module
 
 _FIELDS = Medium._fields[2:]
@@ -526,7 +527,7 @@ def _probe_row(info: MediaInfo) -> tuple[Any, ...]:
     facts = info.facts
     if facts is None:
         raise ValueError("a probe without facts is nothing to remember")
-    metadata = json.dumps(dict(facts.metadata))
+    metadata = json.dumps(dict(facts.metadata), sort_keys=True)
     size = (info.state.value, info.plain_size, int(info.encrypted), info.reason)
     return (*size, facts.stored_size, facts.etag, metadata, bytes(facts.tail))
 

@@ -92,8 +92,8 @@ class Readings(Protocol):
 class Remover(Protocol):
     """Deletes media where they are stored."""
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, read_etag: str | None) -> None:
-        """Delete a medium every byte of which is proven; if `read_etag` is one, only the object that has it.
+    def remove(self, medium: Medium, deadline: Deadline, by: str, read_identity: str | None) -> None:
+        """Delete a medium every byte of which is proven; if `read_identity` is one, only the object that has it.
 
         Raises:
             NotVerified: it is not; `ProofPending`: not yet.

@@ -61,6 +61,8 @@ class OpenedFile:
     attributes or pages kept from earlier."""
     is_unchanged: bool
     """Whether pages kept since it was last open still hold."""
+    object_key: tuple[str, str] | None = None
+    """SID of the medium and identity of the object; None for what twfs writes itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class _OpenFile:
     attributes: Attributes
     source: OpenMedium
     object_key: tuple[str, str] | None
-    """SID and ETag of what is read; None of what twfs writes itself."""
+    """SID of the medium and identity of the object that is read; None of what twfs writes itself."""
     reading: Reading | None
     """None where nobody keeps account."""
 
@@ -81,8 +83,8 @@ class _Shown:
     size: int
     is_proven: bool = True
     """Whether that size came from a probe."""
-    etag: str | None = None
-    """That of the object when it was last opened."""
+    identity: str | None = None
+    """That of the object when it was last opened: an ETag may be missing, or another object's too."""
 
 
 class Vfs:
@@ -310,7 +312,7 @@ class Vfs:
         if self._remover is None or not isinstance(node, MediumFile):
             self.refuse_change(path)
         shown = self._shown.get(node_inode(node))
-        self._remover.remove(node.medium, self._deadline(), caller, None if shown is None else shown.etag)
+        self._remover.remove(node.medium, self._deadline(), caller, None if shown is None else shown.identity)
 
     def refuse_change(self, path: str) -> NoReturn:
         """What every call that would change something comes to.
@@ -372,14 +374,15 @@ class Vfs:
             shown.is_proven = True
             raise ObjectChanged(f"{medium.sid} has {info.plain_size} bytes, not {shown.size} as Twilio says")
         source = self._source(medium, info)
-        is_unchanged = self._keeps_pages and shown.etag in (None, info.etag)
-        shown.etag = info.etag
+        is_unchanged = self._keeps_pages and shown.identity in (None, info.identity)
+        shown.identity = info.identity
         reading = self._readings.opened(medium, path, info.plain_size) if self._readings is not None else None
-        handle = self._handles.add(_OpenFile(path, attributes, source, (medium.sid, info.etag), reading))
+        object_key = (medium.sid, info.identity)
+        handle = self._handles.add(_OpenFile(path, attributes, source, object_key, reading))
         differs = shown.size != info.plain_size
         if differs:
             self._surprise = object()
-        return OpenedFile(handle, bypasses_cache=differs, is_unchanged=is_unchanged)
+        return OpenedFile(handle, bypasses_cache=differs, is_unchanged=is_unchanged, object_key=object_key)
 
     def _check_current(self, file: _OpenFile) -> None:
         """One inode has one set of pages: once they are another object's, this one's bytes must not get among them.
@@ -389,8 +392,8 @@ class Vfs:
         """
         if file.object_key is None:
             return
-        sid, etag = file.object_key
-        if etag != self._shown[file.attributes.st_ino].etag:
+        sid, identity = file.object_key
+        if identity != self._shown[file.attributes.st_ino].identity:
             raise ObjectChanged(f"{sid} was replaced since it was opened")
 
     def _show(self, attributes: Attributes, *, is_proven: bool = True) -> Attributes:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from twfs.catalog.trouble import Troubles
+from twfs.clock import Deadline
 from twfs.config.keys import tell_what_was_passed_over
 from twfs.config.load import load_config
-from twfs.errors import CredentialsRefused, NoSuchName, RemoteError
+from twfs.errors import CredentialsRefused, NoSuchName, ObjectChanged, RemoteError
 from twfs.fs.options import FsSettings
 from twfs.fs.vfs import Vfs
 from twfs.mount.hardening import environment
@@ -23,6 +24,8 @@ from twfs.mount.session import Session, open_session
 
 _Answer = TypeVar("_Answer")
 _Key = tuple[str, tuple[tuple[str, str], ...]]
+ObjectKey = tuple[str, str]
+"""SID of a medium and identity of its object."""
 
 
 class Account:
@@ -82,8 +85,26 @@ class Account:
         Raises:
             TwfsError: as `Vfs.open`.
         """
-        handle = self.ask(lambda vfs: vfs.open(path, os.O_RDONLY).handle)
-        return OpenFile(self, handle, self.vfs.getattr(path, handle).st_size)
+        opened = self.ask(lambda vfs: vfs.open(path, os.O_RDONLY))
+        return OpenFile(self, opened.handle, self.vfs.getattr(path, opened.handle).st_size, opened.object_key)
+
+    def open_same(self, path: str, object_key: ObjectKey) -> "OpenFile":
+        """A handle of that very object; what is known of the medium may be older, and is then asked anew.
+
+        Raises:
+            ObjectChanged: it is another object now.
+            TwfsError: as `open`.
+        """
+        opened = self.open(path)
+        if opened.object_key == object_key:
+            return opened
+        opened.close()
+        self._session.catalog.examine(object_key[0], Deadline(self._session.clock, self._session.config.timeout))
+        opened = self.open(path)
+        if opened.object_key == object_key:
+            return opened
+        opened.close()
+        raise ObjectChanged(f"{path} was replaced since it was opened")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +114,8 @@ class OpenFile:
     account: Account
     handle: int
     size: int
+    object_key: ObjectKey | None
+    """The same as long as it is the same object, on every machine; None for what twfs writes itself."""
 
     def read_into(self, view: memoryview, plain_offset: int) -> int:
         """Fill `view` from there on; bytes written, fewer than asked only at the end.

@@ -4,14 +4,21 @@ from typing import Any
 
 from fsspec.spec import AbstractBufferedFile
 
-from twfs.fsspec.account import OpenFile
+from twfs.fsspec.account import ObjectKey, OpenFile
 from twfs.fsspec.failures import changed, os_errors
 
 
 class MediumFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no types
     """Reads through the same block cache and prefetching as a mount, so fsspec's own caches are left out."""
 
-    def __init__(self, fs: Any, path: str, block_size: int | None = None, size: int | None = None) -> None:
+    def __init__(
+        self,
+        fs: Any,
+        path: str,
+        block_size: int | None = None,
+        size: int | None = None,
+        object_key: ObjectKey | None = None,
+    ) -> None:
         """Open it; its size is fixed from now on.
 
         Args:
@@ -19,13 +26,15 @@ class MediumFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
             path: its name there.
             block_size: bytes that `readline` reads at once.
             size: what it must be; None: whatever it is.
+            object_key: of the object that it must be; None: whichever it is.
 
         Raises:
-            OSError: it cannot be opened, or is of another size (ESTALE).
+            OSError: it cannot be opened, or is another object or of another size (ESTALE).
         """
         # First, for `__del__` of one that could not be opened.
         self._opened: OpenFile | None = None
-        self._opened = fs.open_medium(path)
+        self._opened = fs.open_medium(path, object_key)
+        self._object_key = self._opened.object_key
         super().__init__(fs, path, "rb", block_size, cache_type="none", size=self._opened.size)
         if size not in (None, self.size):
             self.close()
@@ -49,8 +58,8 @@ class MediumFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
         super().close()
 
     def __reduce__(self) -> Any:
-        """Elsewhere it is opened anew, at the same place, if it is still of the same size."""
-        return _reopened, (self.fs, self.path, self.blocksize, self.size, self.loc)
+        """Elsewhere it is opened anew, at the same place, if it is still the same object."""
+        return _reopened, (self.fs, self.path, self.blocksize, self._object_key, self.loc)
 
     def _fetch_range(self, start: int, end: int) -> bytes:
         """Bytes `[start, end)`, less what is beyond the end."""
@@ -71,15 +80,13 @@ class MediumFile(AbstractBufferedFile):  # type: ignore[misc]  # fsspec has no t
         if opened is None:
             raise ValueError("I/O operation on closed file")
         if opened.is_inherited:
-            anew: OpenFile = self.fs.open_medium(self.path)
+            anew: OpenFile = self.fs.open_medium(self.path, self._object_key)
             self._opened = anew
-            if anew.size != self.size:
-                raise changed(self.path)
             return anew
         return opened
 
 
-def _reopened(fs: Any, path: str, block_size: int, size: int, loc: int) -> MediumFile:
-    file = MediumFile(fs, path, block_size, size)
+def _reopened(fs: Any, path: str, block_size: int, object_key: ObjectKey | None, loc: int) -> MediumFile:
+    file = MediumFile(fs, path, block_size, object_key=object_key)
     file.seek(loc)
     return file

@@ -21,7 +21,7 @@ from fsspec.utils import isfilelike, stringify_path
 from twfs.config.profiles import parse_source
 from twfs.config.table import OPTIONS, refuse_secret, unknown_option
 from twfs.errors import ConfigError, NoSuchName, NotADirectory
-from twfs.fsspec.account import Account, OpenFile, account_for
+from twfs.fsspec.account import Account, ObjectKey, OpenFile, account_for
 from twfs.fsspec.entries import Info, at_once, brief_info, full_info, joined, listed_info, type_of
 from twfs.fsspec.failures import os_errors, refuse_change
 from twfs.fsspec.file import MediumFile
@@ -242,14 +242,15 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
 
     # Reading
 
-    def open_medium(self, path: str) -> OpenFile:
-        """An open file, for `MediumFile`.
+    def open_medium(self, path: str, object_key: ObjectKey | None = None) -> OpenFile:
+        """An open file, for `MediumFile`; of that very object, if it is not None.
 
         Raises:
-            OSError: it cannot be opened.
+            OSError: it cannot be opened, or is another object (ESTALE).
         """
         with os_errors(path):
-            return self._connected().open(f"/{path}")
+            account = self._connected()
+            return account.open(f"/{path}") if object_key is None else account.open_same(f"/{path}", object_key)
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **kwargs: Any) -> bytes:
         """Bytes `[start, end)`; as of a slice, negative ones count from the end, and none are in a reversed range.

@@ -80,7 +80,7 @@ class MediaLibrary:
 
     def _unlocking(self, sid: str, facts: ObjectFacts, plain_size: int) -> Unlocking:
         """The object's content key, remembered: RSA takes some 6 ms, and players open a file many times."""
-        key = (sid, facts.etag, plain_size)
+        key = (sid, facts.fingerprint, plain_size)
         with self._lock:
             unlocking = self._content_keys.pop(key, None) or Unlocking(self._unlocker, sid, facts, plain_size)
             self._content_keys[key] = unlocking
@@ -124,7 +124,7 @@ class MediumReader:
         """Nothing is fetched before the first read."""
         self._object = plain_object
         self._library = library
-        self._object_key = (plain_object.medium.sid, plain_object.facts.etag)
+        self._object_key = (plain_object.medium.sid, plain_object.facts.fingerprint)
         self._prefetcher = Prefetcher(plain_object.plain_size)
         self._planning = threading.Lock()
         self._ahead: list[Fetch] = []

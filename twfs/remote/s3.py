@@ -12,6 +12,7 @@ from twfs.clock import Deadline
 from twfs.errors import MediaAbsent, MediaDamaged, NotFound, ObjectChanged, RemoteError, Unreachable
 from twfs.probe import STORE_ENCRYPTION, TAIL_SIZE, ObjectFacts
 from twfs.ranges import ByteRange
+from twfs.remote.evidence import ends_otherwise, is_replaced
 from twfs.remote.hosts import check_media_url, joined
 from twfs.remote.http import Answer, HttpPool, NotSent
 from twfs.remote.lease import SignedUrl, UrlLease
@@ -48,7 +49,7 @@ class S3Object:
 
     def __init__(self, sid: str, http: HttpPool, lease: UrlLease, hosts: tuple[str, ...]) -> None:
         """`http` must carry no credentials: S3 refuses them, and they are none of its business."""
-        self._sid = sid
+        self.sid = sid
         self._http = http
         self._lease = lease
         self._hosts = hosts
@@ -68,16 +69,16 @@ class S3Object:
                 return self._facts(answer, deadline)
             answer.read_bounded(_LARGEST_ERROR, deadline)
             if not _EMPTY_RANGE.fullmatch(answer.headers.get("Content-Range", "bytes */0")):
-                raise Transient(f"{self._sid}: S3 refused to send the last bytes of an object that has some")
+                raise Transient(f"{self.sid}: S3 refused to send the last bytes of an object that has some")
         with self._get({}, deadline) as answer:
             if answer.headers.get("Content-Length") != "0":
-                raise Transient(f"{self._sid}: S3 contradicts itself on whether the object is empty")
+                raise Transient(f"{self.sid}: S3 contradicts itself on whether the object is empty")
             return ObjectFacts(0, answer.headers.get("ETag", ""), _metadata(answer.headers), b"")
 
     def _facts(self, answer: Answer, deadline: Deadline) -> ObjectFacts:
         part, total = self._part(answer)
         if part != ByteRange(max(0, total - TAIL_SIZE), total):
-            raise Transient(f"{self._sid}: S3 sent another range than the last {TAIL_SIZE} bytes")
+            raise Transient(f"{self.sid}: S3 sent another range than the last {TAIL_SIZE} bytes")
         tail = bytearray(part.size)
         filled = 0
         while filled < part.size:
@@ -101,7 +102,7 @@ class S3Object:
         try:
             answer = self._get(headers, deadline)
         except (_Gone, MediaAbsent):
-            raise ObjectChanged(f"{self._sid}: the media were deleted while open") from None
+            raise ObjectChanged(f"{self.sid}: the media were deleted while open") from None
         try:
             self._check(answer, stored_range, facts)
         except BaseException:
@@ -111,12 +112,12 @@ class S3Object:
 
     def _check(self, answer: Answer, stored_range: ByteRange, facts: ObjectFacts) -> None:
         if answer.status == 416:
-            raise ObjectChanged(f"{self._sid}: the object is shorter than when it was opened")
+            raise ObjectChanged(f"{self.sid}: the object is shorter than when it was opened")
         part, total = self._part(answer)
-        if total != facts.stored_size or answer.headers.get("ETag", "") != facts.etag:
-            raise ObjectChanged(f"{self._sid}: the object changed while open")
+        if is_replaced(facts, total, answer.headers.get("ETag", ""), _metadata_of(answer.headers)):
+            raise ObjectChanged(f"{self.sid}: the object changed while open")
         if part != stored_range:
-            raise Transient(f"{self._sid}: S3 sent another range than was asked for")
+            raise Transient(f"{self.sid}: S3 sent another range than was asked for")
 
     def _part(self, answer: Answer) -> tuple[ByteRange, int]:
         """Which part of how large an object a 200 or 206 carries."""
@@ -125,15 +126,15 @@ class S3Object:
             return ByteRange(0, int(length)), int(length)
         match = _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))
         if answer.status != 206 or match is None:
-            raise Transient(f"{self._sid}: S3 does not say which range it sends")
+            raise Transient(f"{self.sid}: S3 does not say which range it sends")
         first, last, total = (int(number) for number in match.groups())
         part = ByteRange(first, last + 1)
         if length and length != str(part.size):
             # Some proxy's own page under S3's headers, perhaps: its bytes must not be taken for the object's.
-            raise Transient(f"{self._sid}: S3's answer is not as long as the range that it says it sends")
+            raise Transient(f"{self.sid}: S3's answer is not as long as the range that it says it sends")
         if not length and answer.headers.get("Content-Encoding", "identity").lower() != "identity":
             # Of an object that is stored encoded S3 itself says so, and how long it is: these bytes are a proxy's.
-            raise Transient(f"{self._sid}: the answer was compressed on its way; is a proxy in between?")
+            raise Transient(f"{self.sid}: the answer was compressed on its way; is a proxy in between?")
         return part, total
 
     def _get(self, headers: Mapping[str, str], deadline: Deadline) -> Answer:
@@ -149,7 +150,7 @@ class S3Object:
         try:
             return self._get_signed(fresh, headers, deadline)
         except _Refused as error:
-            raise Transient(f"{self._sid}: S3 refuses a fresh pre-signed URL ({error})") from None
+            raise Transient(f"{self.sid}: S3 refuses a fresh pre-signed URL ({error})") from None
 
     def _get_signed(self, signed_url: SignedUrl, headers: Mapping[str, str], deadline: Deadline) -> Answer:
         url = signed_url.url
@@ -163,7 +164,7 @@ class S3Object:
                 if answer.status not in _REDIRECTS or not location:
                     self._fail(answer, deadline)
             url = joined(url, location)
-        raise RemoteError(f"{self._sid}: the media URL leads from one host to the next without end")
+        raise RemoteError(f"{self.sid}: the media URL leads from one host to the next without end")
 
     def _fail(self, answer: Answer, deadline: Deadline) -> NoReturn:
         match = _ERROR_CODE.search(answer.read_bounded(_LARGEST_ERROR, deadline))
@@ -172,10 +173,10 @@ class S3Object:
             raise _Refused(f"HTTP {answer.status}, {code}")
         if answer.status == 404 and match:
             # Not MediaAbsent: that is what Twilio says of a track without media; this one should be there.
-            raise _Gone(f"{self._sid}: S3 has no such object, though Twilio points to it")
+            raise _Gone(f"{self.sid}: S3 has no such object, though Twilio points to it")
         if answer.status == 412:
-            raise ObjectChanged(f"{self._sid}: the object changed while open")
-        message = f"{self._sid}: S3 answered HTTP {answer.status}, {code}"
+            raise ObjectChanged(f"{self.sid}: the object changed while open")
+        message = f"{self.sid}: S3 answered HTTP {answer.status}, {code}"
         if answer.status == 404:
             # What a gateway says of its own routes is no word about the object.
             raise Transient(f"{message}; is a proxy in between?")
@@ -224,6 +225,8 @@ class RangeStream:
                     raise
                 pause_before_retry(failures, error, deadline)
                 failures += 1
+        if ends_otherwise(self._facts, self._position, view):
+            raise ObjectChanged(f"{self._object.sid}: the object does not end as it did when it was looked at")
 
     def _read_some(self, view: memoryview, deadline: Deadline) -> int:
         if self._answer is None:
@@ -247,11 +250,15 @@ def _receive(view: memoryview, answer: Answer, deadline: Deadline) -> int:
 
 
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
-    found = {
+    found = _metadata_of(headers)
+    if sum(len(name) + len(value) for name, value in found.items()) > _LARGEST_METADATA:
+        raise MediaDamaged("the object's metadata are larger than S3 allows")
+    return found
+
+
+def _metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
+    return {
         name.lower()[len(_METADATA_PREFIX) :]: value
         for name, value in headers.items()
         if name.lower().startswith(_METADATA_PREFIX)
     } | {name: headers[name] for name in STORE_ENCRYPTION if name in headers}
-    if sum(len(name) + len(value) for name, value in found.items()) > _LARGEST_METADATA:
-        raise MediaDamaged("the object's metadata are larger than S3 allows")
-    return found

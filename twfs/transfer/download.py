@@ -140,7 +140,7 @@ def _resume(part: PartFile, proof: Proof) -> int:
 
 
 def _identity(medium: Medium, info: MediaInfo) -> str:
-    return f"{medium.sid} {info.etag} {_stored_size(info)} {info.plain_size}"
+    return f"{medium.sid} {info.identity} {info.plain_size}"
 
 
 def _stored_size(info: MediaInfo) -> int | None:
