@@ -4,6 +4,7 @@ import argparse
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from twfs.cli.grammar import Command, commands_of
 from twfs.cli.main import add_commands
 from twfs.cli.outcome import Parser
 from twfs.config.table import TABLE
+
+SCRIPT = Path(sys.executable).with_name("twfs")
+"""As users call it, by its path."""
 
 needs_fish = pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
 needs_zsh = pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
@@ -47,7 +51,7 @@ def bash(tmp_path: Path, commands: Sequence[Command]) -> Callable[..., list[str]
             compopt() {{ :; }}
             source {script}
             COMP_WORDS=(twfs {shlex.join(words)}) COMP_CWORD={len(words)}
-            _twfs twfs {shlex.quote(words[-1])} {shlex.quote(words[-2] if len(words) > 1 else "twfs")}
+            _twfs {SCRIPT} {shlex.quote(words[-1])} {shlex.quote(words[-2] if len(words) > 1 else "twfs")}
             printf '%s\\n' "${{COMPREPLY[@]}}"
         """
         return [word for word in run("bash", "--norc", "-euc", line, cwd=tmp_path).splitlines() if word]
@@ -125,6 +129,68 @@ def test_bash_as_somebody_uses_it(typed: Callable[[str], str], line: str, comple
     assert typed(line) == completed
 
 
+@pytest.fixture
+def profiles(home: Path, tmp_path: Path) -> Path:
+    """A home with profiles, and another file of them."""
+    (home / ".config/twfs").mkdir(parents=True)
+    (home / ".config/twfs/config.toml").write_text("[profiles.clinic]\n[profiles.ward-1]\n[profiles.ward-2]\n")
+    (tmp_path / "other.toml").write_text("[profiles.elsewhere]\n")
+    return home
+
+
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("ls twilio:cl", "ls twilio:clinic "),
+        ("ls twilio:w", "ls twilio:ward-"),
+        ("ls twilio:nobody", "ls twilio:nobody"),
+        ("ls --json twilio:cl", "ls --json twilio:clinic "),
+        ("mount -o ro twilio:cl", "mount -o ro twilio:clinic "),
+        ("public-key list twilio:cl", "public-key list twilio:clinic "),
+        ("get twi", "get twilio:"),
+        ("ls --json twi", "ls --json twilio:"),
+        ("ls --config other.toml twilio:", "ls --config other.toml twilio:elsewhere "),
+        ("ls --config=other.toml twilio:", "ls --config=other.toml twilio:elsewhere "),
+        ("ls --config=other.toml ", "ls --config=other.toml "),
+        ("ls --config oth", "ls --config other.toml "),
+        ("rm ", "rm twilio:"),
+        ("umount fi", "umount file "),
+        ("mount fi", "mount file "),
+        ("help opt", "help options "),
+        ("help pub", "help public-key "),
+    ],
+)
+@pytest.mark.usefixtures("profiles")
+def test_bash_offers_profiles(typed: Callable[[str], str], line: str, completed: str) -> None:
+    assert typed(f"{SCRIPT} {line}") == f"{SCRIPT} {completed}"
+
+
+@pytest.mark.usefixtures("profiles")
+def test_bash_offers_profiles_where_words_do_not_break_at_colons(bash: Callable[..., list[str]]) -> None:
+    assert bash("ls", "twilio:cl") == ["twilio:clinic"]
+    assert bash("ls", "--json", "twilio:w") == ["twilio:ward-1", "twilio:ward-2"]
+    assert bash("ls", "--timeout", "tw") == []
+
+
+@needs_fish
+@pytest.mark.usefixtures("profiles")
+def test_fish_offers_profiles(tmp_path: Path, commands: Sequence[Command]) -> None:
+    script = tmp_path / "twfs.fish"
+    script.write_text(fish_completion(commands))
+
+    def offered(line: str) -> list[str]:
+        command = shlex.quote(f"{SCRIPT} {line}")
+        text = run("fish", "--no-config", "-c", f"source {script}; complete -C {command}", cwd=tmp_path)
+        return [word.split("\t")[0] for word in text.splitlines()]
+
+    assert offered("ls twilio:w") == ["twilio:ward-1", "twilio:ward-2"]
+    assert offered("public-key list twilio:cl") == ["twilio:clinic"]
+    for line in ("ls --config other.toml twilio:", "ls --config=other.toml twilio:"):
+        assert "twilio:elsewhere" in offered(line)
+        assert "twilio:clinic" not in offered(line)
+    assert offered("umount twilio:cl") == []
+
+
 @needs_fish
 def test_fish(tmp_path: Path, commands: Sequence[Command]) -> None:
     script = tmp_path / "twfs.fish"
@@ -167,8 +233,13 @@ zpty -d twfs
         ("twfs mount -o allow_other,cache_s", "allow_other,cache_size="),
         ("twfs mount -o timeout=9,kind=comp", "kind=compositions"),
         ("twfs ls --kind comp", "--kind compositions"),
+        (f"{SCRIPT} ls twilio:cl", "twilio:clinic"),
+        (f"{SCRIPT} public-key list twilio:cl", "twilio:clinic"),
+        (f"{SCRIPT} ls --json --config other.toml twilio:", "twilio:elsewhere"),
+        (f"{SCRIPT} ls --json --config=other.toml twilio:", "twilio:elsewhere"),
     ],
 )
+@pytest.mark.usefixtures("profiles")
 def test_zsh(tmp_path: Path, commands: Sequence[Command], line: str, expected: str) -> None:
     (tmp_path / "_twfs").write_text(zsh_completion(commands))
     words = {"folder": tmp_path, "line": shlex.quote(line), "expected": shlex.quote(expected)}
