@@ -271,3 +271,51 @@ def test_start_probes_all_in_the_background_and_stop_leaves_no_thread(tmp_path: 
     assert set(threading.enumerate()) == before
     assert all(info.state is MediaState.READABLE for info in infos)
     assert sorted(house.twilio.inspected) == sorted(sids)
+
+
+def locked_house(tmp_path: Path) -> tuple[House, list[str]]:
+    """Three media that no key opens, all probed."""
+    house = House(tmp_path / "a.sqlite3")
+    house.interpreter.fits_all = False
+    sids = [house.twilio.add(Kind.RECORDING, number) for number in range(3)]
+    house.catalog.first_listing()
+    assert {house.catalog.info(sid, house.deadline()).state for sid in sids} == {MediaState.LOCKED}
+    house.twilio.requests.clear()
+    return house, sids
+
+
+def test_who_opens_a_locked_medium_gets_it_once_a_key_fits(tmp_path: Path) -> None:
+    house, (first, second, _) = locked_house(tmp_path)
+    house.interpreter.fits_all = True
+    assert house.catalog.info(first, house.deadline()).state is MediaState.READABLE
+    known = house.catalog.known_info(second)
+    assert known is not None
+    assert known.state is MediaState.LOCKED
+    assert house.catalog.status()["states"] == {"readable": 1, "absent": 0, "locked": 2, "damaged": 0, "unknown": 0}
+    assert not house.twilio.requests
+    house.catalog.stop()
+
+
+def test_when_keys_are_added_all_that_was_locked_is_looked_at_again_without_a_request(tmp_path: Path) -> None:
+    house, sids = locked_house(tmp_path)
+    sizes = {house.catalog.known_size(sid) for sid in sids}
+    version = house.catalog.version
+    house.interpreter.fits_all = True
+    house.catalog.keys_added()
+    # Sizes that were told may be wrong now, and none is told from memory before it is known again.
+    assert house.catalog.version > version
+    assert [house.catalog.known_size(sid) for sid in sids] == [None] * 3
+    assert {house.catalog.size(sid, house.deadline()) for sid in sids} != sizes
+    assert house.catalog.status()["states"]["readable"] == 3
+    assert not house.twilio.requests
+    house.catalog.stop()
+
+
+def test_keys_that_open_nothing_new_change_nothing(tmp_path: Path) -> None:
+    house = House(tmp_path / "a.sqlite3")
+    sid = house.twilio.add(Kind.RECORDING, 1)
+    house.catalog.first_listing()
+    known, version = house.catalog.info(sid, house.deadline()), house.catalog.version
+    house.catalog.keys_added()
+    assert (house.catalog.known_info(sid), house.catalog.version) == (known, version)
+    house.catalog.stop()

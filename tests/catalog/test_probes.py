@@ -418,6 +418,19 @@ def test_an_outage_costs_a_few_requests_and_ends_by_itself(trouble: TwfsError) -
     bench.close()
 
 
+def test_a_pause_ends_when_it_is_said_that_the_trouble_may_be_over() -> None:
+    bench = Bench(count=1000)
+    bench.twilio.probe_down = CredentialsRefused("401")
+    bench.run(3600)
+    bench.twilio.probe_down = None
+    bench.run(1)
+    assert bench.book.states(bench.sids)["readable"] == 0
+    bench.prober.go_on()
+    bench.run(1)
+    assert bench.book.states(bench.sids)["readable"] > 50
+    bench.close()
+
+
 @pytest.mark.parametrize("changes", [False, True])
 def test_many_media_that_cannot_be_had_do_not_keep_the_others_from_being_examined(*, changes: bool) -> None:
     bench = Bench(count=60)

@@ -10,7 +10,7 @@ from twfs.errors import ConfigError
 
 def test_every_option_has_a_field_and_every_field_an_option() -> None:
     fields = {field.name for field in dataclasses.fields(Config)}
-    assert fields - {"keyring"} == set(OPTIONS)
+    assert fields - {"keyring", "again"} == set(OPTIONS)
 
 
 def test_no_name_stands_for_two_options() -> None:

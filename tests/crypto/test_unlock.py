@@ -8,6 +8,7 @@ from tests.crypto.keys import keyring, private_key, rsa_key, wrap
 from tests.crypto.sealed import IV, SealedObject, encrypt_blocks, seal
 from tests.crypto.test_keyring import wrongly_unwrapped
 from twfs.crypto.cbc import KEY_SIZES
+from twfs.crypto.keyring import Keyring, PassedOver
 from twfs.crypto.unlock import Unlocker
 from twfs.errors import MediaDamaged, NoKey
 from twfs.probe import MediaState, ObjectFacts
@@ -170,3 +171,23 @@ def test_nothing_shows_a_secret() -> None:
     for secret in (content_key.hex(), repr(content_key), base64.b64encode(content_key).decode()):
         assert all(secret not in text for text in texts)
     assert str(rsa_key().private_numbers().d) not in "".join(texts)
+
+
+def test_where_no_key_fits_one_that_comes_is_tried_at_once() -> None:
+    sealed, ring, looks = seal(bytes(100)), keyring(1, 2), []
+
+    def look() -> None:
+        looks.append(len(ring))
+        ring.learn(keyring(0))
+
+    unlocker = Unlocker(ring, look)
+    assert unlocker.interpret(sealed.facts).state is MediaState.READABLE
+    unlocked = unlocker.unlock(sealed.facts)
+    assert unlocked is not None
+    assert (unlocked.key_name, looks) == ("key 0", [2])
+
+
+def test_a_key_that_cannot_be_opened_is_named_where_none_fits() -> None:
+    ring = Keyring([private_key(1)], [PassedOver("old.pem", "is encrypted", may_be_needed=True)])
+    with pytest.raises(NoKey, match=r"add the one it was encrypted for; old\.pem is encrypted$"):
+        Unlocker(ring).unlock(seal(bytes(100)).facts)

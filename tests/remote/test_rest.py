@@ -260,3 +260,49 @@ def test_what_is_no_resource_is_an_error(account_rig: AccountRig, content: bytes
     with pytest.raises(RemoteError, match="no resource") as caught:
         account_rig.api.resource(account_rig.url)
     assert not isinstance(caught.value, OutcomeUnknown)
+
+
+@contextmanager
+def rotated(simulator: Simulator, *, is_found: bool = True) -> Iterator[tuple[RestApi, list[str]]]:
+    """An API whose key has been replaced by another; and the looks that it has taken for new credentials."""
+    account, looks = simulator.account, []
+    pool = HttpPool(1, Authorization(account.api_key, account.api_secret, "the old file"))
+    account.api_key, account.api_secret = new_sid("SK"), "another"
+
+    def look() -> None:
+        looks.append("look")
+        if is_found:
+            pool.authorization.replace(account.api_key, account.api_secret, "the new file")
+
+    clock = HandClock()
+    try:
+        yield RestApi(pool, simulator.url, RateLimit(1000, clock), clock, 30, look_for_credentials=look), looks
+    finally:
+        pool.close()
+
+
+def test_new_credentials_are_used_at_once_and_from_then_on() -> None:
+    with Simulator(SimulatedAccount()) as simulator, rotated(simulator) as (api, looks):
+        made = api.create_or_change(f"{simulator.url}{KEYS}", FORM)
+        assert [record["sid"] for record in api.records(f"{simulator.url}{KEYS}")] == [made["sid"]]  # type: ignore[index]
+        assert looks == ["look"]
+
+
+def test_without_new_credentials_the_refusal_says_where_they_come_from() -> None:
+    with Simulator(SimulatedAccount()) as simulator, rotated(simulator, is_found=False) as (api, looks):
+        for ask in (
+            lambda: list(api.records(f"{simulator.url}{KEYS}")),
+            lambda: api.remove(f"{simulator.url}{KEYS}/x"),
+        ):
+            with pytest.raises(CredentialsRefused, match=r"which come from the old file$"):
+                ask()
+        assert looks == ["look", "look"]
+
+
+def test_new_credentials_that_are_refused_as_well_are_named() -> None:
+    account = SimulatedAccount()
+    with Simulator(account) as simulator, rotated(simulator) as (api, looks):
+        simulator.inject(Fault("api", status=403, times=None))
+        with pytest.raises(CredentialsRefused, match=r"HTTP 403.*which come from the new file$"):
+            api.create_or_change(f"{simulator.url}{KEYS}", FORM)
+        assert (looks, simulator.count("api")) == (["look"], 2)

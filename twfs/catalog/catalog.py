@@ -16,7 +16,7 @@ from twfs.catalog.store import Remembered, Store, WholeReading
 from twfs.catalog.trust import SizeTrust
 from twfs.catalog.truth import Truth
 from twfs.clock import Clock, Deadline
-from twfs.probe import MediaInfo, ObjectFacts
+from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium
 
 
@@ -123,7 +123,9 @@ class Catalog:
             NoSuchName: no such medium.
             DeadlineExceeded, RemoteError, CredentialsRefused, MediaDamaged: it could not be found out this time.
         """
-        return self._prober.info(sid, deadline)
+        info = self._prober.info(sid, deadline)
+        # Whoever opens one that was locked may have brought the key: its facts are at hand.
+        return (self._book.prove(sid) or info) if info.state is MediaState.LOCKED else info
 
     def size(self, sid: str, deadline: Deadline) -> tuple[int, bool]:
         """The plain size (bytes) of `sid`, and whether it is proven: else it is Twilio's word, which held so far.
@@ -215,6 +217,15 @@ class Catalog:
     def refresh_now(self) -> None:
         """Have the background make a full pass now; returns at once."""
         self._refresher.refresh_now()
+
+    def keys_added(self) -> None:
+        """There are more private keys: what none opened is looked at again, without a request."""
+        self._prober.keys_added()
+
+    def try_again(self) -> None:
+        """What was refused may be granted now: list and examine in the background without delay."""
+        self._prober.go_on()
+        self.refresh_now()
 
     def status(self) -> dict[str, Any]:
         """What is known, for people and scripts; JSON-able. Times are seconds since 1970 UTC."""

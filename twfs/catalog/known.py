@@ -96,6 +96,15 @@ class ProbeBook:
         self._believe(sid, info)
         return info
 
+    def doubt_unreadable(self) -> bool:
+        """There are more keys: what was not readable must be proven anew; whether there is any such medium."""
+        with self._lock:
+            closed = [sid for sid, (state, _) in self._believed.items() if state is not MediaState.READABLE]
+            for sid in closed:
+                del self._believed[sid]
+                self._unproven[sid] = None
+            return bool(closed)
+
     def record(self, sid: str, info: MediaInfo) -> None:
         """A probe came back with facts."""
         self._store.save_probe(sid, info)

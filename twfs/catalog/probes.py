@@ -259,6 +259,21 @@ class Prober:
         self._succeeded(sid)
         self._replace(sid, before, info)
 
+    def keys_added(self) -> None:
+        """Have every medium that no key opened, or that seemed damaged, interpreted anew; no request."""
+        if self._book.doubt_unreadable():
+            with self._lock:
+                # Sizes that were told of locked media may turn out to be others.
+                self.contradictions += 1
+        self._loop.wake()
+
+    def go_on(self) -> None:
+        """End the pauses that trouble of network or account made: it may be over."""
+        with self._lock:
+            for pause in self._pauses.values():
+                pause.seconds, pause.end = 0.0, self._clock.monotonic()
+        self._loop.wake()
+
     def step(self) -> float:
         """One piece of background work; seconds until the next is worthwhile (0: at once)."""
         unproven = self._book.first_unproven()

@@ -20,6 +20,9 @@ from twfs.config.table import OPTIONS
 from twfs.errors import ConfigError
 from twfs.log import log
 
+OF_ENVIRONMENT = "the TWILIO_* environment variables"
+"""The place's name, for messages."""
+
 _VARIABLES = {
     "account_sid": "TWILIO_ACCOUNT_SID",
     "api_key": "TWILIO_API_KEY",
@@ -73,7 +76,7 @@ class Places:
     def twilio_variables(self) -> CredentialSet:
         """The environment as Twilio's own tools read it."""
         values = {name: self.environ.get(variable, "") for name, variable in _VARIABLES.items()}
-        return credential_set(values, "the TWILIO_* environment variables")
+        return credential_set(values, OF_ENVIRONMENT)
 
 
 def choose_credentials(places: Places, account_sid: str | None) -> tuple[str, Credentials]:

@@ -1,6 +1,7 @@
 """What twfs was told, complete and checked: one field per option of the table, and what the secret files held."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,12 @@ class Config:
     credentials: Credentials
     """What the credentials file, the environment or systemd's folder gave; not the file's path."""
     keyring: Keyring
-    """All private keys at hand; may be empty."""
+    """All private keys at hand; may be empty. Grows where `twfs.config.reload` finds more of them."""
+    again: Callable[[], "Config"] = field(repr=False, compare=False)
+    """Reads and checks everything once more, where it was read, whatever the current folder is by now.
+
+    Raises ConfigError as `load_config`. It holds the environment of then, secrets included.
+    """
 
     config: Path | None
     api_key: str | None

@@ -24,19 +24,19 @@ class Layer:
     texts: Mapping[str, str]
     names: Mapping[str, str]
     """What the place calls each option, for messages: `TWFS_TIMEOUT`."""
-    base: Path = Path()
-    """The folder that relative paths start from: by default the one where the command was run."""
+    base: Path
+    """The folder that relative paths start from."""
 
 
-def flags_layer(overrides: Mapping[str, str]) -> Layer:
-    """`-o` and flags; relative paths start where the command was run."""
-    return Layer(dict(overrides), {name: f"option {name}" for name in overrides})
+def flags_layer(overrides: Mapping[str, str], here: Path) -> Layer:
+    """`-o` and flags; relative paths start at `here`, where the command was run."""
+    return Layer(dict(overrides), {name: f"option {name}" for name in overrides}, here)
 
 
-def environment_layer(environ: Mapping[str, str]) -> Layer:
-    """`TWFS_*`; an empty variable counts as none."""
+def environment_layer(environ: Mapping[str, str], here: Path) -> Layer:
+    """`TWFS_*`; an empty variable counts as none. Relative paths start at `here`."""
     names = {name: f"TWFS_{name.upper()}" for name in OPTIONS if environ.get(f"TWFS_{name.upper()}")}
-    return Layer({name: environ[variable] for name, variable in names.items()}, names)
+    return Layer({name: environ[variable] for name, variable in names.items()}, names, here)
 
 
 def home_folder(environ: Mapping[str, str]) -> Path:

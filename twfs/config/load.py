@@ -37,18 +37,28 @@ def load_config(source: str, overrides: Mapping[str, str], environ: Mapping[str,
     Raises:
         ConfigError: something cannot be used; one line that says what, why and what to do.
     """
+    return _load(source, dict(overrides), dict(environ), _current_folder())
+
+
+def _load(source: str, overrides: Mapping[str, str], environ: Mapping[str, str], here: Path) -> Config:
+    """As `load_config`; relative paths start at `here`."""
     meant = parse_source(source)
     _refuse_unknown(overrides)
-    home = home_folder(environ)
-    explicit = [flags_layer(overrides), environment_layer(environ)]
+    home = here / home_folder(environ)
+    explicit = [flags_layer(overrides, here), environment_layer(environ, here)]
     profile = profile_layer(meant, value_of(OPTIONS["config"], explicit, home), home)
     layers = [*explicit, profile]
     values = {option.name: value_of(option, layers, home) for option in TABLE}
-    folder = Path(environ["CREDENTIALS_DIRECTORY"]) if environ.get("CREDENTIALS_DIRECTORY") else None
+    folder = here / environ["CREDENTIALS_DIRECTORY"] if environ.get("CREDENTIALS_DIRECTORY") else None
     places = Places(explicit, profile, environ, folder, home)
     account_sid, credentials = choose_credentials(places, meant.account_sid)
     values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(home)})
-    found = {"account_sid": account_sid, "credentials": credentials, "keyring": _keyring(values, layers, folder, home)}
+    found = {
+        "account_sid": account_sid,
+        "credentials": credentials,
+        "keyring": _keyring(values, layers, folder, home),
+        "again": lambda: _load(source, overrides, environ, here),
+    }
     return Config(**(values | _addresses(values, layers) | _modes(values, layers) | found))
 
 
@@ -58,8 +68,17 @@ def known_profiles(overrides: Mapping[str, str], environ: Mapping[str, str]) -> 
     Raises:
         ConfigError: the configuration file cannot be used.
     """
-    home = home_folder(environ)
-    return profile_names(value_of(OPTIONS["config"], [flags_layer(overrides), environment_layer(environ)], home), home)
+    here, home = _current_folder(), home_folder(environ)
+    explicit = [flags_layer(overrides, here), environment_layer(environ, here)]
+    return profile_names(value_of(OPTIONS["config"], explicit, home), home)
+
+
+def _current_folder() -> Path:
+    """Where relative paths start; if it was deleted they are refused when one is met."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        return Path()
 
 
 def _refuse_unknown(overrides: Mapping[str, str]) -> None:

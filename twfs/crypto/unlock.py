@@ -8,6 +8,7 @@ All that may agree by chance with a wrong key, once in some 20,000 media: among 
 looked at before anything is decrypted for a reader, always. To tell a medium's size it is not: the size would be right.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from twfs.crypto.cbc import AES_BLOCK, ContentKey, cipher_size, padding_size
@@ -30,9 +31,10 @@ class Unlocked:
 class Unlocker:
     """Opens objects with the private keys of one keyring. Safe for use by several threads."""
 
-    def __init__(self, keyring: Keyring) -> None:
-        """Keys are tried in the keyring's order."""
+    def __init__(self, keyring: Keyring, look_for_keys: Callable[[], None] = lambda: None) -> None:
+        """Keys are tried in the keyring's order; where none fits, `look_for_keys` may add some to it."""
         self._keyring = keyring
+        self._look_for_keys = look_for_keys
 
     def interpret(self, facts: ObjectFacts) -> MediaInfo:
         """What a probe means; never raises for what is wrong with the object, that is its state."""
@@ -61,18 +63,37 @@ class Unlocker:
 
     def _unlock(self, envelope: Envelope, facts: ObjectFacts, *, for_reading: bool) -> Unlocked:
         _check_lengths(facts)
-        damage = None
-        for key in self._keyring:
-            try:
-                unlocked = _try_key(key, envelope, facts, for_reading=for_reading)
-            except MediaDamaged as error:
-                damage = error
-                continue
-            if unlocked is not None:
-                return unlocked
-        if damage is not None:
-            raise damage
-        raise NoKey(_no_key(self._keyring))
+        known = tuple(self._keyring)
+        unlocked = _try_keys(known, envelope, facts, for_reading=for_reading)
+        if unlocked is None:
+            self._look_for_keys()
+            added = tuple(self._keyring)[len(known) :]
+            unlocked = _try_keys(added, envelope, facts, for_reading=for_reading)
+        if unlocked is None:
+            raise NoKey(_no_key(self._keyring))
+        return unlocked
+
+
+def _try_keys(
+    keys: Iterable[PrivateKey], envelope: Envelope, facts: ObjectFacts, *, for_reading: bool
+) -> Unlocked | None:
+    """What the first key that fits gives; None if none does.
+
+    Raises:
+        MediaDamaged: one fits, and the object is damaged.
+    """
+    damage = None
+    for key in keys:
+        try:
+            unlocked = _try_key(key, envelope, facts, for_reading=for_reading)
+        except MediaDamaged as error:
+            damage = error
+            continue
+        if unlocked is not None:
+            return unlocked
+    if damage is not None:
+        raise damage
+    return None
 
 
 def _no_key(keyring: Keyring) -> str:

@@ -66,8 +66,9 @@ def _actions(session: Session, state: Callable[[], Mapping[str, Any]]) -> dict[s
         log.info("status %s", json.dumps(state()))
 
     def refresh() -> None:
-        log.info("looking for new media, as SIGHUP asks for")
-        session.catalog.refresh_now()
+        log.info("looking for new media, credentials and private keys, as SIGHUP asks for")
+        session.reloading.look_now()
+        session.catalog.try_again()
 
     actions = {signal.SIGUSR1: log_status}
     return actions if has_terminal() else {**actions, signal.SIGHUP: refresh}

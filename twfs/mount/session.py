@@ -10,6 +10,7 @@ from twfs.catalog.state_file import check_state
 from twfs.catalog.store import Store
 from twfs.clock import Clock, SystemClock
 from twfs.config.config import Config
+from twfs.config.reload import Reloading
 from twfs.config.secrets import Credentials
 from twfs.crypto.unlock import Unlocker
 from twfs.media.block_cache import BlockCache
@@ -36,6 +37,7 @@ class Session:
     library: MediaLibrary
     stored: MediaStore
     traffic: Traffic
+    reloading: Reloading
 
     def start(self) -> None:
         """Start the background threads; after the daemonising fork."""
@@ -71,8 +73,12 @@ def open_session(config: Config) -> Iterator[Session]:
     # Its own pool, without credentials: Authorization must never reach S3.
     media_pool = MeteredMediaPool(config.connections, Authorization(), traffic)
     limit = RateLimit(config.api_rate, clock)
-    api = TwilioApi(api_pool, config.api_url, limit, clock, config.timeout)
-    session = _build(config, clock, api, MediaStore(api, media_pool, config.media_hosts, clock), traffic)
+    reloading = Reloading(config, clock, lambda new: authorization.replace(*_login(new)))
+    api = TwilioApi(
+        api_pool, config.api_url, limit, clock, config.timeout, look_for_credentials=reloading.for_credentials
+    )
+    stored = MediaStore(api, media_pool, config.media_hosts, clock)
+    session = _build(config, clock, api, stored, traffic, reloading)
     try:
         yield session
     finally:
@@ -93,18 +99,25 @@ def open_rest(config: Config) -> Iterator[RestApi]:
 
 
 def _authorization(credentials: Credentials) -> Authorization:
-    return Authorization(credentials.user, credentials.secret.reveal(), credentials.origin)
+    return Authorization(*_login(credentials))
 
 
-def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, traffic: Traffic) -> Session:
+def _login(credentials: Credentials) -> tuple[str, str, str]:
+    return credentials.user, credentials.secret.reveal(), credentials.origin
+
+
+def _build(  # noqa: PLR0917 - a composition root: what it is made of
+    config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, traffic: Traffic, reloading: Reloading
+) -> Session:
     settings = CatalogSettings(
         config.refresh, config.kind, config.room, config.since, config.until, timeout=config.timeout
     )
     path = store_path(config.state_dir, config.account_sid, config.api_url, settings)
     check_state(path)
     store = Store(path)
-    unlocker = Unlocker(config.keyring)
+    unlocker = Unlocker(config.keyring, reloading.for_keys)
     catalog = Catalog(api, stored, unlocker, store, settings, clock)
+    reloading.attach(on_keys=catalog.keys_added, on_credentials=catalog.try_again)
     cache = BlockCache(config.cache_size)
     fetcher = Fetcher(cache, config.connections, clock, config.timeout)
     library = MediaLibrary(
@@ -116,4 +129,4 @@ def _build(config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, tra
         clock=clock,
         on_changed=catalog.has_changed,
     )
-    return Session(config, clock, api, catalog, cache, fetcher, library, stored, traffic)
+    return Session(config, clock, api, catalog, cache, fetcher, library, stored, traffic, reloading)

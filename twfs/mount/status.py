@@ -36,6 +36,7 @@ def status_of(seen: Observation) -> Callable[[], dict[str, Any]]:
             **fixed,
             "now": session.clock.wall(),
             "private_keys": [{"name": key.name, "fingerprint": key.fingerprint} for key in config.keyring],
+            "credentials": {"user": session.reloading.credentials.user, "from": session.reloading.credentials.origin},
             "warnings": config.keyring.shortcomings(),
             "memory_bytes": resident_bytes(),
             "catalog": redacted_tree(session.catalog.status()),

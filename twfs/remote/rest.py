@@ -3,7 +3,7 @@
 Facts (paging, quota, error bodies): Twilio's OpenAPI description and documentation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import CredentialsRefused, DeadlineExceeded, NotFound, RemoteError, Unreachable
@@ -35,6 +35,8 @@ _LONGEST_QUOTA_PAUSE = 60.0
 """A longer Retry-After is honoured so far: nothing undocumented may silence the account for days."""
 
 _DONE = (200, 201, 204)
+_REFUSED = (401, 403)
+_HEADERS = {"Accept": "application/json"}
 _OR_NOT = "; it may have been carried out, or not"
 
 
@@ -48,9 +50,22 @@ class RestApi:
     URLs that methods take are those of the configuration and paths of Twilio's description, never a server's words.
     """
 
-    def __init__(self, http: HttpPool, base_url: str, limit: RateLimit, clock: Clock, timeout: float) -> None:
-        """`http` carries the account's credentials; `timeout` (s) bounds each request, retries included."""
+    def __init__(
+        self,
+        http: HttpPool,
+        base_url: str,
+        limit: RateLimit,
+        clock: Clock,
+        timeout: float,
+        *,
+        look_for_credentials: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`http` carries the account's credentials; `timeout` (s) bounds each request, retries included.
+
+        Where they are refused, `look_for_credentials` may replace those of `http`.
+        """
         self._http = http
+        self._look_for_credentials = look_for_credentials
         self._base_url = base_url.rstrip("/")
         self._limit = limit
         self._clock = clock
@@ -145,11 +160,23 @@ class RestApi:
         method: str = "GET",
     ) -> Answer:
         self._limit.acquire(deadline)
-        answer = self._http.request(method, url, {"Accept": "application/json"}, deadline, params=params)
+        answer = self._sent(method, url, deadline, params=params)
         if answer.status in expected:
             return answer
         with answer:
             raise self._failure(answer, url, deadline)
+
+    def _sent(self, method: str, url: str, deadline: Deadline, **words: Mapping[str, str] | None) -> Answer:
+        """The answer to a request; to a second one where the first was refused, and there are other credentials."""
+        used = self._http.authorization.version
+        answer = self._http.request(method, url, _HEADERS, deadline, **words)
+        if answer.status in _REFUSED:
+            self._look_for_credentials()
+            if self._http.authorization.version != used:
+                # Twilio refuses before it acts: even a change was certainly not carried out.
+                answer.close()
+                return self._http.request(method, url, _HEADERS, deadline, **words)
+        return answer
 
     def _change(self, method: str, url: str, form: Mapping[str, str] | None) -> object:
         deadline = self._deadline()
@@ -158,7 +185,7 @@ class RestApi:
     def _change_once(self, method: str, url: str, form: Mapping[str, str] | None, deadline: Deadline) -> object:
         self._limit.acquire(deadline)
         try:
-            with self._http.request(method, url, {"Accept": "application/json"}, deadline, form=form) as answer:
+            with self._sent(method, url, deadline, form=form) as answer:
                 if answer.status in _DONE:
                     return _content(answer, deadline)
                 failure = self._failure(answer, url, deadline)
@@ -174,7 +201,7 @@ class RestApi:
         body = _error_body(answer, deadline)
         message = _error_message(answer, url, body)
         log.debug("%s", message)
-        if answer.status in (401, 403):
+        if answer.status in _REFUSED:
             origin = self._http.authorization.origin
             come_from = f", which come from {origin}" if origin else ""
             return CredentialsRefused(f"{message}; check account_sid, api_key and the secret{come_from}")
