@@ -1,5 +1,6 @@
 """`twfs umount` of a mount that another mount namespace has, too."""
 
+import mmap
 import os
 import subprocess
 from collections.abc import Iterator
@@ -94,3 +95,28 @@ def test_of_a_namespace_that_follows_it_says_nothing(tmp_path: Path) -> None:
             mount.process.wait(PATIENCE)
     finally:
         subprocess.run(["umount", tmp_path], check=True)
+
+
+def test_who_is_in_it_is_named_with_the_way_out(place: Customer) -> None:
+    with mounted(place) as mount:
+        file = mount.path / "recordings" / next((mount.path / "recordings").iterdir()).name
+        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ):
+            opened.close()
+            with subprocess.Popen(["sleep", "60"], cwd=mount.path) as inside:
+                run = twfs("umount", mount.path)
+                inside.terminate()
+        assert run.code == 32
+        assert is_mounted(mount.path)
+        assert "target is busy" in run.complaint
+        for pid in (os.getpid(), inside.pid):
+            assert f" {pid} (" in run.complaint
+        assert f"{inside.pid} (sleep)" in run.complaint
+        assert run.complaint.endswith(f" umount -l {mount.path}")
+
+
+def test_the_command_that_it_names_detaches_it(place: Customer) -> None:
+    with mounted(place) as mount, subprocess.Popen(["sleep", "60"], cwd=mount.path) as inside:
+        run = twfs("umount", mount.path)
+        subprocess.run(["sh", "-c", run.complaint.rpartition(": ")[2]], check=True)
+        inside.terminate()
+        assert not is_mounted(mount.path)

@@ -11,6 +11,7 @@ from twfs.cli.mount import configured
 from twfs.cli.outcome import MOUNT_CODES, Parser, run_reported
 from twfs.cli.output import say
 from twfs.cli.paths import a_path
+from twfs.cli.utf8_mode import ensure_utf8_mode
 from twfs.config.mount_options import parse_mount_options
 from twfs.config.profiles import parse_source
 from twfs.mount.lifecycle import mount
@@ -23,6 +24,8 @@ _CLONE_NEWNS = 0x00020000
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Mount as mount(8) asks for it; its exit code."""
+    if argv is None:
+        ensure_utf8_mode()
     words = list(sys.argv[1:] if argv is None else argv)
     return run_reported(lambda: _run(words), PROGRAM, MOUNT_CODES)
 

@@ -13,6 +13,7 @@ from twfs.cli.help import as_flag
 from twfs.cli.help_text import help_of_all
 from twfs.cli.intermixed import CommandParser
 from twfs.cli.outcome import MOUNT_CODES, ExitCodes, Parser, UsageError, run_reported
+from twfs.cli.utf8_mode import ensure_utf8_mode
 from twfs.config.names import nearest
 from twfs.config.profiles import source_hint
 from twfs.invocation import twfs_command
@@ -35,6 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     `twfs SOURCE DIR ...` is `twfs mount SOURCE DIR ...`: what mount(8) runs for `-t fuse.twfs` without a helper.
     """
+    if argv is None:
+        ensure_utf8_mode()
     words = as_flag(list(sys.argv[1:] if argv is None else argv))
     if words and ":" in words[0] and not words[0].startswith("-"):
         words.insert(0, "mount")

@@ -122,7 +122,7 @@ class Binding:
         options["noforget"] = noforget
         session = _Session(operations, on_init, self.module.fuse_exit, self._parallel_lookups())
         try:
-            self._fuse_class()(session, mountpoint, raw_fi=True, foreground=True, **options)
+            self._fuse_class()(session, _as_utf8(mountpoint), raw_fi=True, foreground=True, **options)
         except RuntimeError as failure:
             session.judge_end(mountpoint, failure.args[0])
         finally:
@@ -149,7 +149,7 @@ class Binding:
         if "," in fsname or not fsname:
             raise ConfigError(f"{fsname!r} cannot be the source of a mount: it must be a name without commas")
         common = {
-            "fsname": fsname,
+            "fsname": _as_utf8(fsname),
             "subtype": "twfs",
             "ro": read_only,
             # Else libfuse would rename a file that is still open instead of deleting it, which is always refused.
@@ -264,6 +264,16 @@ def _version(number: int) -> str:
     return f"{number // 10}.{number % 10}" if number < 100 else f"{number // 100}.{number % 100}"
 
 
+def _decoded(path: bytes) -> str:
+    """A path inside the mount, by the rule of `_PATH_ENCODING`: names are UTF-8 whatever the locale."""
+    return path.decode("utf-8", "surrogateescape")
+
+
+def _as_utf8(text: str) -> str:
+    """What was decoded by the locale's rule, as what `_PATH_ENCODING` makes the same bytes of."""
+    return _decoded(os.fsencode(text))
+
+
 class _Session:
     """The operations as a binding sees them, and the beginning and end of their service."""
 
@@ -350,7 +360,7 @@ class _Shortcuts:
 
     def read(self, path: bytes | None, buffer: Any, size: int, plain_offset: int, info: Any) -> int:
         """Both stock versions copy twice: into a `bytes`, and from there into libfuse's reply buffer."""
-        shown = os.fsdecode(path or _NAMELESS)
+        shown = _decoded(path or _NAMELESS)
         with _view_of_memory(ctypes.addressof(buffer.contents), size, _PyBUF_WRITE) as view:
             count: int = self.operations.read(shown, view, plain_offset, info.contents.fh)
         return count
@@ -367,7 +377,7 @@ class _ListsWithAttributes:
     ) -> int:
         """As much as the kernel has room for; entries have offsets, without which libfuse drops the attributes."""
         taker = Taker(partial(_quick(fill, _Fill3), buffer), self.binding.c_stat, bool(flags & _READDIR_PLUS))
-        self.operations.readdir(os.fsdecode(path or _NAMELESS), info.contents.fh, offset, taker)
+        self.operations.readdir(_decoded(path or _NAMELESS), info.contents.fh, offset, taker)
         return 0
 
 
@@ -382,7 +392,7 @@ def _list_names(  # noqa: PLR0917 - libfuse's
     taker = Taker(
         lambda name, record, cookie, _flags: quick(name, record, cookie), self.binding.c_stat, wants_attributes=False
     )
-    self.operations.readdir(os.fsdecode(path or _NAMELESS), info.contents.fh, offset, taker)
+    self.operations.readdir(_decoded(path or _NAMELESS), info.contents.fh, offset, taker)
     return 0
 
 

@@ -36,6 +36,10 @@ class MountFailed(TwfsError):
     """The mount, or the unmount, did not come about."""
 
 
+class Busy(MountFailed):
+    """Somebody uses the mount, so that it cannot be unmounted but lazily."""
+
+
 @dataclass(frozen=True, slots=True)
 class MountEntry:
     """One line of mountinfo (proc_pid_mountinfo(5))."""
@@ -133,7 +137,8 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
     """Unmount a twfs; `lazy` detaches it at once, even if it is in use or dead.
 
     Raises:
-        MountFailed: nothing of ours is mounted there, it is in use, or the tools are missing.
+        Busy: it is in use.
+        MountFailed: nothing of ours is mounted there, or the tools are missing.
     """
     if not is_mounted(mountpoint):
         raise MountFailed(f"{mountpoint}: no twfs is mounted there")
@@ -142,10 +147,10 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
         with starting():
             done = subprocess.run(  # noqa: S603  (fixed tools, the path is one argument)
                 command,
-                env=childs_environment(),
+                # What they say is looked at, so it must not be translated.
+                env=childs_environment() | {"LC_ALL": "C"},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
-                text=True,
                 timeout=_UNMOUNT_SECONDS,
                 check=False,
             )
@@ -154,8 +159,9 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
             f"{mountpoint}: {command[0]} does not come back; try: {pasteable('umount', '-l', mountpoint)}"
         ) from None
     if done.returncode != 0:
-        said = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        raise MountFailed(f"{mountpoint}: cannot unmount: {said}")
+        said = " ".join(os.fsdecode(done.stderr).split()) or f"exit code {done.returncode}"
+        kind = Busy if "busy" in said else MountFailed
+        raise kind(f"{mountpoint}: cannot unmount: {said}")
 
 
 def lets_users_share(fuse_conf: str) -> bool:
