@@ -84,7 +84,7 @@ def test_relative_folders_are_settled(tmp_path: Path, monkeypatch: pytest.Monkey
     assert settled("memory://x") == "memory://x"
 
 
-def test_local_file_has_its_name_time_and_the_users_permissions(tmp_path: Path) -> None:
+def test_local_file_has_its_name_and_time_and_is_the_users_alone(tmp_path: Path) -> None:
     destination = LocalFolder(tmp_path / "new")
     assert not destination.has(GOODS)
     before = os.umask(0o027)
@@ -96,7 +96,7 @@ def test_local_file_has_its_name_time_and_the_users_permissions(tmp_path: Path) 
     assert path == tmp_path / "new" / GOODS.name
     assert path.read_bytes() == CONTENT
     status = path.stat()
-    assert (status.st_mtime, status.st_mode & 0o777) == (GOODS.changed_at, 0o640)
+    assert (status.st_mtime, status.st_mode & 0o777) == (GOODS.changed_at, 0o600)
     assert destination.has(GOODS)
 
 

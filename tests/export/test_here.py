@@ -163,8 +163,9 @@ def test_destination_that_fails_is_a_row_of_the_report(simulated: Simulated, tmp
     (tmp_path / "file").write_bytes(b"")
     report = exported(simulated, tmp_path / "file")
     assert report.count(Ending.WRITTEN) == 0
-    assert report.count(Ending.FAILED) == 12
-    assert any("NotADirectoryError" in outcome.reason for outcome in report.outcomes)
+    assert len(report.outcomes) == 13
+    told = {outcome.reason for outcome in report.outcomes if outcome.is_shared}
+    assert told == {f"{tmp_path / 'file'}: it is no folder: name one"}
 
 
 def test_called_off(simulated: Simulated, tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ class Rig:
     def fetch(self, sid: str, goal: Path, watch: Counted | None = None, *, with_md5: bool = True) -> Outcome:
         watch = watch or Counted()
         medium = self.medium(sid)
-        return Downloader(self.pool, lambda _: goal, watch, watch.stop, with_md5=with_md5).fetch(medium)
+        return Downloader(self.pool, lambda _: goal, watch.stop, with_md5=with_md5).fetch(medium, watch)
 
     def verify(self, sid: str, watch: Counted | None = None, *, with_md5: bool = True) -> Outcome:
         watch = watch or Counted()

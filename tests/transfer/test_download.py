@@ -2,7 +2,6 @@ import hashlib
 import os
 import random
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -227,20 +226,15 @@ def test_damage_of_the_rest_is_told_after_a_second_try(tmp_path: Path, out: Path
 
 
 def test_beginning_that_is_too_long_is_begun_anew(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:
-    account, plain = SimulatedAccount(), content(1000)
-    sid = account.add_recording(seal(plain, private_key.public_key(), part_size=MIB))
+    account, plain = SimulatedAccount(), content(SIZE)
+    sid = account.add_recording(seal(plain, private_key.public_key(), part_size=5 * MIB))
     with rig(tmp_path, account, private_key) as here:
-        here.fetch(sid, out / "a", Counted(stop=stopped()))
+        here.fetch(sid, out / "a", Counted(enough=2 * MIB))
         (part,) = out.iterdir()
-        part.write_bytes(bytes(1001))
-        assert here.fetch(sid, out / "a").ending is Ending.WRITTEN
+        part.write_bytes(bytes(SIZE + 1))
+        outcome = here.fetch(sid, out / "a")
+        assert (outcome.ending, outcome.resumed_at) == (Ending.WRITTEN, 0)
     assert (out / "a").read_bytes() == plain
-
-
-def stopped() -> threading.Event:
-    event = threading.Event()
-    event.set()
-    return event
 
 
 def test_resets_and_refusals_on_the_way_do_no_harm(tmp_path: Path, out: Path, private_key: RSAPrivateKey) -> None:
@@ -357,7 +351,8 @@ def test_full_disk_leaves_the_beginning_only(tmp_path: Path, small_disk: Path, p
     with rig(tmp_path, account, private_key) as here:
         watch = Counted()
         outcome = here.fetch(sid, small_disk / "a", watch)
-        assert (outcome.ending, outcome.reason) == (Ending.FAILED, "No space left on device")
+        assert outcome.ending is Ending.FAILED
+        assert outcome.reason.startswith(f"{small_disk}: No space left on device: make room there")
         assert watch.stop.is_set()
         assert len(names(small_disk)) == 1
         assert names(small_disk)[0].endswith(".part")

@@ -11,7 +11,6 @@ from tests.crypto.keys import keyring
 from tests.crypto.sealed import SealedObject, seal
 from twfs.errors import ConfigError, MediaDamaged, NoKey
 from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
-from twfs.transfer.part_file import Occupied
 from twfs.transfer.proof import Md5
 from twfs.transfer.saved_headers import SavedHeaders
 
@@ -126,9 +125,9 @@ def test_file_appears_whole(tmp_path: Path) -> None:
     assert (tmp_path / "a").read_bytes() == b"hello"
 
 
-def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_goes(tmp_path: Path) -> None:
     with appearing_whole(tmp_path / "a") as part:
-        left = part.path
+        left = tmp_path / part.name
     left.write_bytes(b"of another object")
     with appearing_whole(tmp_path / "a") as part:
         part.write(memoryview(b"hello"))
@@ -136,9 +135,29 @@ def test_what_a_killed_run_left_is_written_over(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_two_do_not_write_the_same(tmp_path: Path) -> None:
+def test_name_of_the_unfinished_file_is_never_the_same(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(3):
+        with appearing_whole(tmp_path / "a") as part:
+            names.add(part.name)
+    assert len(names) == 3
+
+
+def test_file_is_the_users_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with appearing_whole(tmp_path / "a") as part:
+            part.write(memoryview(b"hello"))
+            assert (tmp_path / part.name).stat().st_mode & 0o777 == 0o600
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+def test_two_of_the_same_do_not_meet(tmp_path: Path) -> None:
     with appearing_whole(tmp_path / "a") as part:
         part.write(memoryview(b"hello"))
-        with pytest.raises(Occupied):
+        with pytest.raises(KeyboardInterrupt):
             _interrupted(tmp_path / "a")
     assert (tmp_path / "a").read_bytes() == b"hello"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from twfs.transfer.part_file import PartFile, locked
+from twfs.transfer.goal_folder import GoalFolder
+from twfs.transfer.new_file import Lock, lock
+from twfs.transfer.part_file import PartFile
 from twfs.transfer.replacing import replacing
 
 
@@ -82,21 +84,22 @@ def test_only_what_killed_writers_left_of_this_goal_goes(tmp_path: Path) -> None
 
 def test_part_that_was_taken_away_is_nobodys(tmp_path: Path) -> None:
     part = tmp_path / "part"
-    with part.open("xb") as file, part.open("r+b") as other:
-        assert locked(other.fileno(), part)
-        assert not locked(file.fileno(), part)
+    with GoalFolder(tmp_path) as folder, part.open("xb") as file, part.open("r+b") as other:
+        assert lock(folder, "part", other.fileno()) is Lock.HELD
+        assert lock(folder, "part", file.fileno()) is Lock.TAKEN
         part.unlink()
-    with part.open("xb") as file:
+    with GoalFolder(tmp_path) as folder, part.open("xb") as file:
         part.unlink()
-        assert not locked(file.fileno(), part)
+        assert lock(folder, "part", file.fileno()) is Lock.TAKEN
         part.write_bytes(b"")
-        assert not locked(file.fileno(), part)
+        assert lock(folder, "part", file.fileno()) is Lock.TAKEN
 
 
-def test_permissions_are_those_of_a_new_file(tmp_path: Path) -> None:
-    umask = os.umask(0o027)
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o277])
+def test_new_file_is_the_users_alone_and_less_if_the_umask_says_so(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
     try:
         replace(tmp_path / "a", b"")
     finally:
-        os.umask(umask)
-    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o600 & ~umask

@@ -60,6 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = configured(arguments.source, overrides, verbose=arguments.verbose)
     order = Order(settled(arguments.destination), with_md5=not arguments.no_md5)
     outcomes = []
+    shared: set[str] = set()
     with open_session(config) as session, resumable():
         with listing_shown(session.catalog):
             media = everything(session, selection)
@@ -68,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
             for outcome in _exported(session, media, order, arguments, overrides, progress=progress):
                 outcomes.append(outcome)
                 progress.erase()
-                _tell(outcome, quiet=arguments.json)
+                _tell(outcome, shared, quiet=arguments.json)
         finally:
             progress.erase()
     report = Report(arguments.destination, outcomes)
@@ -127,9 +128,13 @@ def _need(library: str) -> None:
         raise ConfigError(f"this needs {library}, which is not installed; {pip_remedy(library)}")
 
 
-def _tell(outcome: Outcome, *, quiet: bool) -> None:
-    """One line of what was done; on standard error, if it went wrong."""
-    if outcome.ending is Ending.FAILED:
+def _tell(outcome: Outcome, shared: set[str], *, quiet: bool) -> None:
+    """One line of what was done; on standard error, if it went wrong. `shared` gathers reasons that need no second."""
+    if outcome.is_shared:
+        if outcome.reason not in shared:
+            complain("twfs", outcome.reason)
+        shared.add(outcome.reason)
+    elif outcome.ending is Ending.FAILED:
         complain("twfs", f"{outcome.name}: {outcome.reason}")
     elif outcome.ending is Ending.WRITTEN and not quiet:
         say(f"{outcome.ending.value}  {human_size(outcome.plain_size or 0)}  {escaped(outcome.name)}")

@@ -21,7 +21,6 @@ from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Ending, Outcome
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import Watch
 
 
 def add_parser(commands: Any) -> None:
@@ -50,9 +49,9 @@ def run(arguments: argparse.Namespace) -> int:
         goal_of = _goals(arguments.output, wanted, config.keyring)
         with RangePool(session) as pool:
             outcomes = _download(pool, media, goal_of, arguments)
-    missing = len(media) - len(outcomes)
+    missing = len(media) - sum(outcome.ending is not Ending.STOPPED for outcome in outcomes)
     if missing:
-        complain("twfs", f"{missing} of {len(media)} media were not begun, after what stands above")
+        complain("twfs", f"{missing} of {len(media)} media were not begun or not finished, after what stands above")
     return 1 if missing or any(_is_failure(outcome, arguments) for outcome in outcomes) else 0
 
 
@@ -88,14 +87,11 @@ def _download(
     session = pool.session
     progress = progress_of(session, media)
     stop = threading.Event()
-
-    def fetch(medium: Medium, watch: Watch) -> Outcome:
-        return Downloader(pool, goal_of, watch, stop, with_md5=not arguments.no_md5).fetch(medium)
-
+    downloader = Downloader(pool, goal_of, stop, with_md5=not arguments.no_md5)
     outcomes = []
     try:
         crew = min(crew_size(session.config), len(media))
-        work = watched(session, progress, fetch, lambda outcome: _is_failure(outcome, arguments))
+        work = watched(session, progress, downloader.fetch, lambda outcome: _is_failure(outcome, arguments))
         for outcome in work_through(media, work, crew, stop, session.clock):
             outcomes.append(outcome)
             progress.erase()
@@ -111,7 +107,9 @@ def _download(
 
 
 def _tell(outcome: Outcome, arguments: argparse.Namespace) -> None:
-    """One line: on standard error if it is a failure."""
+    """One line: on standard error if it is a failure. Those that were called off are only counted."""
+    if outcome.ending is Ending.STOPPED:
+        return
     if outcome.ending is Ending.ABSENT and not arguments.all:
         cause = "a track that was muted all the time has none; leave it out, or use --all, which only counts it"
         complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}: {cause}")

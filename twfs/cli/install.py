@@ -22,6 +22,7 @@ from twfs.mount.hardening import childs_environment
 from twfs.mount.system import is_mounted
 from twfs.option import from_here
 from twfs.threads import starting
+from twfs.transfer.replacing import replacing
 
 _UPDATEDB_CONF = PurePath("etc/updatedb.conf")
 _WANTED_BY = "etc/systemd/system/*.wants"
@@ -126,12 +127,9 @@ def _is_same(path: Path, piece: Piece) -> bool:
 
 def _replace(path: Path, content: str, mode: int) -> None:
     """The file anew, whole at every moment."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(content)
+    with replacing(path) as file:
+        file.write(content.encode())
         os.fchmod(file.fileno(), mode)
-    new.replace(path)
 
 
 def _uninstall(prefix: Path, parts: Sequence[Piece]) -> None:

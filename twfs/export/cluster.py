@@ -28,6 +28,7 @@ from twfs.mount.session import Session, open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.range_pool import RangePool
+from twfs.transfer.shortcomings import Shortcomings
 from twfs.transfer.whole import replacement
 
 T = TypeVar("T")
@@ -59,6 +60,7 @@ class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no t
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002 - distributed's signature
         """On the worker, before the first task."""
+        self.shortcomings = Shortcomings()
         self._lock = threading.Lock()
         self._resources = ExitStack()
         self._pool: RangePool | None = None
@@ -115,7 +117,7 @@ def export_on_worker(plugin_name: str, job: Job, order: Order) -> Outcome | Obje
     except TwfsError as error:
         return _failed(job, error)
     try:
-        return carry_out(pool, job, order, threading.Event())
+        return carry_out(pool, job, order, threading.Event(), shortcomings=plugin.shortcomings)
     except ObjectChanged as change:
         return without_traceback(change)
 

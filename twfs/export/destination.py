@@ -4,9 +4,11 @@ What counts as there and equal, and how a file gets its name only when it is who
 
 | destination | equal | whole |
 |---|---|---|
-| local folder | size and modification time (set to the medium's), as rsync judges | temporary name, then renamed |
+| local folder | size and modification time (set to the medium's), as rsync judges (*) | temporary name, then renamed |
 | S3 | size and the ETag kept in the object's metadata | an upload appears when it is completed |
 | others | size; the SID in the name says the rest, for finished media do not change | temporary name, then moved |
+
+(*) Where the folder's file system keeps no times: as others.
 
 A destination is made by each thread for itself: not all of fsspec's file systems may be used by several. Access to it
 is configured where it is used, by the environment or the files of its own library.
@@ -26,9 +28,15 @@ from fsspec.core import url_to_fs
 from fsspec.spec import AbstractFileSystem
 
 from twfs.errors import ConfigError, MediaDamaged
+from twfs.export.refusals import obstacle_of
 from twfs.invocation import pip_remedy
 from twfs.ranges import ceil_div
+from twfs.transfer.new_file import TOKEN_SIZE
+from twfs.transfer.obstacle import DestinationFailed
+from twfs.transfer.part_names import is_part_of, part_name
+from twfs.transfer.present import is_there
 from twfs.transfer.replacing import replacing
+from twfs.transfer.shortcomings import Shortcomings
 
 _ONE_REQUEST = 8 * 2**20
 """Objects of up to so many bytes are gathered in memory and put to S3 in one request instead of three."""
@@ -60,8 +68,8 @@ class Destination(ABC):
     """One place for files."""
 
     @staticmethod
-    def at(url: str) -> "Destination":
-        """The destination that a URL or a path names.
+    def at(url: str, shortcomings: Shortcomings | None = None) -> "Destination":
+        """The destination that a URL or a path names; `shortcomings` are the run's.
 
         Raises:
             ConfigError: it names none, its library is missing, or a password stands in it.
@@ -77,7 +85,7 @@ class Destination(ABC):
             raise ConfigError(f"{url}: no destination: {error}") from None
         protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
         if "file" in protocols:
-            return LocalFolder(Path(root))
+            return LocalFolder(Path(root), shortcomings)
         return S3Prefix(fs, root) if "s3" in protocols else AnyFolder(fs, root)
 
     @abstractmethod
@@ -103,28 +111,25 @@ def _library_remedy(error: ImportError) -> str:
 class LocalFolder(Destination):
     """A folder of this machine."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, shortcomings: Shortcomings | None = None) -> None:
         """`root` is made when it is needed."""
         self.root = root
+        self._shortcomings = shortcomings or Shortcomings()
 
     def has(self, goods: Goods) -> bool:
-        """By size and modification time."""
+        """By size and modification time; by name and size where no times are kept."""
         path = self.root / goods.name
-        if path.is_symlink() or not path.is_file():
-            return False
-        status = path.stat()
-        return status.st_size == goods.plain_size and int(status.st_mtime) == goods.changed_at
+        return is_there(path, goods.sid, goods.plain_size, goods.changed_at, self._shortcomings)
 
     @contextmanager
     def writing(self, goods: Goods) -> Iterator[Write]:
         """To a name of its own in the same folder, which is taken away if the block fails."""
         path = self.root / goods.name
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as file:
+        with replacing(path, goods.changed_at, self._shortcomings) as file:
             yield file.write
             file.flush()
             _check_size(goods, os.fstat(file.fileno()).st_size)
-            os.utime(file.fileno(), (goods.changed_at, goods.changed_at))
 
 
 class S3Prefix(Destination):
@@ -191,7 +196,7 @@ class AnyFolder(Destination):
         """
         path = f"{self._root}/{goods.name}"
         folder, _, name = path.rpartition("/")
-        part = f"{folder}/.{name}.{secrets.token_hex(4)}.part"
+        part = f"{folder}/{part_name(name, secrets.token_hex(TOKEN_SIZE // 2))}"
         self._fs.makedirs(folder, exist_ok=True)
         leftovers = self._parts(folder, name)
         try:
@@ -218,7 +223,7 @@ class AnyFolder(Destination):
         except FileNotFoundError:
             # Where folders are but prefixes of names.
             return []
-        return [f"{folder}/{each}" for each in found if each.startswith(f".{name}.") and each.endswith(".part")]
+        return [f"{folder}/{each}" for each in found if is_part_of(each, name, TOKEN_SIZE)]
 
     def _move(self, part: str, path: str) -> None:
         if self._fs.exists(path):
@@ -237,8 +242,15 @@ def settled(url: str) -> str:
 
     Raises:
         ConfigError: as `Destination.at`.
+        DestinationFailed: its library finds that nothing can be put there.
     """
-    destination = Destination.at(url)
+    try:
+        destination = Destination.at(url)
+    except ConfigError:
+        raise
+    except Exception as error:  # the library raises what it likes
+        obstacle = obstacle_of(url, None, error)
+        raise DestinationFailed(obstacle.reason if obstacle else f"{url}: {type(error).__name__}: {error}") from error
     return str(destination.root) if isinstance(destination, LocalFolder) else url
 
 

@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from twfs.errors import TwfsError
-from twfs.export.job import Job, Order, Unwatched, carry_out, examine, missed
-from twfs.export.outcome import Outcome
+from twfs.export.job import Job, Order, Unwatched, carry_out, ended, examine, missed
+from twfs.export.outcome import Ending, Outcome
 from twfs.mount.session import Session
+from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.range_pool import RangePool
+from twfs.transfer.shortcomings import Shortcomings
 from twfs.transfer.whole import Watch, unless_replaced
 
 Work = Callable[[Medium, Watch], Outcome]
@@ -28,20 +31,57 @@ def export_here(
 ) -> Iterator[Outcome]:
     """Copy `media` as ordered, several at once; what became of each, as they come.
 
-    `watched` makes of the work on one medium what is done with each: it chooses who looks on.
+    `watched` makes of the work on one medium what is done with each: it chooses who looks on. What stands in the way
+    of all media ends the work: the others have the same reason.
     """
-    stop = threading.Event()
+    left = {medium.sid: medium for medium in media}
+    with RangePool(session) as pool:
+        export = _Export(pool, order)
+        work = watched(export.carry_out)
+        for outcome in work_through(media, work, crew_size(session.config), export.stop, session.clock):
+            del left[outcome.sid]
+            yield outcome
+    for medium in left.values():
+        yield export.called_off(medium)
 
-    def export(medium: Medium, watch: Watch) -> Outcome:
-        found = examine(session, medium)
+
+class _Export:
+    """One run. Thread-safe."""
+
+    def __init__(self, pool: RangePool, order: Order) -> None:
+        self.stop = threading.Event()
+        self._pool = pool
+        self._order = order
+        self._shortcomings = Shortcomings()
+        self._obstacle: Outcome | None = None
+        self._lock = threading.Lock()
+
+    def carry_out(self, medium: Medium, watch: Watch) -> Outcome:
+        found = examine(self._pool.session, medium)
         if not isinstance(found, Job):
             return found
-        try:
-            return unless_replaced(
-                session, medium, found.info, lambda info: carry_out(pool, Job(medium, info), order, stop, watch)
-            )
-        except TwfsError as error:
-            return missed(session, medium, error, found.info.plain_size)
+        outcome = self._carried_out(found, watch)
+        if not outcome.is_shared:
+            return outcome
+        with self._lock:
+            self._obstacle = self._obstacle or outcome
+            self.stop.set()
+        # Called off, or the same reason in other words.
+        return self.called_off(medium)
 
-    with RangePool(session) as pool:
-        yield from work_through(media, watched(export), crew_size(session.config), stop, session.clock)
+    def called_off(self, medium: Medium) -> Outcome:
+        """The row of a medium that was not begun or not finished."""
+        reason = self._obstacle.reason if self._obstacle else "called off"
+        return replace(ended(medium, Ending.FAILED, reason), is_shared=True)
+
+    def _carried_out(self, job: Job, watch: Watch) -> Outcome:
+        session, medium = self._pool.session, job.medium
+
+        def transfer(info: MediaInfo) -> Outcome:
+            again = Job(medium, info)
+            return carry_out(self._pool, again, self._order, self.stop, watch, shortcomings=self._shortcomings)
+
+        try:
+            return unless_replaced(session, medium, job.info, transfer)
+        except TwfsError as error:
+            return missed(session, medium, error, job.info.plain_size)

@@ -2,18 +2,20 @@
 
 import threading
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from twfs.errors import MediaAbsent, ObjectChanged, TwfsError
-from twfs.export.destination import Destination, Goods, Write
+from twfs.export.destination import Destination, Goods, LocalFolder, Write
 from twfs.export.outcome import Ending, Outcome
+from twfs.export.refusals import obstacle_of
 from twfs.fs.names import date_path, view_name
 from twfs.mount.session import Session
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.proof import Proof
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import Watch, fetch_rest, readable_info, unless_deleted
+from twfs.transfer.shortcomings import Shortcomings
+from twfs.transfer.whole import Stopped, Watch, fetch_rest, readable_info, unless_deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,24 @@ def examine(session: Session, medium: Medium) -> Job | Outcome:
         return missed(session, medium, error)
 
 
-def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event, watch: Watch | None = None) -> Outcome:
+def carry_out(
+    pool: RangePool,
+    job: Job,
+    order: Order,
+    stop: threading.Event,
+    watch: Watch | None = None,
+    *,
+    shortcomings: Shortcomings | None = None,
+) -> Outcome:
     """Copy it unless it is there. Of what else is wrong with it or with the destination the outcome tells.
 
     Raises:
         ObjectChanged: it is another object than the job says.
     """
     goods = job.goods
+    destination: Destination | None = None
     try:
-        destination = Destination.at(order.destination_url)
+        destination = Destination.at(order.destination_url, shortcomings)
         if destination.has(goods):
             return ended(job.medium, Ending.SKIPPED, "it is there already", goods.plain_size)
         with destination.writing(goods) as write:
@@ -69,7 +80,7 @@ def carry_out(pool: RangePool, job: Job, order: Order, stop: threading.Event, wa
         outcome = missed(pool.session, job.medium, error, goods.plain_size)
         if isinstance(error, ObjectChanged) and outcome.ending is Ending.FAILED:
             raise
-        return outcome
+        return _refused(outcome, error, order.destination_url, destination)
     return ended(job.medium, Ending.WRITTEN, "", goods.plain_size)
 
 
@@ -91,6 +102,15 @@ def failed(medium: Medium, error: BaseException, plain_size: int | None = None) 
     text = " ".join(str(error).split())
     named = text if isinstance(error, TwfsError) else f"{type(error).__name__}: {text}"
     return ended(medium, Ending.FAILED, named.removeprefix(f"{medium.sid}: "), plain_size)
+
+
+def _refused(outcome: Outcome, error: Exception, url: str, destination: Destination | None) -> Outcome:
+    """The row with the destination's trouble in its words, if that it was."""
+    if isinstance(error, TwfsError):
+        return replace(outcome, is_shared=isinstance(error, Stopped))
+    root = destination.root if isinstance(destination, LocalFolder) else None
+    obstacle = obstacle_of(url, root, error)
+    return replace(outcome, reason=obstacle.reason, is_shared=obstacle.is_everywhere) if obstacle else outcome
 
 
 def _pour(pool: RangePool, job: Job, write: Write, stop: threading.Event, watch: Watch, *, with_md5: bool) -> None:

@@ -29,6 +29,8 @@ class Outcome:
     plain_size: int | None = None
     has_media: bool = True
     """Whether Twilio has media for it, as far as is known."""
+    is_shared: bool = False
+    """Whether the reason is the destination's, and so that of all media."""
 
     def record(self) -> dict[str, Any]:
         """JSON-able; null where it is not known."""

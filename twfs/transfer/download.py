@@ -12,11 +12,22 @@ from twfs.errors import CredentialsRefused, MediaDamaged, TwfsError
 from twfs.log import log
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
+from twfs.transfer.obstacle import DestinationFailed, obstacle_at
 from twfs.transfer.outcome import Ending, Outcome, failure
-from twfs.transfer.part_file import PartFile, is_disk_full
+from twfs.transfer.part_file import PartFile
+from twfs.transfer.present import is_there
 from twfs.transfer.proof import Md5, Proof
 from twfs.transfer.range_pool import RangePool
-from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_deleted, unless_replaced
+from twfs.transfer.shortcomings import Shortcomings
+from twfs.transfer.whole import (
+    Stopped,
+    Watch,
+    fetch_rest,
+    readable_info,
+    remembering_damage,
+    unless_deleted,
+    unless_replaced,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,6 @@ class Downloader:
         self,
         pool: RangePool,
         goal_of: Callable[[Medium], Path],
-        watch: Watch,
         stop: threading.Event,
         *,
         with_md5: bool,
@@ -50,28 +60,40 @@ class Downloader:
         self._pool = pool
         self._session = pool.session
         self._goal_of = goal_of
-        self._watch = watch
         self._stop = stop
         self._with_md5 = with_md5
+        self._stopping = threading.Lock()
+        self._shortcomings = Shortcomings()
 
-    def fetch(self, medium: Medium) -> Outcome:
+    def fetch(self, medium: Medium, watch: Watch) -> Outcome:
         """Have the medium as a file. Never raises for what is wrong with it or with the disk: that is its outcome."""
         goal = self._goal_of(medium)
         try:
             info = readable_info(self._session, medium)
-            if is_same(goal, medium, info):
-                self._watch.spared(info.plain_size)
+            if is_there(goal, medium.sid, info.plain_size, medium.changed_at, self._shortcomings):
+                watch.spared(info.plain_size)
                 return Outcome(medium, Ending.UNCHANGED, "", goal, info.plain_size, _stored_size(info), info.etag)
-            return unless_replaced(self._session, medium, info, lambda info: self._fetch(medium, info, goal))
-        except (TwfsError, OSError) as error:
-            if isinstance(error, CredentialsRefused) or (isinstance(error, OSError) and is_disk_full(error)):
-                self._stop.set()
+            return unless_replaced(self._session, medium, info, lambda info: self._fetch(medium, info, goal, watch))
+        except CredentialsRefused as error:
+            return self._stopped_by(medium, error)
+        except TwfsError as error:
             return failure(medium, unless_deleted(self._session, medium, error))
+        except OSError as error:
+            obstacle = obstacle_at(goal.parent, error)
+            failed = DestinationFailed(obstacle.reason)
+            return self._stopped_by(medium, failed) if obstacle.is_everywhere else failure(medium, failed)
 
-    def _fetch(self, medium: Medium, info: MediaInfo, goal: Path) -> Outcome:
+    def _stopped_by(self, medium: Medium, cause: TwfsError) -> Outcome:
+        """The row of a medium whose trouble is that of all others: told of the first one alone."""
+        with self._stopping:
+            is_first = not self._stop.is_set()
+            self._stop.set()
+        return failure(medium, cause if is_first else Stopped("called off"))
+
+    def _fetch(self, medium: Medium, info: MediaInfo, goal: Path, watch: Watch) -> Outcome:
         began = self._session.clock.monotonic()
-        with PartFile(goal, _identity(medium, info)) as part:
-            filled = self._fill(medium, info, part)
+        with PartFile(goal, _identity(medium, info), self._shortcomings) as part:
+            filled = self._fill(medium, info, part, watch)
             part.commit(medium.changed_at)
         if filled.is_proven and info.facts is not None:
             self._session.catalog.record_verified(medium.sid, info.facts)
@@ -89,7 +111,7 @@ class Downloader:
             seconds=self._session.clock.monotonic() - began,
         )
 
-    def _fill(self, medium: Medium, info: MediaInfo, part: PartFile) -> _Filled:
+    def _fill(self, medium: Medium, info: MediaInfo, part: PartFile, watch: Watch) -> _Filled:
         """Make the part file whole.
 
         Raises:
@@ -99,8 +121,8 @@ class Downloader:
         with closing(Proof(info, self._session.config.keyring, with_md5=self._with_md5)) as proof:
             resumed_at = _resume(part, proof)
             fetched = info.plain_size - resumed_at
-            self._watch.spared(resumed_at)
-            fetch_rest(self._pool, medium, proof, resumed_at, write=part.write, watch=self._watch, stop=self._stop)
+            watch.spared(resumed_at)
+            fetch_rest(self._pool, medium, proof, resumed_at, write=part.write, watch=watch, stop=self._stop)
             try:
                 return _Filled(proof.conclude(), proof.private_key, fetched, resumed_at)
             except MediaDamaged as error:
@@ -112,21 +134,9 @@ class Downloader:
                 # Its beginning may have been spoiled on this disk: that says nothing of what S3 stores.
                 log.warning("%s is fetched once more, all of it; with the beginning at hand: %s", medium.sid, error)
         part.cut(0)
-        self._watch.spared(-info.plain_size)
-        again = self._fill(medium, info, part)
+        watch.spared(-info.plain_size)
+        again = self._fill(medium, info, part, watch)
         return replace(again, fetched=fetched + again.fetched)
-
-
-def is_same(goal: Path, medium: Medium, info: MediaInfo) -> bool:
-    """Whether the file is there already: a regular one of the medium's size and time, as rsync would judge.
-
-    Under a name without the SID it may be another medium's: two tracks of a room that began in the same second, of a
-    codec with a constant bit rate, have the same size.
-    """
-    if medium.sid not in goal.name or goal.is_symlink() or not goal.is_file():
-        return False
-    status = goal.stat()
-    return status.st_size == info.plain_size and int(status.st_mtime) == medium.changed_at
 
 
 def _resume(part: PartFile, proof: Proof) -> int:

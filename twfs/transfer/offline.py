@@ -12,16 +12,15 @@ from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, ContentKey
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import ConfigError, MediaDamaged
 from twfs.probe import TAIL_SIZE, ObjectFacts
-from twfs.transfer.part_file import PartFile
+from twfs.transfer.new_file import NewFile, beside
+from twfs.transfer.part_file import folder_of
 from twfs.transfer.proof import Md5, unproven
 from twfs.transfer.saved_headers import SavedHeaders
+from twfs.transfer.shortcomings import Shortcomings
 from twfs.transfer.stored_digest import Seal, StoredDigest, md5_of, seal_of
 
 _CHUNK_SIZE = 2**20
 """Bytes decrypted at once: whole AES blocks."""
-
-_IDENTITY = "decrypted from a file"
-"""The same for all objects: no beginning is gone on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,21 +96,16 @@ class EncryptedFile:
 
 
 @contextmanager
-def appearing_whole(goal: Path) -> Iterator[PartFile]:
+def appearing_whole(goal: Path) -> Iterator[NewFile]:
     """A file to write to, that gets its name when the block ends well, and is gone if it does not.
 
-    What a run left that was killed is written over.
+    It is the user's alone, under a name that nobody can foresee. What runs left that were killed goes.
 
     Raises:
         ConfigError: `goal` is something that a file cannot replace.
-        Occupied: another process writes it.
+        Occupied: somebody put another file in its place.
         OSError: it cannot be written.
     """
-    with PartFile(goal, _IDENTITY) as part:
-        try:
-            part.cut(0)
-            yield part
-            part.commit(None)
-        except BaseException:
-            part.discard()
-            raise
+    with folder_of(goal) as folder, beside(folder, goal.name, Shortcomings()) as file:
+        yield file
+        file.take_place(goal.name, None)

@@ -1,38 +1,48 @@
-"""A file in the making beside its goal, which is there only when it is whole.
+"""A file in the making beside its goal, which is there only when it is whole; an interrupted one is gone on with.
 
 `.NAME.IDENTITY.part` says by its name of which object it holds the beginning: after an interruption it is gone on with
 only if that is still the object wanted, and thrown away otherwise. It is only ever appended to, so its length is
 the truth of what it holds (file systems that journal or copy on write keep the length behind the data, even when
 the machine goes down); where the ETag is an MD5 its bytes are proven again besides.
+
+Anybody can make a file of that name in a folder that others may write to, so one that is there is taken up only if it
+is this user's alone: else its maker could read, and change, what is written to it. Where the destination has no owners
+and permissions (FAT), or no locks, nothing can be known of what is there: nothing is gone on with.
 """
 
 import errno
-import fcntl
 import os
 import stat
 from collections.abc import Callable
 from contextlib import suppress
-from glob import escape
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from twfs.errors import ConfigError, TwfsError
+from twfs.errors import ConfigError
 from twfs.invocation import pasteable
-from twfs.transfer.write_behind import WriteBehind
+from twfs.transfer.goal_folder import GoalFolder, is_private
+from twfs.transfer.new_file import (
+    TOKEN_SIZE,
+    Lock,
+    NewFile,
+    Occupied,
+    lock,
+    remove_leftovers,
+    remove_unwritten,
+)
+from twfs.transfer.part_names import part_name
+from twfs.transfer.shortcomings import Shortcomings
 
 _REPLAY_SIZE = 2**20
-
-
-class Occupied(TwfsError):
-    """Another process writes the same file."""
+_IDENTITY_BYTES = 8
 
 
 class PartFile:
     """The beginning of `goal`; locked against other processes while it is open."""
 
-    def __init__(self, goal: Path, identity: str) -> None:
+    def __init__(self, goal: Path, identity: str, shortcomings: Shortcomings | None = None) -> None:
         """Opens what there is of the object `identity`, and removes beginnings of others that nobody writes any more.
 
         Raises:
@@ -40,20 +50,16 @@ class PartFile:
             Occupied: another process is at it.
             OSError: the file cannot be made.
         """
-        _refuse_irregular(goal)
-        digest = blake2b(identity.encode(), digest_size=8).hexdigest()
         self.goal = goal
-        self.path = goal.with_name(f".{goal.name}.{digest}.part")
-        for stale in set(goal.parent.glob(f".{escape(goal.name)}.{'[0-9a-f]' * 16}.part")) - {self.path}:
-            remove_unwritten(stale)
-        self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+        self._is_over = False
+        self._folder = folder_of(goal)
         try:
-            self._lock()
-            self.size = os.fstat(self._handle).st_size
-            self._write_behind = WriteBehind(self._handle)
+            token = blake2b(identity.encode(), digest_size=_IDENTITY_BYTES).hexdigest()
+            self._file, self._is_lasting = _begun(self._folder, goal, token, shortcomings or Shortcomings())
         except BaseException:
-            os.close(self._handle)
+            self._folder.close()
             raise
+        remove_leftovers(self._file, goal.name, TOKEN_SIZE, 2 * _IDENTITY_BYTES)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -62,9 +68,24 @@ class PartFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close it; unless committed or discarded it stays, to be gone on with."""
-        self._write_behind.close()
-        os.close(self._handle)
+        """Close it; unless committed or discarded it stays, if it can be gone on with."""
+        try:
+            can_go_on = self._is_lasting and self.size and not self._file.is_lost
+            if not self._is_over and not can_go_on:
+                self._file.remove()
+        finally:
+            self._file.close()
+            self._folder.close()
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.goal.with_name(self._file.name)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it holds."""
+        return os.fstat(self._file.handle).st_size
 
     def write(self, view: memoryview) -> None:
         """Append.
@@ -72,91 +93,129 @@ class PartFile:
         Raises:
             OSError: the disk is full, or the like; what fitted is kept. Or what was written before did not reach it.
         """
-        written = 0
-        while written < len(view):
-            count = os.write(self._handle, view[written:])
-            written += count
-            self.size += count
-        self._write_behind.advance(written)
+        try:
+            self._file.write(view)
+        except OSError as error:
+            # What is too large for the file system (FAT) stays so.
+            self._is_lasting &= error.errno != errno.EFBIG
+            raise
 
     def replay(self, use: Callable[[memoryview], None]) -> None:
         """Give `use` what it holds, in pieces of 1 MiB and a rest."""
         buffer = memoryview(bytearray(_REPLAY_SIZE))
-        start = 0
-        while start < self.size:
-            count = os.preadv(self._handle, [buffer], start)
+        start, size = 0, self.size
+        while start < size:
+            count = os.preadv(self._file.handle, [buffer], start)
             use(buffer[:count])
             start += count
 
     def cut(self, size: int) -> None:
         """Keep the first `size` bytes only."""
-        os.ftruncate(self._handle, size)
-        self.size = size
+        if size != self.size:
+            os.ftruncate(self._file.handle, size)
 
     def commit(self, changed_at: int | None) -> None:
         """It is whole: on the disk, with modification time `changed_at` (seconds since 1970 UTC), under its goal.
 
-        The rename itself is left to the file system: should the machine go down now, the whole part file is found.
+        Should the machine go down now, the whole part file is found.
+
+        Raises:
+            Occupied: somebody put another file in its place.
+            OSError: it did not reach the disk, or cannot have the name.
         """
-        if changed_at is not None:
-            os.utime(self._handle, (changed_at, changed_at))
-        self._write_behind.wait()
-        os.fsync(self._handle)
-        self.path.replace(self.goal)
+        self._file.take_place(self.goal.name, changed_at)
+        self._is_over = True
 
     def discard(self) -> None:
         """It is of no use to anybody."""
-        self.path.unlink()
-
-    def _lock(self) -> None:
-        if not locked(self._handle, self.path):
-            raise Occupied(f"another process is writing {self.goal}")
+        self._file.remove()
+        self._is_over = True
 
 
-def locked(handle: int, path: Path) -> bool:
-    """Lock an open file until it is closed; whether nobody else has it locked, and it is still the one at `path`.
-
-    Raises:
-        OSError: the file system has no locks.
-    """
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return path.lstat().st_ino == os.fstat(handle).st_ino
-    except (BlockingIOError, FileNotFoundError):
-        return False
-
-
-def remove_unwritten(path: Path) -> None:
-    """Take a part away unless somebody writes it; what cannot be taken away is no reason to fail.
-
-    Taken from its writer, its name would be another's who begins the same: a commit would give that one's beginning
-    the goal's name.
-    """
-    with suppress(OSError), path.open("r+b") as file:
-        if locked(file.fileno(), path):
-            path.unlink()
-
-
-def _refuse_irregular(goal: Path) -> None:
-    """Only a regular file may be replaced by a rename: not a device, a folder or what a link leads to.
+def folder_of(goal: Path) -> GoalFolder:
+    """The folder of a goal that a file may replace: not a device, a folder or what a link leads to.
 
     Raises:
         ConfigError: it is something else, or its folder is not there.
+        OSError: the folder cannot be entered.
     """
     try:
-        mode = goal.lstat().st_mode
+        folder = GoalFolder(goal.parent)
     except FileNotFoundError:
-        if not goal.parent.is_dir():
-            raise ConfigError(
-                f"{goal.parent}: no such folder; make it first: {pasteable('mkdir', '-p', goal.parent)}"
-            ) from None
-        return
+        raise ConfigError(
+            f"{goal.parent}: no such folder; make it first: {pasteable('mkdir', '-p', goal.parent)}"
+        ) from None
     except NotADirectoryError:
         raise ConfigError(f"{goal.parent} is no folder") from None
-    if not stat.S_ISREG(mode):
-        raise ConfigError(f"{goal} is no regular file, so it is not replaced; name another one")
+    try:
+        _refuse_irregular(folder, goal)
+    except BaseException:
+        folder.close()
+        raise
+    return folder
 
 
-def is_disk_full(error: OSError) -> bool:
-    """Whether no other file will fit either."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+def _refuse_irregular(folder: GoalFolder, goal: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(folder.status(goal.name).st_mode):
+            raise ConfigError(f"{goal} is no regular file, so it is not replaced; name another one")
+
+
+def _begun(folder: GoalFolder, goal: Path, token: str, shortcomings: Shortcomings) -> tuple[NewFile, bool]:
+    """A file to append to, and whether a later run may go on with it.
+
+    Raises:
+        Occupied: another process is at it.
+        OSError: it cannot be made.
+    """
+    name = part_name(goal.name, token)
+    handle = _taken_up(folder, name)
+    if handle is None:
+        handle = _made_anew(folder, name)
+    if handle is not None:
+        match lock(folder, name, handle):
+            case Lock.HELD:
+                file = NewFile(folder, name, handle, shortcomings)
+                return file, file.is_private
+            case Lock.TAKEN:
+                os.close(handle)
+                raise Occupied(f"another process is writing {goal}")
+            case Lock.UNSUPPORTED:
+                _remove_empty(folder, name, handle)
+    return NewFile.made(folder, goal.name, shortcomings), False
+
+
+def _taken_up(folder: GoalFolder, name: str) -> int | None:
+    """The beginning that is there, open; None if there is none, or one that is not this user's alone."""
+    try:
+        handle = folder.open_found(name)
+    except FileNotFoundError:
+        return None
+    if handle is None:
+        return None
+    if is_private(os.fstat(handle)):
+        return handle
+    os.close(handle)
+    return None
+
+
+def _made_anew(folder: GoalFolder, name: str) -> int | None:
+    """A new file in the place of what may be there; None if that cannot be taken away."""
+    with suppress(OSError):
+        if stat.S_ISREG(folder.status(name).st_mode):
+            remove_unwritten(folder, name)
+        else:
+            folder.remove(name)
+    try:
+        return folder.create(name)
+    except FileExistsError:
+        return None
+
+
+def _remove_empty(folder: GoalFolder, name: str, handle: int) -> None:
+    """Close it; a file that was made just now goes."""
+    try:
+        if os.fstat(handle).st_size == 0 and folder.holds(name, handle):
+            folder.remove(name)
+    finally:
+        os.close(handle)

@@ -1,6 +1,7 @@
 """A file's data put on the disk while more of it is written: else all of it would have to be waited for at the end."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from twfs.threads import starting
@@ -12,11 +13,12 @@ SYNC_SIZE = 64 * 2**20
 class WriteBehind:
     """Syncs one file on a thread beside, whenever enough was written; once at a time, so that it never holds it up."""
 
-    def __init__(self, handle: int) -> None:
-        """No thread before there is enough to do."""
+    def __init__(self, handle: int, sync: Callable[[int], object] = os.fdatasync) -> None:
+        """No thread before there is enough to do. `sync` is given the handle."""
         self._handle = handle
+        self._sync_data = sync
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="write-behind")
-        self._sync: Future[None] | None = None
+        self._sync: Future[object] | None = None
         self._pending = 0
 
     def advance(self, count: int) -> None:
@@ -31,7 +33,7 @@ class WriteBehind:
             self.wait()
             self._pending = 0
             with starting():
-                self._sync = self._pool.submit(os.fdatasync, self._handle)
+                self._sync = self._pool.submit(self._sync_data, self._handle)
 
     def wait(self) -> None:
         """Until nothing is on its way.
