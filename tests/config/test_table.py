@@ -6,6 +6,7 @@ from tests.config.builders import Home
 from twfs.config.config import Config
 from twfs.config.table import OPTIONS, TABLE, refuse_secret, unknown_option
 from twfs.errors import ConfigError
+from twfs.invocation import twfs_command
 
 
 def test_every_option_has_a_field_and_every_field_an_option() -> None:
@@ -27,7 +28,7 @@ def test_unknown_option_names_the_nearest(wrong: str, right: str) -> None:
 
 
 def test_unknown_option_without_a_near_one_names_none() -> None:
-    assert str(unknown_option("zzzzzz")) == "unknown option 'zzzzzz'"
+    assert str(unknown_option("zzzzzz")) == f"unknown option 'zzzzzz'; all of them: {twfs_command('help', 'options')}"
 
 
 @pytest.mark.parametrize("name", ["api_secret", "auth_token", "password"])

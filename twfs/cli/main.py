@@ -17,6 +17,7 @@ from twfs.cli.utf8_mode import ensure_utf8_mode
 from twfs.config.names import nearest
 from twfs.config.profiles import source_hint
 from twfs.invocation import twfs_command
+from twfs.resources import is_sid
 
 COMMANDS = (
     *("mount", "umount", "demo", "simulator", "ls", "get", "verify", "decrypt", "export", "rm"),
@@ -73,7 +74,7 @@ def add_commands(parsers: Any, names: Sequence[str] = COMMANDS) -> None:
 
 def _run(words: Sequence[str]) -> int:
     if words and words[0] not in COMMANDS and not words[0].startswith("-"):
-        near = nearest(words[0], COMMANDS) or source_hint(words[0])
+        near = nearest(words[0], COMMANDS) or (source_hint(words[0]) if is_sid(words[0], "AC") else "")
         raise UsageError(f"there is no command {words[0]!r}{near}; see {twfs_command('help')}")
     parser = build_parser(words[0] if words and words[0] in COMMANDS and words[0] != _TELLS_OF_ALL else None)
     try:

@@ -3,6 +3,7 @@
 import argparse
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -52,7 +53,22 @@ class Parser(argparse.ArgumentParser):
         """
         program, *command = self.prog.split()
         called = twfs_command(*command, "--help") if program == "twfs" else f"{program} --help"
-        raise UsageError(f"{message}; see {called}")
+        raise UsageError(f"{_in_our_words(message)}; see {called}")
+
+
+_ARGPARSE_WORDS = (
+    (re.compile(r"ignored explicit argument .*"), "it takes no value"),
+    (re.compile(r"expected one argument"), "its value is missing"),
+    (re.compile(r"expected at least one argument"), "at least one is needed"),
+    (re.compile(r"invalid choice: (.*) \(choose from (.*)\)"), r"there is no \1; choose from \2"),
+)
+"""What argparse complains of in words for programmers. It quotes choices in some versions of Python only."""
+
+
+def _in_our_words(message: str) -> str:
+    for pattern, words in _ARGPARSE_WORDS:
+        message = pattern.sub(words, message)
+    return message
 
 
 def run_reported(run: Callable[[], int], program: str, codes: ExitCodes, *, verbosity: int = 0) -> int:

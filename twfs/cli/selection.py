@@ -91,7 +91,8 @@ def wanted_of(arguments: argparse.Namespace, overrides: dict[str, str]) -> Wante
     selection = selection_of(overrides)
     for sid in sids:
         if not any(is_sid(sid, kind.sid_prefix) for kind in Kind):
-            hint = source_hint(sid) if sid is sids[0] else ""
+            may_be_source = sid is sids[0] and (len(sids) > 1 or is_sid(sid, "AC")) and not sid.startswith(("RT", "CJ"))
+            hint = source_hint(sid) if may_be_source else ""
             raise UsageError(f"{sid!r} is no SID of a recording or composition (RT... or CJ...){hint}")
     _check_words(arguments, sids, filters)
     return Wanted(source or DEFAULT_SOURCE, tuple(dict.fromkeys(sids)), selection)

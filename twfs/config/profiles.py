@@ -19,6 +19,8 @@ from twfs.resources import is_sid
 SYSTEM_FILE = Path("/etc/twfs/config.toml")
 DEFAULT_PROFILE = "default"
 _SCHEME = "twilio:"
+_LIKE_SID = re.compile(r"AC[0-9A-Fa-f]{8,}")
+"""What is meant as an account SID, in spite of its length or its capital letters."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 """What people call a profile, and no path or file name."""
 
@@ -134,6 +136,8 @@ def _select(source: Source, profiles: Mapping[str, Any], path: Path) -> str | No
         return DEFAULT_PROFILE if DEFAULT_PROFILE in profiles else None
     if source.profile not in profiles:
         known = ", ".join(profiles) or "none"
+        if _LIKE_SID.fullmatch(source.profile):
+            raise ConfigError(f"{source.profile!r} is no account SID, which is AC and 32 of the digits 0-9 and a-f")
         raise ConfigError(
             f"no profile {source.profile!r} in {path}{nearest(source.profile, profiles)} (profiles there: {known})"
         )

@@ -13,6 +13,7 @@ from twfs.config.secrets import SECRET_NAMES
 from twfs.errors import ConfigError
 from twfs.fs.options import OPTIONS as FS_OPTIONS
 from twfs.fuse.options import OPTIONS as FUSE_OPTIONS
+from twfs.invocation import twfs_command
 from twfs.media.options import OPTIONS as MEDIA_OPTIONS
 from twfs.option import Option, one_of, parse_path
 from twfs.remote.options import OPTIONS as REMOTE_OPTIONS
@@ -103,7 +104,8 @@ OPTIONS: Mapping[str, Option] = {option.name: option for option in TABLE}
 
 def unknown_option(name: str, known: Iterable[str] = OPTIONS) -> ConfigError:
     """The complaint about an option nobody knows."""
-    return ConfigError(f"unknown option {name!r}{nearest(name, known)}")
+    hint = nearest(name, known) or f"; all of them: {twfs_command('help', 'options')}"
+    return ConfigError(f"unknown option {name!r}{hint}")
 
 
 def refuse_secret(name: str) -> None:
