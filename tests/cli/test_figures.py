@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twfs.cli.figures import aligned, human_duration, human_size, moment
+from twfs.cli.figures import human_duration, human_size, moment
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,3 @@ def test_moments() -> None:
     assert moment(1511455637) == "2017-11-23T16:47:17Z"
     assert moment(None) is None
     assert moment(2**62) is None
-
-
-def test_columns() -> None:
-    assert aligned([["a", "b", "c"], ["long", "1", "x"], ["s", "100", ""]], frozenset((1,))).splitlines() == [
-        "a       b  c",
-        "long    1  x",
-        "s     100",
-    ]

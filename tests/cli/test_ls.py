@@ -72,7 +72,7 @@ def test_table_cannot_be_broken_by_a_tracks_name(account: Account, capsys: pytes
 
 def test_known_size_and_state_are_shown() -> None:
     heading, row = table_of([(MEDIUM, INFO)]).splitlines()
-    room_and_track = [MEDIUM.room_sid, MEDIUM.sid, "camera"]
+    room_and_track = [MEDIUM.room_sid, MEDIUM.sid, "camera", "-"]
     known = ["2017-11-23T16:47:17Z", "0:08", "176.7K", "recording", "VP8", "yes", "readable"]
     assert row.split() == known + room_and_track
     assert heading.index("TRACK") == row.index("camera")
@@ -81,7 +81,7 @@ def test_known_size_and_state_are_shown() -> None:
 def test_what_is_unknown_is_a_dash_or_null() -> None:
     bare = Medium("CJ" + "1" * 32, Kind.COMPOSITION)
     row = table_of([(bare, None)]).splitlines()[1]
-    assert row.split() == ["-", "-", "-", "composition", "-", "-", "-", "-", bare.sid, "-"]
+    assert row.split() == ["-", "-", "-", "composition", "-", "-", "-", "-", bare.sid, "-", "-"]
     record = record_of(bare, None)
     assert (record["size"], record["encrypted"], record["date_created"]) == (None, None, None)
 

@@ -16,6 +16,7 @@ from twfs.cli.finding import OK, PROBLEM, WARNING, Finding
 from twfs.cli.flags import add_option_flags, add_verbose_flag, overrides_of
 from twfs.cli.output import one_line, say
 from twfs.cli.pieces import KEY_FOLDER
+from twfs.cli.tables import GAP, in_colour, is_terminal, new_table, show, wrapped
 from twfs.config.accounts import NoCredentials
 from twfs.config.config import Config
 from twfs.config.load import load_config
@@ -25,6 +26,7 @@ from twfs.fuse.binding import Choice
 from twfs.invocation import twfs_command
 from twfs.mount.hardening import environment
 
+_LEVEL_WIDTH = len(WARNING)
 _CREDENTIALS_OF_SERVICE = "/etc/twfs/credentials"
 
 
@@ -96,11 +98,28 @@ def _report_lines(findings: Iterable[Finding]) -> Counter[str]:
     """Each at once, for some take seconds; how many there are of each level."""
     levels: Counter[str] = Counter()
     for finding in findings:
-        say(one_line(finding.line))
+        _show(finding)
         levels[finding.level] += 1
     counts = [f"{levels[level]} {level}{'s' * (levels[level] > 1)}" for level in (PROBLEM, WARNING) if levels[level]]
     say(", ".join(counts) or "all is well")
     return levels
+
+
+def _show(finding: Finding) -> None:
+    """One line; on a terminal, what is too long goes on below its text, and the mend has a line of its own.
+
+    That one is never broken: it is to be pasted.
+    """
+    if not is_terminal():
+        say(one_line(finding.line))
+        return
+    table = new_table(shows_headings=False)
+    table.add_column(width=_LEVEL_WIDTH)
+    table.add_column()
+    table.add_row(in_colour(finding.level), wrapped(one_line(finding.text)))
+    show(table)
+    if finding.mend:
+        say(" " * (_LEVEL_WIDTH + GAP) + one_line(finding.mend))
 
 
 def _report_json(findings: Iterable[Finding]) -> Counter[str]:

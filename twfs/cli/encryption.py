@@ -20,6 +20,7 @@ from twfs.cli.public_key import (
     read_public_key,
     same_account,
 )
+from twfs.cli.tables import is_terminal, new_table, show, wrapped
 from twfs.config.config import Config
 from twfs.crypto.keypair import PublicKey, answering_key
 from twfs.errors import ConfigError
@@ -76,7 +77,7 @@ def run_show(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps({kind.value: asdict(each) for kind, each in found.items()}, indent=2))
     else:
-        say("\n".join(_paragraph(kind, each) for kind, each in found.items()))
+        _show(found)
     return 0
 
 
@@ -163,17 +164,29 @@ def _named_kinds(arguments: argparse.Namespace) -> list[Kind]:
     return kinds
 
 
-def _paragraph(kind: Kind, settings: StorageSettings) -> str:
+def _show(found: dict[Kind, StorageSettings]) -> None:
+    """On a terminal, long values go on in the next line, below themselves."""
+    for kind, settings in found.items():
+        say(kind.value)
+        if is_terminal():
+            table = new_table(shows_headings=False)
+            for heading, value in _rows(settings):
+                table.add_row(f"  {heading}", wrapped(escaped(value)))
+            show(table)
+        else:
+            say("\n".join(f"  {heading:10}  {escaped(value)}" for heading, value in _rows(settings)))
+
+
+def _rows(settings: StorageSettings) -> tuple[tuple[str, str], ...]:
     storage = "Twilio's"
     if settings.aws_storage_enabled:
         storage = f"{settings.aws_s3_url or 'your own bucket'} by {settings.aws_credentials_sid or 'no credentials'}"
-    rows = (
+    return (
         ("encryption", _switch(settings)),
         ("public key", settings.encryption_key_sid or _NONE),
         ("storage", storage),
         ("name", settings.friendly_name or _NONE),
     )
-    return "\n".join([kind.value, *(f"  {heading:10}  {escaped(value)}" for heading, value in rows)])
 
 
 def _difference(kind: Kind, before: StorageSettings, after: StorageSettings) -> str:

@@ -31,17 +31,3 @@ def moment(seconds: int | None) -> str | None:
         return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def aligned(lines: list[list[str]], right: frozenset[int] = frozenset()) -> str:
-    """Cells under each other; columns of `right` end under each other."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(_aligned(line, widths, right) for line in lines)
-
-
-def _aligned(line: list[str], widths: list[int], right: frozenset[int]) -> str:
-    cells = [
-        cell.rjust(width) if number in right else cell.ljust(width)
-        for number, (cell, width) in enumerate(zip(line, widths, strict=True))
-    ]
-    return "  ".join(cells).rstrip()

@@ -12,6 +12,7 @@ from twfs.cli.flags import add_common_flags, add_md5_flag, output
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import is_one_of
 from twfs.cli.selection import FILTERS, Wanted, add_media_arguments, asked_for
+from twfs.cli.tables import in_colour, is_terminal, show
 from twfs.cli.transfers import in_words, progress_of, resumable, tally, watched
 from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
@@ -21,6 +22,9 @@ from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Ending, Outcome
 from twfs.transfer.range_pool import RangePool
+
+_SIZE_ENDS_AT = 16
+"""Column: after the longest good ending, `unchanged`, and the longest size."""
 
 
 def add_parser(commands: Any) -> None:
@@ -119,7 +123,18 @@ def _tell(outcome: Outcome, arguments: argparse.Namespace) -> None:
         return
     elif outcome.ending is Ending.ABSENT:
         say(f"{outcome.medium.sid}  {outcome.ending.value}  {outcome.reason}")
+    elif is_terminal():
+        _show(outcome, is_folder=Path(arguments.output).is_dir())
     else:
         md5 = f"  {in_words(outcome.md5)}" if outcome.md5 else ""
         size = human_size(outcome.plain_size or 0)
         say(f"{outcome.medium.sid}  {outcome.ending.value}  {size}{md5}  {escaped(str(outcome.path))}")
+
+
+def _show(outcome: Outcome, *, is_folder: bool) -> None:
+    """The same in 80 columns: without the SID, which is the file's name, and without the folder that all are in."""
+    path = outcome.path or Path()
+    line = in_colour(outcome.ending.value)
+    line.append(f"{human_size(outcome.plain_size or 0):>{_SIZE_ENDS_AT - len(line)}}")
+    line.append(f"  {f'md5 {outcome.md5.value}' if outcome.md5 else '':13}  ")
+    show(line.append(escaped(path.name if is_folder else str(path))), wide=True)

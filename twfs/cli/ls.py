@@ -6,13 +6,15 @@ import threading
 from collections.abc import Iterable
 from typing import Any
 
-from twfs.cli.figures import aligned, human_duration, human_size, moment
+from twfs.cli.figures import human_duration, human_size, moment
 from twfs.cli.flags import add_common_flags, overrides_of
+from twfs.cli.media_table import show_media
 from twfs.cli.mount import configured
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Line, listing_shown
 from twfs.cli.selection import FILTERS, add_source, selection_of
 from twfs.cli.summary import chart_of, groups_of, plain_groups
+from twfs.cli.tables import complete, is_terminal, show_rows
 from twfs.clock import Deadline
 from twfs.errors import CredentialsRefused, RemoteError, TwfsError
 from twfs.mount.session import Session, open_session
@@ -23,8 +25,9 @@ from twfs.transfer.crew import crew_size, work_through
 
 Row = tuple[Medium, MediaInfo | None]
 
-_HEADINGS = ["TIME", "DURATION", "SIZE", "KIND", "CODEC", "ENCRYPTED", "STATE", "ROOM", "SID", "TRACK"]
+_HEADINGS = ["TIME", "DURATION", "SIZE", "KIND", "CODEC", "ENCRYPTED", "STATE", "ROOM", "SID", "TRACK", "WHO"]
 _RIGHT_ALIGNED = frozenset((1, 2))
+_STATE = _HEADINGS.index("STATE")
 _UNKNOWN = "-"
 
 
@@ -40,6 +43,7 @@ def add_parser(commands: Any) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="JSON instead of a table")
     form.add_argument("--plain", action="store_true", help="exact numbers, separated by tabs, for scripts")
+    form.add_argument("--wide", action="store_true", help="all columns, one line each, on a terminal too")
     parser.add_argument("--probe", action="store_true", help="look at what is not known yet: two requests per medium")
     parser.add_argument("--summary", action="store_true", help="count, hours and bytes by month and kind")
     add_common_flags(parser, FILTERS)
@@ -56,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
         media = sorted(filter(selection.chooses, session.catalog.media().values()), key=by_time)
         failures = _probe(session, media) if arguments.probe and trouble is None else 0
         rows = [(medium, session.catalog.known_info(medium.sid)) for medium in media]
-    say(_summary(rows, arguments) if arguments.summary else _listing(rows, arguments))
+    (_show_summary if arguments.summary else _show)(rows, arguments)
     if trouble is not None:
         complain("twfs", f"this is what was known before, for Twilio cannot be asked now: {trouble}")
     return 0 if trouble is None and not failures else 1
@@ -64,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table_of(rows: Iterable[Row]) -> str:
     """Aligned columns under headings; names of tracks cannot move the cursor."""
-    return aligned([_HEADINGS, *(_cells(*row) for row in rows)], _RIGHT_ALIGNED)
+    return complete([_HEADINGS, *(_cells(*row) for row in rows)], _RIGHT_ALIGNED)
 
 
 def plain_lines(rows: Iterable[Row]) -> str:
@@ -95,17 +99,24 @@ def record_of(medium: Medium, info: MediaInfo | None) -> dict[str, Any]:
 _FIELDS = tuple(record_of(Medium("", Kind.RECORDING), None))
 
 
-def _listing(rows: list[Row], arguments: argparse.Namespace) -> str:
+def _show(rows: list[Row], arguments: argparse.Namespace) -> None:
     if arguments.json:
-        return json.dumps([record_of(*row) for row in rows], indent=2)
-    return plain_lines(rows) if arguments.plain else table_of(rows)
+        say(json.dumps([record_of(*row) for row in rows], indent=2))
+    elif arguments.plain:
+        say(plain_lines(rows))
+    elif arguments.wide or not is_terminal():
+        cells = (_cells(*row) for row in rows)
+        show_rows(_HEADINGS, cells, right=_RIGHT_ALIGNED, state=_STATE, wide=True)
+    else:
+        show_media(rows)
 
 
-def _summary(rows: list[Row], arguments: argparse.Namespace) -> str:
+def _show_summary(rows: list[Row], arguments: argparse.Namespace) -> None:
     groups = groups_of(rows)
     if arguments.json:
-        return json.dumps([group.record() for group in groups], indent=2)
-    return plain_groups(groups) if arguments.plain else chart_of(groups)
+        say(json.dumps([group.record() for group in groups], indent=2))
+    else:
+        say(plain_groups(groups) if arguments.plain else chart_of(groups))
 
 
 def _list(session: Session) -> RemoteError | CredentialsRefused | None:
@@ -162,6 +173,7 @@ def _cells(medium: Medium, info: MediaInfo | None) -> list[str]:
         medium.room_sid or _UNKNOWN,
         medium.sid,
         escaped(medium.track_name or _UNKNOWN),
+        medium.participant_sid or _UNKNOWN,
     ]
 
 

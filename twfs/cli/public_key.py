@@ -16,6 +16,7 @@ from twfs.cli.outcome import UsageError
 from twfs.cli.output import escaped, say
 from twfs.cli.paths import a_path
 from twfs.cli.selection import DEFAULT_SOURCE, split_source
+from twfs.cli.tables import show_rows
 from twfs.cli.values import parsed_by
 from twfs.config.config import Config
 from twfs.config.profiles import source_hint
@@ -47,7 +48,9 @@ def add_parser(commands: Any) -> None:
     create.set_defaults(run=run_create)
     listing = actions.add_parser("list", help="list them", description="List the public keys.")
     add_account(listing)
-    listing.add_argument("--json", action="store_true", help="a JSON list instead of a table")
+    form = listing.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a JSON list instead of a table")
+    form.add_argument("--wide", action="store_true", help="names in full, on a terminal too")
     listing.set_defaults(run=run_list)
     delete = actions.add_parser("delete", help="delete some", description="Delete public keys that nothing uses.")
     delete.add_argument(
@@ -135,7 +138,10 @@ def run_list(arguments: argparse.Namespace) -> int:
     config = config_of(arguments)
     with open_rest(config) as api:
         keys = PublicKeys(api, config.accounts_url).list()
-    say(json.dumps([asdict(key) for key in keys], indent=2) if arguments.json else _table(keys))
+    if arguments.json:
+        say(json.dumps([asdict(key) for key in keys], indent=2))
+    else:
+        show_rows(("SID", "CREATED", "NAME"), map(_cells, keys), loose=2, wide=arguments.wide)
     return 0
 
 
@@ -195,8 +201,5 @@ def _described(key: StoredKey) -> str:
     return f"{key.sid} ({escaped(key.friendly_name)})" if key.friendly_name else key.sid
 
 
-def _table(keys: list[StoredKey]) -> str:
-    lines = [("SID", "CREATED", "NAME")]
-    lines += [(key.sid, escaped(key.date_created or _UNKNOWN), escaped(key.friendly_name or _UNKNOWN)) for key in keys]
-    widths = [max(len(line[column]) for line in lines) for column in range(2)]
-    return "\n".join(f"{sid:{widths[0]}}  {created:{widths[1]}}  {name}" for sid, created, name in lines)
+def _cells(key: StoredKey) -> list[str]:
+    return [key.sid, escaped(key.date_created or _UNKNOWN), escaped(key.friendly_name or _UNKNOWN)]

@@ -7,10 +7,11 @@ from typing import Any
 
 from twfs.catalog.removal import Remover
 from twfs.cli.confirm import confirm
-from twfs.cli.figures import aligned, human_size, moment
+from twfs.cli.figures import human_size, moment
 from twfs.cli.flags import add_common_flags
-from twfs.cli.output import complain, say
+from twfs.cli.output import complain
 from twfs.cli.selection import add_sids, asked_for
+from twfs.cli.tables import show_rows
 from twfs.clock import Deadline
 from twfs.errors import CredentialsRefused, TwfsError
 from twfs.mount.session import Session, open_session
@@ -50,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.yes:
             able = able if arguments.unverified else _each(session, media, remover.check)
             if able:
-                say(_table(session, able))
+                show_rows(_HEADINGS, [_cells(session, medium) for medium in able], right=(1,), state=3)
                 _ask(able, arguments)
         deleted = _delete(session, able, remover, unverified=arguments.unverified)
     if len(deleted) < len(media):
@@ -99,12 +100,8 @@ def _tell_damage(session: Session, media: list[Medium]) -> None:
             complain("twfs", f"{medium.sid}: reading it whole found it damaged: {damage}")
 
 
-def _table(session: Session, media: list[Medium]) -> str:
-    """One line per medium, of what is known without a request."""
-    return aligned([_HEADINGS, *(_cells(session, medium) for medium in media)], frozenset((1,)))
-
-
 def _cells(session: Session, medium: Medium) -> list[str]:
+    """Its row, of what is known without a request."""
     info = session.catalog.known_info(medium.sid)
     size = human_size(info.plain_size) if info else _UNKNOWN
     return [medium.sid, size, moment(medium.created_at) or _UNKNOWN, _proof(session, medium)]

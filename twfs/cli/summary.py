@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from twfs.cli.figures import aligned, human_size, moment
+from twfs.cli.figures import human_size, moment
+from twfs.cli.tables import complete
 from twfs.probe import MediaInfo
 from twfs.resources import Kind, Medium
 
@@ -64,7 +65,7 @@ def chart_of(groups: list[Group]) -> str:
     sums = [[*_cells("all", kind.value, total), ""] for kind, total in _totals(groups).items()]
     claimed = sum(group.claimed for group in groups)
     note = f"\nThe sizes of {claimed} media that were not looked at yet are Twilio's figures." if claimed else ""
-    return aligned([_HEADINGS, *lines, *sums], _RIGHT_ALIGNED) + note
+    return complete([_HEADINGS, *lines, *sums], _RIGHT_ALIGNED) + note
 
 
 def plain_groups(groups: list[Group]) -> str:

@@ -3,13 +3,15 @@
 import argparse
 import json
 import threading
-from typing import Any
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
 
-from twfs.cli.figures import aligned, human_size
+from twfs.cli.figures import human_size
 from twfs.cli.flags import add_common_flags, add_md5_flag
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.progress import Progress
 from twfs.cli.selection import FILTERS, add_media_arguments, asked_for
+from twfs.cli.tables import complete, cut, is_terminal, new_table, show, show_rows, wrapped
 from twfs.cli.transfers import progress_of, tally, watched
 from twfs.mount.session import open_session
 from twfs.resources import Medium
@@ -19,7 +21,12 @@ from twfs.transfer.range_pool import RangePool
 from twfs.transfer.verify import Verifier
 from twfs.transfer.whole import Watch
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 _HEADINGS = ["SID", "SIZE", "OUTCOME", "LENGTH", "PADDING", "MD5", "KEY", "REASON"]
+_BRIEF = ["SID", "SIZE", "OUTCOME", "MD5", "KEY"]
+_STATE = 2
 _RIGHT_ALIGNED = frozenset((1,))
 _UNKNOWN = "-"
 _FINGERPRINT_SHOWN = 16
@@ -36,7 +43,9 @@ def add_parser(commands: Any) -> None:
     )
     add_media_arguments(parser)
     add_md5_flag(parser)
-    parser.add_argument("--json", action="store_true", help="a report in JSON instead of a table")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a report in JSON instead of a table")
+    form.add_argument("--wide", action="store_true", help="all columns, one line each, on a terminal too")
     add_common_flags(parser, FILTERS)
     parser.set_defaults(run=run)
 
@@ -52,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         say(json.dumps({"media": [record_of(outcome) for outcome in outcomes], "endings": tally(outcomes)}, indent=2))
     else:
-        say(table_of(outcomes))
+        _show(outcomes, wide=arguments.wide)
         endings = ", ".join(f"{count} {ending}" for ending, count in tally(outcomes).items())
         say(f"{endings or 'nothing to do'}; {progress.summary}")
     missing = len(media) - len(outcomes)
@@ -63,7 +72,27 @@ def run(arguments: argparse.Namespace) -> int:
 
 def table_of(outcomes: list[Outcome]) -> str:
     """One line per medium under headings."""
-    return aligned([_HEADINGS, *map(_cells, outcomes)], _RIGHT_ALIGNED)
+    return complete([_HEADINGS, *map(_cells, outcomes)], _RIGHT_ALIGNED)
+
+
+def _show(outcomes: list[Outcome], *, wide: bool) -> None:
+    """The table; on a terminal only the columns that fit it, and reasons below, in full."""
+    if wide or not is_terminal():
+        show_rows(_HEADINGS, map(_cells, outcomes), right=_RIGHT_ALIGNED, state=_STATE, wide=True)
+        return
+    show_rows(_BRIEF, map(_brief_cells, outcomes), right=_RIGHT_ALIGNED, state=_STATE, loose=len(_BRIEF) - 1)
+    if any(outcome.reason for outcome in outcomes):
+        show(_reasons(outcomes))
+
+
+def _reasons(outcomes: list[Outcome]) -> "Table":
+    table = new_table(shows_headings=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for outcome in outcomes:
+        if outcome.reason:
+            table.add_row(cut(outcome.medium.sid), wrapped(escaped(outcome.reason)))
+    return table
 
 
 def record_of(outcome: Outcome) -> dict[str, Any]:
@@ -109,3 +138,10 @@ def _cells(outcome: Outcome) -> list[str]:
         f"{escaped(key.name)} ({key.fingerprint[:_FINGERPRINT_SHOWN]})" if key else _UNKNOWN,
         escaped(outcome.reason) or _UNKNOWN,
     ]
+
+
+def _brief_cells(outcome: Outcome) -> list[str]:
+    sid, size, ending, _, _, md5, _, _ = _cells(outcome)
+    key = outcome.private_key
+    without_key = "not encrypted" if outcome.ending is Ending.VERIFIED else _UNKNOWN
+    return [sid, size, ending, md5, escaped(PurePath(key.name).name) if key else without_key]
