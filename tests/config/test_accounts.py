@@ -121,6 +121,7 @@ def test_the_environment_never_replaces_half_of_a_profiles_credentials(
     config = home.load(source, environ=environ)
     assert who(config) == OF_PROFILE
     assert config.credentials.origin == str(file)
+    assert config.credentials.passed_over == ("the TWILIO_* environment variables: account_sid is missing",)
 
 
 @pytest.mark.parametrize("environ", [HALF, HALF | TOKEN, TOKEN])

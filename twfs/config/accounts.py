@@ -105,7 +105,8 @@ def choose_credentials(places: Places, account_sid: str | None) -> tuple[str, Cr
         except ConfigError as why_not:
             passed_over.append(str(why_not))
         else:
-            return chosen, replace(credentials, passed_over=tuple(passed_over))
+            passed_over += _half_in_the_environment(places, found)
+            return chosen, replace(credentials, passed_over=tuple(dict.fromkeys(passed_over)))
     raise NoCredentials(
         "; ".join([f"no credentials for {account or 'any account'}", *passed_over])
         + "; give credentials=FILE, or set TWILIO_ACCOUNT_SID, TWILIO_API_KEY and TWILIO_API_SECRET"
@@ -141,6 +142,18 @@ def _candidates(places: Places) -> Iterator[CredentialSet]:
     if of_systemd:
         others.append(read_credentials_file(of_systemd, places.systemd_folder))
     yield from sorted(others, key=lambda found: not _is_whole(found))
+
+
+def _half_in_the_environment(places: Places, chosen: CredentialSet) -> list[str]:
+    """What to say of secrets there that go unused: whoever set them expects to be told."""
+    variables = places.twilio_variables()
+    if variables.origin == chosen.origin or not (variables.api_secret or variables.auth_token):
+        return []
+    try:
+        _complete(variables, {"account_sid": None, "api_key": None})
+    except ConfigError as why_not:
+        return [str(why_not)]
+    return []
 
 
 def _with_the_profile(of_file: CredentialSet, places: Places) -> CredentialSet:
