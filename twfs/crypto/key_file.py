@@ -1,7 +1,7 @@
 """What a key file holds: its RSA private keys, in whatever form, and why the rest of it cannot be used.
 
-Labels are not believed: openssl reads PKCS#8 under `BEGIN RSA PRIVATE KEY` and PKCS#1 under `BEGIN PRIVATE KEY`, and so
-does this module, for the DER inside says which of them it is.
+Labels are not believed: openssl reads PKCS#8 under `BEGIN RSA PRIVATE KEY` and PKCS#1 under `BEGIN PRIVATE KEY` or even
+`BEGIN PUBLIC KEY`, and so does this module, for what stands inside says which of them it is.
 """
 
 import base64
@@ -26,6 +26,8 @@ from twfs.crypto.keyring import PassedOver, PrivateKey
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 .]+)-----((?:(?!-----BEGIN).)*?)-----END \1-----", re.DOTALL)
 _SECRET = re.compile(rb"---- ?BEGIN [A-Z0-9 .]*PRIVATE KEY|^PuTTY-User-Key-File-", re.MULTILINE)
 """Where a private key begins: PEM, OpenSSH, PGP, ssh.com (four dashes and a space) or PuTTY."""
+_OPENSSH_MAGIC = b"openssh-key-v1\0"
+"""The first bytes of what OpenSSH writes between its labels (PROTOCOL.key)."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 """Byte order marks: PowerShell writes what a command prints in UTF-16."""
 
@@ -57,7 +59,8 @@ _OLD_CIPHER = _Form("encrypted by a cipher that twfs does not know", "openssl pk
 
 def holds_private_key(content: bytes) -> bool:
     """Whether there is a private key of any kind in a file's content, so that nobody else may read it."""
-    return _SECRET.search(_as_bytes_of_text(content)) is not None or _is_private_der(content)
+    text = _as_bytes_of_text(content)
+    return _SECRET.search(text) is not None or _is_private_der(content) or next(_private_blocks(text), None) is not None
 
 
 def parse_key_file(content: bytes, passphrase: bytes | None, name: str) -> KeyFile:
@@ -96,41 +99,64 @@ def _why(text: str, *, may_be_needed: bool = True) -> PassedOver:
 _NO_RSA = _why("is no RSA key; Twilio encrypts for RSA keys only", may_be_needed=False)
 _LOCKED = _why("is encrypted; give private_key_passphrase_file")
 _WRONG_PASSPHRASE = _why("cannot be opened: wrong passphrase, or a damaged file")
-_DAMAGED = _why("holds a damaged private key; openssl says more: openssl pkey -in {old} -noout -check")
+_DAMAGED = _why(
+    "holds a damaged private key, or one of a form that twfs does not know; openssl says more:"
+    " openssl pkey -in {old} -noout -check"
+)
 
 
 def _from_text(text: bytes, passphrase: bytes | None) -> Iterator[_Found]:
     """Each private key of a text."""
-    blocks = [(label, body) for label, body in _BLOCK.findall(text) if b"PRIVATE KEY" in label]
+    blocks = list(_private_blocks(text))
     for label, body in blocks:
         yield _from_block(label, body, passphrase)
     if text.lstrip().startswith(b"PuTTY-User-Key-File-"):
         yield _PUTTY
     elif b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----" in text:
         yield _SSH_COM
-    elif len(_SECRET.findall(text)) > len(blocks):
+    elif len(_SECRET.findall(text)) > sum(_says_private(label) for label, _ in blocks):
         # One that begins and does not end.
         yield _DAMAGED
+
+
+def _private_blocks(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Label and body of each block that is a private key, by what its label says or by what it holds."""
+    for label, body in _BLOCK.findall(text):
+        inside = _decoded(body) or b""
+        holds_one = inside.startswith(_OPENSSH_MAGIC) or _is_private_der(inside)
+        if _says_private(label) or (holds_one and not label.endswith(b"PARAMETERS")):
+            yield label, body
+
+
+def _says_private(label: bytes) -> bool:
+    return b"PRIVATE KEY" in label
+
+
+def _decoded(body: bytes) -> bytes | None:
+    """What the base64 of a block's body says; None if it is none."""
+    try:
+        return base64.b64decode(b"".join(body.split()), validate=True)
+    except binascii.Error:
+        return None
 
 
 def _from_block(label: bytes, body: bytes, passphrase: bytes | None) -> _Found:
     if label.startswith(b"PGP"):
         return _NO_RSA
-    if label == b"OPENSSH PRIVATE KEY":
-        found = _loaded(lambda secret: load_ssh_private_key(_pem(label, body), secret), passphrase)
-        # These are opened only where the library bcrypt is installed.
-        return _OPENSSH if found in (_LOCKED, _OLD_CIPHER) else found
     if b":" in body:  # Proc-Type and DEK-Info: encrypted as PKCS#1 is.
         return _loaded(lambda secret: load_pem_private_key(_pem(_encrypted_label(label), body), secret), passphrase)
-    try:
-        der = base64.b64decode(b"".join(body.split()), validate=True)
-    except binascii.Error:
+    inside = _decoded(body)
+    if inside is None:
         return _DAMAGED
-    return _from_der(der, passphrase)
+    if inside.startswith(_OPENSSH_MAGIC):
+        found = _loaded(lambda secret: load_ssh_private_key(_pem(b"OPENSSH PRIVATE KEY", body), secret), passphrase)
+        # These are opened only where the library bcrypt is installed.
+        return _OPENSSH if found in (_LOCKED, _OLD_CIPHER) else found
+    return _from_der(inside, passphrase)
 
 
 def _encrypted_label(label: bytes) -> bytes:
-    return b"RSA PRIVATE KEY" if label == b"PRIVATE KEY" else label
+    return label if label in (b"EC PRIVATE KEY", b"DSA PRIVATE KEY") else b"RSA PRIVATE KEY"
 
 
 def _pem(label: bytes, body: bytes) -> bytes:
@@ -140,7 +166,8 @@ def _pem(label: bytes, body: bytes) -> bytes:
 
 
 def _from_der(der: bytes, passphrase: bytes | None) -> _Found:
-    return _loaded(lambda secret: load_der_private_key(der, secret), passphrase)
+    whole = der[: _length(der)]  # What comes behind, such as an editor's end of line, is not part of it.
+    return _loaded(lambda secret: load_der_private_key(whole, secret), passphrase)
 
 
 def _loaded(load: Callable[[bytes | None], object], passphrase: bytes | None) -> _Found:
@@ -166,8 +193,9 @@ def _opened(load: Callable[[bytes | None], object], passphrase: bytes | None) ->
         key = load(passphrase)
     except UnsupportedAlgorithm:
         return _OLD_CIPHER
-    except (ValueError, TypeError):
-        return _WRONG_PASSPHRASE
+    except (ValueError, TypeError) as error:
+        # cryptography from 43 on raises ValueError for a cipher, too, and only its text tells.
+        return _OLD_CIPHER if "encryption algorithm" in str(error) else _WRONG_PASSPHRASE
     return key if isinstance(key, RSAPrivateKey) else _NO_RSA
 
 
@@ -210,4 +238,16 @@ def _inside(der: bytes) -> bytes:
     """The first bytes of a sequence's content (X.690, 8.1.3); empty if it is none."""
     if not der.startswith(b"\x30") or len(der) < 2:
         return b""
-    return der[2 + (der[1] & 0x7F if der[1] & 0x80 else 0) :][:64]
+    return der[_header_size(der) :][:64]
+
+
+def _length(der: bytes) -> int:
+    """Bytes of the sequence that `der` begins with, its header included; all there are if it is none."""
+    if not der.startswith(b"\x30") or len(der) < 2 or der[1] == 0x80:
+        return len(der)
+    content = int.from_bytes(der[2 : _header_size(der)]) if der[1] & 0x80 else der[1]
+    return _header_size(der) + content
+
+
+def _header_size(der: bytes) -> int:
+    return 2 + (der[1] & 0x7F if der[1] & 0x80 else 0)
