@@ -298,3 +298,20 @@ def test_who_still_reads_at_the_end_is_told() -> None:
         list(source)
     reader.close()
     assert bucket.sent < 2 * PART
+
+
+def test_a_medium_that_falls_silent_takes_nothing_from_another() -> None:
+    bucket = Bucket(shut=True)
+    bucket.let_through(5 * PART)
+    healthy_range = ByteRange(5 * PART, 6 * PART)
+    with (
+        pool_for(bucket) as pool,
+        opened(pool, 0, 4 * PART) as silent,
+        closing(pool.open(Medium("RT2", Kind.RECORDING), ObjectFacts(6 * PART, '"e"'), healthy_range)) as healthy,
+    ):
+        reading = threading.Thread(target=lambda: list(silent.pieces(at_once)))
+        reading.start()
+        bucket.wait_until_asked(4)
+        assert bytes(next(healthy.pieces(at_once))) == content(5 * PART, 5 * PART + PIECE_SIZE)
+        bucket.let_through()
+        reading.join()

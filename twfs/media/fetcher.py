@@ -1,19 +1,24 @@
-"""Fetching in the background: a fixed number of threads, each filling blocks from one connection at a time."""
+"""Fetching in the background: threads, as many as connections, each filling blocks from one at a time."""
 
 import threading
 from collections.abc import Sequence
 from contextlib import closing
 
 from twfs.clock import Clock, Deadline
-from twfs.errors import TwfsError, Unreachable
+from twfs.errors import NoMoreThreads, TwfsError, Unreachable
 from twfs.log import log
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
 from twfs.media.decrypt import PlainObject
+from twfs.media.fairness import SILENT_SECONDS, most_at_once, next_in_turn
 from twfs.ranges import ByteRange
 from twfs.threads import start_thread
 
 _STOP_SECONDS = 2.0
 """How long `stop` waits for all threads together: enough to finish a block on any connection that is alive."""
+
+
+_LOOK_AGAIN_SECONDS = SILENT_SECONDS / 4
+"""Between looks whether connections have fallen silent, while something waits for one."""
 
 
 class Cancelled(TwfsError):
@@ -28,9 +33,16 @@ class Fetch:
         self.plain_object = plain_object
         self.blocks = blocks
         self.urgent = urgent
+        self.heard_at = 0.0
+        """When a block last came, or it was begun."""
         self.cancelled = False
         self.gives_way = False
         """It runs, and is to end at its next block for one that a reader waits for; the rest is queued again."""
+
+    @property
+    def subject(self) -> str:
+        """The SID of its medium."""
+        return self.plain_object.medium.sid
 
     @property
     def is_over(self) -> bool:
@@ -45,7 +57,7 @@ class Fetch:
 
 
 class Fetcher:
-    """Runs fetches: what readers wait for first, otherwise in the order they were asked for.
+    """Runs fetches: what readers wait for first, fairly among media (`next_in_turn`), in the order they were asked for.
 
     Prefetching may take all connections: what was begun last gives way at its next block when a reader needs one.
     Its lock may be taken while the cache is locked (`BlockCache.on_wait`), so never the other way round.
@@ -58,7 +70,9 @@ class Fetcher:
         self._timeout = timeout
         self.connections = connections
         self._queue: list[Fetch] = []
-        self._running = 0
+        self._running: dict[Fetch, None] = {}
+        self._idle = 0
+        """Threads that have nothing to do."""
         self._running_ahead: dict[Fetch, None] = {}
         """Those that no reader waited for when they began, the latest last."""
         self._changed = threading.Condition(threading.Lock())
@@ -70,8 +84,12 @@ class Fetcher:
 
     def start(self) -> None:
         """Start the threads; after the daemonising fork, never before."""
-        for number in range(self.connections):
-            self._threads.append(start_thread(self._work, f"fetch-{number}"))
+        for _ in range(self.connections + 1):
+            self._add_thread()
+
+    def _add_thread(self) -> None:
+        """One is always idle, to look whether others are silent: only so many more run as silent ones allow."""
+        self._threads.append(start_thread(self._work, f"fetch-{len(self._threads)}"))
 
     def stop(self) -> None:
         """Fail what is queued, let what runs end at its next block; a thread stuck in the network is left behind."""
@@ -92,7 +110,7 @@ class Fetcher:
             return {
                 "requests": self.fetches,
                 "bytes": self.bytes_fetched,
-                "running": self._running,
+                "running": len(self._running),
                 "queued": len(self._queue),
             }
 
@@ -136,7 +154,7 @@ class Fetcher:
         Rather what no reader waits for: only that can end at its next block.
         """
         urgent = sum(queued.urgent for queued in self._queue)
-        if fetch.urgent and self._running + urgent > self.connections:
+        if fetch.urgent and len(self._running) + urgent > self.connections:
             able = [running for running in reversed(self._running_ahead) if not running.gives_way]
             if able:
                 next((each for each in able if not self._cache.is_awaited(each.blocks)), able[0]).gives_way = True
@@ -155,7 +173,7 @@ class Fetcher:
     def _end(self, fetch: Fetch, filled: int) -> bool:
         """Whether nothing is left of it that nobody will fetch."""
         with self._changed:
-            self._running -= 1
+            del self._running[fetch]
             self._running_ahead.pop(fetch, None)
             self.fetches += 1
             self.bytes_fetched += sum(block.size for block in fetch.blocks[:filled])
@@ -164,26 +182,33 @@ class Fetcher:
                 fetch.blocks, fetch.gives_way = fetch.blocks[filled:], False
                 fetch.urgent = self._cache.is_awaited(fetch.blocks)
                 self._queue.insert(0, fetch)
-            self._changed.notify()
         return goes_on or fetch.is_over
 
     def _next(self) -> Fetch | None:
         with self._changed:
             while not self._stopping:
-                fetch = self._most_wanted()
+                now = self._clock.monotonic()
+                fetch = next_in_turn(self._queue, self._running, self.connections, now)
                 if fetch is not None:
-                    self._queue.remove(fetch)
-                    self._running += 1
-                    if not fetch.urgent:
-                        self._running_ahead[fetch] = None
+                    self._begin(fetch, now)
                     return fetch
-                self._changed.wait()
+                self._idle += 1
+                self._changed.wait(_LOOK_AGAIN_SECONDS if self._queue else None)
+                self._idle -= 1
         return None
 
-    def _most_wanted(self) -> Fetch | None:
-        """The first that a reader waits for; else the first."""
-        urgent = next((fetch for fetch in self._queue if fetch.urgent), None)
-        return urgent or next(iter(self._queue), None)
+    def _begin(self, fetch: Fetch, now: float) -> None:
+        """This thread runs it. Must be called with the lock held."""
+        self._queue.remove(fetch)
+        fetch.heard_at = now
+        self._running[fetch] = None
+        if not fetch.urgent:
+            self._running_ahead[fetch] = None
+        if not self._idle and len(self._threads) <= most_at_once(self.connections):
+            try:
+                self._add_thread()
+            except NoMoreThreads as error:
+                log.debug("no more ranges at once while some are silent: %s", error)
 
     def _run(self, fetch: Fetch) -> int:
         """How many blocks were published; where fetching failed, so did the others."""
@@ -195,6 +220,7 @@ class Fetcher:
                     block = blocks[filled]
                     stream.readinto(block.view, block.size, Deadline(self._clock, self._timeout))
                     filled += 1
+                    fetch.heard_at = self._clock.monotonic()
                     self._cache.publish(block)
         except TwfsError as error:
             self._cache.fail(blocks[filled:], error)

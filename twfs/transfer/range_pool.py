@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Self
 
 from twfs.clock import Deadline
-from twfs.errors import DeadlineExceeded, TwfsError, Unreachable
+from twfs.errors import DeadlineExceeded, NoMoreThreads, TwfsError, Unreachable
 from twfs.log import log
+from twfs.media.fairness import SILENT_SECONDS, most_at_once, next_in_turn
 from twfs.media.ports import StoredStream
 from twfs.mount.session import Session
 from twfs.probe import ObjectFacts
@@ -39,11 +40,14 @@ _PATIENCE = 4
 """How often a step may outlast `timeout`: nobody is kept waiting as in a file system, and many media at once on a thin
 line are each slow."""
 
+_LOOK_AGAIN_SECONDS = SILENT_SECONDS / 4
+"""Between looks whether connections have fallen silent, while something waits for one."""
+
 _STOP_SECONDS = 2.0
 """How long the end waits for all threads together; one that is stuck in the network is left behind."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)
 class _Part:
     """One range on its way into its buffer."""
 
@@ -56,6 +60,14 @@ class _Part:
     arrivals: "queue.SimpleQueue[TwfsError | None]" = field(default_factory=queue.SimpleQueue)
     """None for each piece that is there, or why the rest will not come."""
     unwanted: threading.Event = field(default_factory=threading.Event)
+    heard_at: float = 0.0
+    """When some of it last came, or it was begun."""
+    urgent: bool = True
+
+    @property
+    def subject(self) -> str:
+        """The SID of its medium."""
+        return self.medium.sid
 
     def pieces(self) -> Iterator[memoryview]:
         """Its pieces' places, in order."""
@@ -69,13 +81,18 @@ class _Part:
 
 
 class RangePool:
-    """Threads that fetch ranges, one for each connection, for all media that are transferred."""
+    """Threads that fetch ranges, one for each connection, for all media that are transferred, fairly among these."""
 
     def __init__(self, session: Session) -> None:
         """No thread before the block is entered."""
         self.session = session
         self.shares = Shares(session.config.cache_size // _PART_SIZE, session.config.connections)
-        self._queue: queue.SimpleQueue[_Part | None] = queue.SimpleQueue()
+        self._connections = session.config.connections
+        self._queue: list[_Part] = []
+        self._running: dict[_Part, None] = {}
+        self._idle = 0
+        """Threads that have nothing to do."""
+        self._changed = threading.Condition(threading.Lock())
         self._stopping = False
         self._threads: list[threading.Thread] = []
 
@@ -86,8 +103,8 @@ class RangePool:
             NoMoreThreads: the machine refuses so many; none is left then.
         """
         try:
-            for number in range(self.session.config.connections):
-                self._threads.append(start_thread(self._work, f"range-{number}"))
+            for _ in range(self._connections + 1):
+                self._add_thread()
         except BaseException:
             self._end()
             raise
@@ -100,9 +117,12 @@ class RangePool:
         self._end()
 
     def _end(self) -> None:
-        self._stopping = True
-        for _ in self._threads:
-            self._queue.put(None)
+        with self._changed:
+            self._stopping = True
+            queued, self._queue = self._queue, []
+            self._changed.notify_all()
+        for part in queued:
+            part.arrived(Unreachable("twfs is going down"))
         clock = self.session.clock
         end = clock.monotonic() + _STOP_SECONDS
         for thread in self._threads:
@@ -114,11 +134,45 @@ class RangePool:
         return StoredReader(self, medium, facts, stored_range)
 
     def submit(self, part: _Part) -> None:
-        """Have it fetched, after what was submitted before."""
-        self._queue.put(part)
+        """Have it fetched, after what was submitted before of the same medium."""
+        with self._changed:
+            self._queue.append(part)
+            self._changed.notify()
+
+    def _add_thread(self) -> None:
+        """One is always idle, to look whether others are silent: only so many more run as silent ones allow."""
+        self._threads.append(start_thread(self._work, f"range-{len(self._threads)}"))
+
+    def _next(self) -> _Part | None:
+        with self._changed:
+            while not self._stopping:
+                now = self.session.clock.monotonic()
+                part = next_in_turn(self._queue, self._running, self._connections, now)
+                if part is not None:
+                    self._begin(part, now)
+                    return part
+                self._idle += 1
+                self._changed.wait(_LOOK_AGAIN_SECONDS if self._queue else None)
+                self._idle -= 1
+        return None
+
+    def _begin(self, part: _Part, now: float) -> None:
+        """This thread fetches it. Must be called with the lock held."""
+        self._queue.remove(part)
+        part.heard_at = now
+        self._running[part] = None
+        if not self._idle and len(self._threads) <= most_at_once(self._connections):
+            try:
+                self._add_thread()
+            except NoMoreThreads as error:
+                log.debug("no more ranges at once while some are silent: %s", error)
+
+    def _end_of(self, part: _Part) -> None:
+        with self._changed:
+            del self._running[part]
 
     def _work(self) -> None:
-        while (part := self._queue.get()) is not None:
+        while (part := self._next()) is not None:
             try:
                 self._fill(part)
             except TwfsError as error:
@@ -126,6 +180,7 @@ class RangePool:
             except Exception as error:  # noqa: BLE001 - whatever it is: somebody waits for the part
                 log.exception("fetching %s failed", part.medium.sid)
                 part.arrived(Unreachable(f"unexpected {type(error).__name__} while fetching"))
+            self._end_of(part)
             # Or its buffer would stay for as long as nothing else is to be done.
             del part
 
@@ -138,6 +193,7 @@ class RangePool:
                     if part.unwanted.is_set():
                         return
                     self._read_patiently(stream, piece[start : start + _STEP_SIZE])
+                    part.heard_at = self.session.clock.monotonic()
                 part.arrived()
 
     def _read_patiently(self, stream: StoredStream, view: memoryview) -> None:
