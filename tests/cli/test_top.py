@@ -13,7 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.cli.terminal import Terminal
 from tests.mount.harness import PATIENCE, Mounted, customer, mounted, needs_fuse, new_key, run_twfs, silenced
-from twfs.mount.system import unmount
+from twfs.cli.outcome import UsageError
+from twfs.cli.top import place_of
+from twfs.errors import TwfsError
+from twfs.invocation import twfs_command
+from twfs.mount.system import FSTYPE, MountEntry, mounts, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.sealing import seal
 
@@ -114,6 +118,32 @@ def test_where_nothing_is_mounted_it_says_so(tmp_path: Path) -> None:
     shown = run_twfs("top", str(tmp_path))
     assert shown.returncode == 1
     assert shown.stderr == f"twfs: {tmp_path}: no twfs is mounted there\n"
+
+
+def entry(mountpoint: str, source: str = "twilio:a", fstype: str = FSTYPE) -> MountEntry:
+    return MountEntry(Path(mountpoint), source, fstype, "0:1")
+
+
+def test_the_mount_that_is_meant() -> None:
+    one = [entry("/", "dev", "ext4"), entry("/m"), entry("/m")]
+    help_ = re.escape(twfs_command("help", "mount"))
+    both = [*one, entry("/n", "twilio:b")]
+    assert place_of("/elsewhere", both) == Path("/elsewhere")
+    assert place_of(None, one) == Path("/m")
+    assert place_of("twilio:b", both) == Path("/n")
+    with pytest.raises(UsageError, match="several are mounted, at /m, /n; name one DIR"):
+        place_of(None, both)
+    with pytest.raises(TwfsError, match=f"twilio:c is not mounted; how to mount it says: {help_}$"):
+        place_of("twilio:c", both)
+    with pytest.raises(TwfsError, match=f"^no twfs is mounted; how to mount it says: {help_}$"):
+        place_of(None, one[:1])
+
+
+@needs_fuse
+def test_a_mount_is_found_by_its_source(mount: Mounted) -> None:
+    source = next(entry.source for entry in mounts() if entry.mountpoint == mount.path)
+    shown = run_twfs("top", source, "--once", "--interval", "0.1")
+    assert f"at {mount.path}" in "".join(shown.stdout.split("\n"))
 
 
 def test_an_interval_is_a_number() -> None:

@@ -9,18 +9,20 @@ import termios
 import time
 import tty
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from twfs.cli.flags import add_verbose_flag
-from twfs.cli.paths import a_path
+from twfs.cli.outcome import UsageError
+from twfs.cli.paths import a_path, a_place
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.values import parsed_by
+from twfs.config.profiles import is_source
 from twfs.errors import TwfsError
 from twfs.invocation import twfs_command
-from twfs.mount.system import answer_of, is_mounted, is_stale
+from twfs.mount.system import FSTYPE, MountEntry, answer_of, is_mounted, is_stale, mounts
 from twfs.option import number
 
 _STATUS = ".twfs/status"
@@ -37,7 +39,13 @@ def add_parser(commands: Any) -> None:
         help="show live what a mount does",
         description="Show open files, who reads them, how far and how fast, the cache and the network. q ends it.",
     )
-    parser.add_argument("directory", metavar="DIR", type=a_path, help="where it is mounted")
+    parser.add_argument(
+        "mount",
+        metavar="SOURCE|DIR",
+        nargs="?",
+        type=a_place,
+        help="what is mounted, or where [the only twfs that is mounted]",
+    )
     parser.add_argument(
         "--interval",
         metavar="SECONDS",
@@ -52,11 +60,31 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show until it is told to end, or one interval."""
+    place = place_of(arguments.mount, mounts())
     if arguments.once or not sys.stdout.isatty():
-        _show_once(arguments.directory, arguments.interval)
+        _show_once(place, arguments.interval)
     else:
-        _show(arguments.directory, arguments.interval)
+        _show(place, arguments.interval)
     return 0
+
+
+def place_of(word: str | None, entries: Iterable[MountEntry]) -> Path:
+    """Where the mount is that is meant by SOURCE, by DIR, or by nothing if there is but one.
+
+    Raises:
+        TwfsError: no twfs of that source is mounted.
+        UsageError: several are.
+    """
+    if word is not None and not is_source(word):
+        return a_path(word)
+    ours = (entry for entry in entries if entry.fstype == FSTYPE and word in (None, entry.source))
+    places = sorted({entry.mountpoint for entry in ours})
+    if not places:
+        what = f"{word} is not mounted" if word else "no twfs is mounted"
+        raise TwfsError(f"{what}; how to mount it says: {twfs_command('help', 'mount')}")
+    if len(places) > 1:
+        raise UsageError(f"several are mounted, at {', '.join(map(str, places))}; name one DIR")
+    return places[0]
 
 
 def _show_once(place: Path, interval: float) -> None:
