@@ -1,5 +1,7 @@
+import ctypes
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -113,3 +115,31 @@ def test_missing_folders_are_made_private_whatever_the_umask(tmp_path: Path) -> 
         os.umask(before)
     assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("a", "a/b", "a/b/c")} == {0o700}
     make_private_folders(tmp_path / "a/b/c")
+
+
+@needs_root
+def test_in_a_sandbox_without_root_its_folders_are_believed_still() -> None:
+    """As in rootless containers: `/` seems to belong to the overflow user there."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for place in (folder, folder / "state"):
+            place.mkdir(exist_ok=True)
+            place.chmod(0o700)
+            os.chown(place, SOMEBODYS_GROUP, SOMEBODYS_GROUP)
+        child = os.fork()
+        if child == 0:
+            os._exit(_in_user_namespace(SOMEBODYS_GROUP, folder / "state"))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def _in_user_namespace(uid: int, folder: Path) -> int:
+    """0 if all is as it should be."""
+    os.setresuid(uid, uid, uid)
+    libc = ctypes.CDLL(None)
+    libc.prctl(4, 1, 0, 0, 0)  # or /proc/self would be root's
+    if libc.unshare(0x10000000) != 0:  # CLONE_NEWUSER
+        return 3
+    Path("/proc/self/uid_map").write_text(f"0 {uid} 1")
+    if Path("/").stat().st_uid in (0, uid):
+        return 4
+    return 0 if complaint_about(folder) is None and complaint_about(Path("/etc/passwd")) is not None else 5

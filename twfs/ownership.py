@@ -73,7 +73,7 @@ def _visited(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
 
 def _judged(place: Path, status: os.stat_result, *, is_end: bool) -> str | None:
     """What is wrong with one of them."""
-    if status.st_uid not in (_ROOT, os.geteuid()):
+    if status.st_uid not in (_ROOT, os.geteuid()) and (is_end or not _is_of_outer_root(status)):
         what = "is a symbolic link of" if stat.S_ISLNK(status.st_mode) else "belongs to"
         mend = ("rm", place) if stat.S_ISLNK(status.st_mode) else ("chown", _user(os.geteuid()), place)
         return f"{place} {what} {_user(status.st_uid)}, who can change it at any time; run as root: {pasteable(*mend)}"
@@ -100,6 +100,16 @@ def _by_way(status: os.stat_result) -> bool:
     return bool(status.st_mode & stat.S_IWOTH) or not (
         _ROOT < status.st_gid < _FIRST_ORDINARY_GROUP or _is_private_group(status.st_gid)
     )
+
+
+def _is_of_outer_root(status: os.stat_result) -> bool:
+    """Whether a folder may well be root's, who has no number in this user namespace (user_namespaces(7)).
+
+    Rootless containers and sandboxes see it as the overflow user's, `/` and all. So are other users' folders; but who
+    is not root has none above ours that is a user's own.
+    """
+    whole = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+    return not whole and status.st_uid == int(Path("/proc/sys/kernel/overflowuid").read_text())
 
 
 def _is_private_group(gid: int) -> bool:

@@ -242,6 +242,42 @@ def test_a_deleted_state_folder_is_made_anew(place: Customer) -> None:
         assert_all_is_right(place)
 
 
+@acts("others may write to the state folder")
+def test_a_state_folder_of_many_is_not_believed(place: Customer) -> None:
+    mounted_once(place)
+    Path(place.options["state_dir"]).chmod(0o777)
+    failed = run_twfs("mount", place.source, str(place.mountpoint), "-o", place.option_text())
+    assert failed.returncode == 32
+    assert f"run: chmod go-w {place.options['state_dir']}" in failed.stderr
+    assert not is_mounted(place.mountpoint)
+
+
+@needs_root
+@acts("somebody else's state file takes the place of ours while mounted")
+def test_a_state_file_that_was_swapped_is_not_believed(place: Customer, private_key: RSAPrivateKey) -> None:
+    with mounted(place, refresh="1") as mount:
+        assert_all_is_right(place)
+        theirs = place.folder / "theirs"
+        shutil.copy(state_file(place), theirs)
+        os.chown(theirs, 65534, 65534)
+        theirs.replace(state_file(place))
+        assert_new_media_appear(mount, place.account, private_key)
+        wait_for(lambda: "belongs to nobody" in mount.log)
+        for path in (mount.path / "recordings").iterdir():
+            assert path.read_bytes() == place.account.plain(path.name.split(".")[0])
+    assert state_file(place).stat().st_uid == 65534
+    assert len(complaints(mount.log, "kept in memory and lost at unmount")) == 1, mount.log
+
+
+@acts("no more threads can be started")
+def test_too_few_threads_are_told_with_what_limits_them(place: Customer) -> None:
+    mounting = [sys.executable, "-m", "twfs", "mount", place.source, str(place.mountpoint), "-o", place.option_text()]
+    failed = run(["bash", "-c", 'ulimit -v 600000; exec "$@"', "bash", *mounting])
+    assert failed.returncode == 32
+    assert "can't start new thread: the address space is limited to 600000 KiB (ulimit -v)" in failed.stderr
+    assert not is_mounted(place.mountpoint)
+
+
 @acts("no file descriptor is left")
 def test_without_descriptors_reads_fail_and_go_on_later(place: Customer) -> None:
     with mounted(place, timeout="2", refresh="1") as mount:
