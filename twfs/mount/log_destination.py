@@ -12,6 +12,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from urllib.parse import quote
 
+from twfs.catalog.state_file import check_state
 from twfs.config.config import Config
 from twfs.errors import ConfigError
 from twfs.log import log
@@ -38,7 +39,7 @@ def log_destination(config: Config, mountpoint: Path, syslog: Sequence[Path] = S
     """What writes the log of a mount in the background; opened now, so that what cannot be written is told.
 
     Raises:
-        ConfigError: `log_file` cannot be written.
+        ConfigError: `log_file` cannot be written, or `state_dir` be believed.
     """
     if config.log_file is not None:
         return log_file(config, mountpoint)
@@ -138,9 +139,14 @@ def _can_connect(path: Path, kind: socket.SocketKind) -> bool:
 
 
 def _state_file(config: Config, mountpoint: Path) -> logging.Handler:
-    """A file for each mountpoint: two processes must not rotate the same."""
+    """A file for each mountpoint: two processes must not rotate the same.
+
+    Raises:
+        ConfigError: somebody else can change it, or its folder.
+    """
     name = quote(os.fsencode(mountpoint).strip(b"/"), safe="")[-_LONGEST_NAME:]
     path = config.state_dir / f"{name}.log"
+    check_state(path)
     try:
         make_private_folders(config.state_dir)
         return _RotatedFile(path, maxBytes=_ROTATED_AT, backupCount=_KEPT)
@@ -176,7 +182,10 @@ class _Syslog(logging.handlers.SysLogHandler):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's
         """Write it there."""
         if self._instead is None:
-            self._instead = _state_file(self._config, self._mountpoint)
+            try:
+                self._instead = _state_file(self._config, self._mountpoint)
+            except ConfigError:  # Nobody can be told; logging must not fail.
+                return
             self._instead.setFormatter(self.formatter)
         self._instead.handle(record)
 
