@@ -3,12 +3,13 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import NoSuchName, NotVerified
+from twfs.folders import FIRST_COOKIE, FIXED_FOLDERS, ROOT, KnownFolder, PlacedMedium, Totals, homes
 from twfs.log import log
 from twfs.probe import MediaInfo, MediaState
 from twfs.resources import Kind, Medium
@@ -62,6 +63,11 @@ class FakeCatalog:
 
     def __init__(self, media: Mapping[Medium, MediaInfo] | None = None) -> None:
         self.version = 1
+        self.size_version = 1
+        self._cookies: dict[str, int] = {}
+        """By SID and by path of a folder; none is ever given again."""
+        self._versions: dict[str, tuple[object, int]] = {}
+        """What each folder held when it was last looked at, and since which version."""
         self.infos: dict[str, MediaInfo] = {}
         self.failures: dict[str, Exception] = {}
         self.calls: Counter[str] = Counter()
@@ -73,7 +79,8 @@ class FakeCatalog:
         self.replace(media or {})
 
     def replace(self, media: Mapping[Medium, MediaInfo]) -> None:
-        """Other media from now on."""
+        """Other media from now on. An object that is another one under the same SID makes what was told of it wrong."""
+        self.size_version += any(self.infos.get(medium.sid, info) != info for medium, info in media.items())
         self._media = MappingProxyType({medium.sid: medium for medium in media})
         self.infos = {medium.sid: info for medium, info in media.items()}
         self.version += 1
@@ -81,6 +88,65 @@ class FakeCatalog:
     def media(self) -> Mapping[str, Medium]:
         self.calls["media"] += 1
         return self._media
+
+    def find(self, sid: str) -> PlacedMedium | None:
+        self.calls["find"] += 1
+        medium = self._media.get(sid)
+        return None if medium is None else PlacedMedium(self._cookie(sid), medium)
+
+    def folder(self, path: str) -> KnownFolder | None:
+        self.calls["folder"] += 1
+        below = [medium for medium in self._media.values() if any(_is_in(home, path) for home in homes(medium))]
+        if not below and path not in (ROOT, *FIXED_FOLDERS):
+            return None
+        changed_at = max((medium.changed_at for medium in below), default=0)
+        media = sum(path in homes(medium) for medium in below)
+        folders = len(self._paths_in(path))
+        return KnownFolder(path, self._cookie(path), changed_at, folders, media, self._folder_version(path, below))
+
+    def subfolders(self, path: str, after: int, limit: int) -> Sequence[KnownFolder]:
+        self.calls["subfolders"] += 1
+        found = sorted(filter(None, map(self.folder, self._paths_in(path))), key=lambda folder: folder.cookie)
+        return [folder for folder in found if folder.cookie > after][:limit]
+
+    def page(self, path: str, after: int, limit: int) -> Sequence[PlacedMedium]:
+        self.calls["page"] += 1
+        self._number()
+        media = [
+            PlacedMedium(self._cookie(sid), medium) for sid, medium in self._media.items() if path in homes(medium)
+        ]
+        return [placed for placed in sorted(media) if placed.cookie > after][:limit]
+
+    def known_sizes(self, sids: Sequence[str]) -> list[tuple[int, bool] | None]:
+        return [self.known_size(sid) for sid in sids]
+
+    def totals(self) -> Totals:
+        self.calls["totals"] += 1
+        sizes = self.known_sizes(list(self._media))
+        return Totals(len(self._media), sum(size[0] for size in sizes if size is not None))
+
+    def _cookie(self, key: str) -> int:
+        self._number()
+        return self._cookies[key]
+
+    def _number(self) -> None:
+        """What is new comes behind all that ever was: media in their order, each after the folders that it is in."""
+        keys = [ROOT, *FIXED_FOLDERS]
+        for medium in self._media.values():
+            keys += [path for home in homes(medium) for path in _ways(home)] + [medium.sid]
+        for key in keys:
+            self._cookies.setdefault(key, FIRST_COOKIE + len(self._cookies))
+
+    def _paths_in(self, path: str) -> set[str]:
+        known = {way for medium in self._media.values() for home in homes(medium) for way in _ways(home)}
+        return {each for each in known | set(FIXED_FOLDERS) if each.rpartition("/")[0] == path and each}
+
+    def _folder_version(self, path: str, below: list[Medium]) -> int:
+        before, since = self._versions.get(path, (None, 0))
+        if before != below:
+            since = self.version
+            self._versions[path] = (list(below), since)
+        return since
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         self.calls["info"] += 1
@@ -108,6 +174,15 @@ class FakeCatalog:
     def known_info(self, sid: str) -> MediaInfo | None:
         self.calls["known_info"] += 1
         return None if sid in self.unprobed else self.infos.get(sid)
+
+
+def _ways(home: str) -> list[str]:
+    """A folder and those above it but the root, from above."""
+    return [home[:end] for end in range(2, len(home) + 1) if end == len(home) or home[end] == "/"]
+
+
+def _is_in(home: str, path: str) -> bool:
+    return home == path or home.startswith(f"{path}/")
 
 
 class FakeRemover:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tests.fs.fakes import NOVEMBER_23, composition, recording, sid_of
 from tests.fs.unhurried import unhurried
-from twfs.fs.names import LABEL_LIMIT, date_path, inode, safe_label, sid_in, view_name
+from twfs.folders import date_path
+from twfs.fs.names import LABEL_LIMIT, inode, safe_label, sid_in, view_name
 
 any_text = st.text(st.characters(), max_size=128)
 """Any code points, lone surrogates among them: JSON can hold them all."""

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tests.fs.fakes import NOVEMBER_23, composition, recording, sid_of
 from tests.fs.unhurried import unhurried
 from twfs.errors import NoSuchName, NotADirectory
-from twfs.fs.names import date_path, inode, view_name
-from twfs.fs.tree import FIRST_COOKIE, REMEMBERED_NAMES, Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
+from twfs.folders import FIRST_COOKIE, date_path
+from twfs.fs.names import inode, view_name
+from twfs.fs.tree import REMEMBERED_NAMES, Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
 from twfs.resources import Medium
 
 moments = st.none() | st.integers(NOVEMBER_23 - 10**6, NOVEMBER_23 + 10**8) | st.sampled_from([0, -5, 2**62, -(2**62)])

@@ -8,7 +8,8 @@ from twfs.errors import MediaAbsent, ObjectChanged, TwfsError
 from twfs.export.destination import Destination, Goods, LocalFolder, Write
 from twfs.export.outcome import Ending, Outcome
 from twfs.export.refusals import obstacle_of
-from twfs.fs.names import date_path, view_name
+from twfs.folders import date_path
+from twfs.fs.names import view_name
 from twfs.mount.session import Session
 from twfs.probe import MediaInfo
 from twfs.resources import Medium

@@ -1,10 +1,9 @@
 """Names and inode numbers of the mount: pure functions, the same on every machine and in every mount."""
 
 import unicodedata
-from datetime import UTC, datetime
-from functools import lru_cache
 from hashlib import blake2b
 
+from twfs.folders import UNDATED, calendar_moment
 from twfs.resources import Kind, Medium
 
 SID_LENGTH = 34
@@ -12,8 +11,6 @@ SID_LENGTH = 34
 
 LABEL_LIMIT = 64
 """Bytes of UTF-8 a track may take of a name; with date, SID and extension it stays below 128, and NAME_MAX is 255."""
-
-UNDATED = "undated"
 
 # What NTFS and exFAT refuse in a name; "/" is refused everywhere.
 _FORBIDDEN = frozenset('/\\:*?"<>|')
@@ -23,7 +20,6 @@ _REPLACED = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 # Format characters turn the direction of text, join, or hide: a name must show what it is.
 _DROPPED = "Cf"
 _BLANK = "Zs"
-_SECONDS_A_DAY = 86_400
 _NO_KEY_YET = blake2b(digest_size=8)
 
 
@@ -35,11 +31,6 @@ def view_name(medium: Medium) -> str:
 def sid_in(name: str) -> str:
     """The SID that a file's or link's name holds, if it holds one: what `view_name` and `file_name` made."""
     return name.rpartition("_")[2][:SID_LENGTH]
-
-
-def date_path(created_at: int | None) -> str:
-    """`2017/11/23`, or `undated`."""
-    return UNDATED if created_at is None else _day_path(created_at // _SECONDS_A_DAY)
 
 
 def inode(key: str) -> int:
@@ -77,19 +68,5 @@ def _label(medium: Medium) -> str:
 
 
 def _stamp(created_at: int | None) -> str:
-    moment = None if created_at is None else _moment(created_at)
+    moment = None if created_at is None else calendar_moment(created_at)
     return UNDATED if moment is None else f"{moment.year:04}{moment:-%m-%dT%H%M%SZ}"
-
-
-@lru_cache(maxsize=4096)
-def _day_path(day: int) -> str:
-    moment = _moment(day * _SECONDS_A_DAY)
-    return UNDATED if moment is None else f"{moment.year:04}/{moment:%m/%d}"
-
-
-def _moment(seconds: int) -> datetime | None:
-    """None outside the years that the calendar has, 1 to 9999."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
-        return None

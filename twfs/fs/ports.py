@@ -1,23 +1,67 @@
 """What the file system needs of others; the composition root passes the real things in."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from twfs.clock import Deadline
+from twfs.folders import KnownFolder, PlacedMedium, Totals
 from twfs.probe import MediaInfo
 from twfs.ranges import ByteRange
 from twfs.resources import Medium
 
 
+class MediaIndex(Protocol):
+    """What media exist, folder by folder, as queries that neither wait for the network nor for a writer.
+
+    An answer is what was true at one moment; two answers with the same `version` are of the same state.
+    A state that cannot be read is an error, never an empty answer.
+    """
+
+    @property
+    def version(self) -> int:
+        """Grows whenever a medium comes, goes or changes, is found to be another object, or was told a wrong size.
+
+        What was kept of `find`, `folder`, `subfolders` and `page` under an equal version still holds.
+        """
+
+    @property
+    def size_version(self) -> int:
+        """Grows whenever a proven size that was told may be wrong by now: new media alone change nothing here."""
+
+    def find(self, sid: str) -> PlacedMedium | None:
+        """The completed medium of that SID, if the mount has it."""
+
+    def folder(self, path: str) -> KnownFolder | None:
+        """The folder at `path`; None if there is none, or if it has no media in it or below it.
+
+        Always there are the root (`twfs.folders.ROOT`) and `FIXED_FOLDERS`.
+        """
+
+    def subfolders(self, path: str, after: int, limit: int) -> Sequence[KnownFolder]:
+        """At most `limit` of the folders that are shown in `path` and have cookies above `after`, in that order.
+
+        Fewer than `limit` only at the end. Empty for a path that is no folder.
+        """
+
+    def page(self, path: str, after: int, limit: int) -> Sequence[PlacedMedium]:
+        """The same of the media in `path`. What was there during a whole listing comes once, whatever else changes."""
+
+    def known_sizes(self, sids: Sequence[str]) -> list[tuple[int, bool] | None]:
+        """What `known_size` tells of each, in one go; None of one that there is not."""
+
+    def totals(self) -> Totals:
+        """How much there is, as far as known; kept up to date, so that it costs the same for any number of media."""
+
+
 class Catalog(Protocol):
-    """What media exist."""
+    """What media exist, all at once; `MediaIndex` will take the place of `media()`."""
 
     @property
     def version(self) -> int:
         """Grows whenever `media()` differs."""
 
     def media(self) -> Mapping[str, Medium]:
-        """Completed media by SID: a snapshot that never changes."""
+        """Completed media by SID, all of them; to be replaced by `find` and `page`."""
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What the probe of a medium found; at once if known, else waits for it.
@@ -39,7 +83,7 @@ class Catalog(Protocol):
         """
 
     def known_size(self, sid: str) -> tuple[int, bool] | None:
-        """The same as far as known, from memory alone."""
+        """The same as far as known: neither waits nor asks anybody."""
 
 
 class OpenMedium(Protocol):

@@ -15,23 +15,15 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from twfs.errors import NoSuchName, NotADirectory
-from twfs.fs.names import date_path, inode, sid_in, view_name
-from twfs.resources import Kind, Medium
+from twfs.folders import FIRST_COOKIE, FIXED_FOLDERS, KIND_FOLDERS, ROOT, homes
+from twfs.fs.names import inode, sid_in, view_name
+from twfs.resources import Medium
 
 HIDDEN = "/.twfs"
 """Not listed in the root, so that no copy and no search takes it along; can be looked up, listed and read."""
 
-FIRST_COOKIE = 3
-"""0 is the beginning, `.` and `..` have the next two: NFSv4 knows neither, and keeps these numbers to itself."""
-
-_ROOT = ""
-_BY_DATE = "/by-date"
-_BY_ROOM = "/by-room"
 REMEMBERED_NAMES = 2**17
 """Names of which anything is remembered besides the tree: some 650 bytes each in a mount, 80 MiB in all."""
-
-_FOLDER_OF = {kind: f"/{kind}" for kind in Kind}
-_KIND_FOLDERS = tuple(_FOLDER_OF.values())
 
 
 @dataclass(slots=True)
@@ -101,14 +93,14 @@ class Tree:
         """By SID of a medium and path of a folder; those of the media from the smallest to the largest."""
         self._number_new([sid for sid in media if sid not in known])
         in_order = [media[sid] for sid in self.cookies]
-        self._folders = {_ROOT: Folder(_ROOT)}
-        for path in (*_KIND_FOLDERS, _BY_DATE, _BY_ROOM):
+        self._folders = {ROOT: Folder(ROOT)}
+        for path in FIXED_FOLDERS:
             self._folder(path, known)
         for medium in in_order:
             self._place(medium, known)
         self._name_folders()
         self._stamp_folders()
-        newest = self._folders[_ROOT].changed_at
+        newest = self._folders[ROOT].changed_at
         self._folders[HIDDEN] = Folder(HIDDEN, changed_at=newest)
         self._lock = threading.Lock()
         self._remembered: dict[str, Any] = {}
@@ -204,24 +196,16 @@ class Tree:
 
     def _name_folders(self) -> None:
         # Other media than in the former tree may have made them, in another order.
-        for path in sorted(self._folders.keys() - {_ROOT}, key=self.cookies.__getitem__):
+        for path in sorted(self._folders.keys() - {ROOT}, key=self.cookies.__getitem__):
             parent, _, name = path.rpartition("/")
             self._folders[parent].folder_names.append(name)
 
     def _stamp_folders(self) -> None:
         # A folder is made after the one it is in: backwards, each is finished before its parent is asked.
         for folder in reversed(self._folders.values()):
-            if folder.path != _ROOT:
+            if folder.path != ROOT:
                 parent = self._folders[folder.path.rpartition("/")[0]]
                 parent.changed_at = max(parent.changed_at, folder.changed_at)
-
-
-def homes(medium: Medium) -> tuple[str, ...]:
-    """Paths of the folders a medium is in."""
-    dated = f"{_BY_DATE}/{date_path(medium.created_at)}"
-    if medium.room_sid is None:
-        return (_FOLDER_OF[medium.kind], dated)
-    return (_FOLDER_OF[medium.kind], dated, f"{_BY_ROOM}/{medium.room_sid}")
 
 
 def node_inode(node: Node) -> int:
@@ -232,8 +216,8 @@ def node_inode(node: Node) -> int:
 
 
 def _name_in(folder_path: str, medium: Medium) -> str:
-    return medium.file_name if folder_path in _KIND_FOLDERS else view_name(medium)
+    return medium.file_name if folder_path in KIND_FOLDERS else view_name(medium)
 
 
 def _medium_node(folder_path: str, name: str, medium: Medium) -> Node:
-    return MediumFile(medium) if folder_path in _KIND_FOLDERS else MediumLink(f"{folder_path}/{name}", medium)
+    return MediumFile(medium) if folder_path in KIND_FOLDERS else MediumLink(f"{folder_path}/{name}", medium)
