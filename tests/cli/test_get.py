@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.cli.running import Account, twfs
+from tests.cli.terminal import all_shown
 from tests.mount.harness import PATIENCE, customer, new_key, wait_for
 from tests.transfer.generated import generated
 from twfs.cli.main import main
@@ -234,15 +234,6 @@ def test_progress_on_a_terminal_is_written_over_and_gone_at_the_end(account: Acc
     assert re.search(r"[0-9.]+K of 742\.4K  [0-9]+%", shown)
     assert shown.endswith("\r\x1b[K")
     assert "\n" not in shown
-
-
-def all_shown(terminal: int) -> str:
-    """All that is written to a terminal until nobody can write to it any more: then Linux answers EIO."""
-    shown = b""
-    with suppress(OSError):
-        while piece := os.read(terminal, 65536):
-            shown += piece
-    return shown.decode()
 
 
 def test_memory_does_not_grow_with_the_medium(tmp_path: Path) -> None:

@@ -87,6 +87,28 @@ def test_a_line_never_wraps() -> None:
     assert terminal.getvalue() == "\r\x1b[K" + "x" * 79
 
 
+def test_other_lines_have_the_terminal_for_themselves() -> None:
+    terminal = Terminal()
+    line = Line(terminal)
+    line.draw("far")
+    began = threading.Event()
+
+    def draw() -> None:
+        began.set()
+        line.draw("farther")
+
+    drawing = threading.Thread(target=draw)
+    with line.aside():
+        drawing.start()
+        assert began.wait(10)
+        terminal.write("a file\n")
+    drawing.join()
+    assert terminal.getvalue().endswith("\r\x1b[Ka file\n\r\x1b[Kfarther")
+    line.erase()
+    line.draw("too late")
+    assert terminal.getvalue().endswith("farther\r\x1b[K")
+
+
 def test_what_goes_on_is_shown_meanwhile_and_erased() -> None:
     terminal, drawn = Terminal(), threading.Event()
 

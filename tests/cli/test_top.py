@@ -46,7 +46,7 @@ def only_file(mount: Mounted) -> Path:
 def test_one_frame_shows_who_reads_what(mount: Mounted) -> None:
     with only_file(mount).open("rb") as file:
         file.read(1)
-        shown = run_twfs("top", str(mount.path), "--once", "--interval", "0.2", environ={"COLUMNS": "160"})
+        shown = run_twfs("top", str(mount.path), "--once", "--interval", "0.2", environ={"COLUMNS": "40"})
     assert (shown.returncode, shown.stderr) == (0, "")
     assert f"at {mount.path}, pid {mount.process.pid}" in shown.stdout
     assert re.search(r"1 recording, 0 compositions; refreshed \d+:\d\d", shown.stdout)

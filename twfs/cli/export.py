@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         try:
             for outcome in _exported(session, media, order, arguments, overrides, progress=progress):
                 outcomes.append(outcome)
-                progress.erase()
-                _tell(outcome, shared, quiet=arguments.json)
+                with progress.aside():
+                    _tell(outcome, shared, quiet=arguments.json)
         finally:
             progress.erase()
     report = Report(arguments.destination, outcomes)

@@ -12,7 +12,7 @@ from twfs.cli.flags import add_common_flags, add_md5_flag, output
 from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import is_one_of
 from twfs.cli.selection import FILTERS, Wanted, add_media_arguments, asked_for
-from twfs.cli.tables import in_colour, is_terminal, show
+from twfs.cli.tables import UNBROKEN, in_colour, is_terminal, show
 from twfs.cli.transfers import in_words, progress_of, resumable, tally, watched
 from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
@@ -98,8 +98,8 @@ def _download(
         work = watched(session, progress, downloader.fetch, lambda outcome: _is_failure(outcome, arguments))
         for outcome in work_through(media, work, crew, stop, session.clock):
             outcomes.append(outcome)
-            progress.erase()
-            _tell(outcome, arguments)
+            with progress.aside():
+                _tell(outcome, arguments)
     finally:
         progress.erase()
     if arguments.json:
@@ -137,4 +137,4 @@ def _show(outcome: Outcome, *, is_folder: bool) -> None:
     line = in_colour(outcome.ending.value)
     line.append(f"{human_size(outcome.plain_size or 0):>{_SIZE_ENDS_AT - len(line)}}")
     line.append(f"  {f'md5 {outcome.md5.value}' if outcome.md5 else '':13}  ")
-    show(line.append(escaped(path.name if is_folder else str(path))), wide=True)
+    show(line.append(escaped(path.name if is_folder else str(path))), width=UNBROKEN)

@@ -36,18 +36,26 @@ class Line:
 
     def draw(self, text: str) -> None:
         """In place of what stood there; what is too long is cut, for the terminal would begin another line."""
-        if self.is_seen:
-            self._write(_ERASE_LINE + text[: self._width() - 1])
+        with self._lock:
+            if self.is_seen:
+                self._write(_ERASE_LINE + text[: self._width() - 1])
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Have other lines be written in the block: it is erased before, and not drawn before the end."""
+        with self._lock:
+            if self.is_seen:
+                self._write(_ERASE_LINE)
+            yield
 
     def erase(self) -> None:
-        """Make room for another line."""
-        if self.is_seen:
-            self._write(_ERASE_LINE)
+        """Take it away for good: threads that are left behind draw nothing any more."""
+        with self.aside():
+            self.is_seen = False
 
     def _write(self, text: str) -> None:
-        with self._lock:
-            self._stream.write(text)
-            self._stream.flush()
+        self._stream.write(text)
+        self._stream.flush()
 
     def _width(self) -> int:
         try:
@@ -97,8 +105,12 @@ class Progress:
             self._in_vain += in_vain
             self._draw_now_and_then()
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Have other lines be written in the block."""
+        return self._shown.aside()
+
     def erase(self) -> None:
-        """Make room for another line."""
+        """Take it away for good."""
         self._shown.erase()
 
     def line(self) -> str:

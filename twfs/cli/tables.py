@@ -20,6 +20,8 @@ Row = Sequence[str]
 SID_WIDTH = 34
 """Columns of a SID, which is never cut: it is to be copied."""
 
+UNBROKEN = 10_000
+"""Columns for what the terminal itself is to wrap."""
 _LEAST_WIDTH = 80
 """A narrower terminal wraps lines: they would lose SIDs otherwise."""
 GAP = 2
@@ -64,7 +66,7 @@ def show_rows(
             table.add_column(heading, justify="right" if number in right else "left", no_wrap=not is_loose)
         for row in all_rows[start : start + _ROWS_AT_ONCE]:
             table.add_row(*(in_colour(cell) if number == state else cut(cell) for number, cell in enumerate(row)))
-        show(table, wide=wide)
+        show(table, width=UNBROKEN if wide else None)
 
 
 def complete(lines: Iterable[Row], right: Collection[int] = ()) -> str:
@@ -113,11 +115,10 @@ def in_colour(state: str) -> "Text":
     return Text.assemble((state, _STYLES.get(state, "")), no_wrap=True, overflow="ellipsis")
 
 
-def show(content: "RenderableType", *, wide: bool = False) -> None:
-    """Print on the terminal; what is `wide` is wrapped by the terminal itself."""
+def show(content: "RenderableType", *, width: int | None = None) -> None:
+    """Print within `width` columns; by default within those of the terminal, but not less than 80."""
     screen = console()
-    if wide:
-        screen.width = _LEAST_WIDTH * 100
+    screen.width = width or max(screen.width, _LEAST_WIDTH)
     with screen.capture() as captured:
         screen.print(content)
     say("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
@@ -128,6 +129,4 @@ def console() -> "Console":
     from rich.console import Console  # noqa: PLC0415 - as above
 
     colours = None if os.environ.get("NO_COLOR") else "auto"
-    screen = Console(color_system=colours, highlight=False, markup=False, emoji=False)  # type: ignore[arg-type]
-    screen.width = max(screen.width, _LEAST_WIDTH)
-    return screen
+    return Console(color_system=colours, highlight=False, markup=False, emoji=False)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from twfs.cli.flags import add_verbose_flag
 from twfs.cli.outcome import UsageError
 from twfs.cli.paths import a_path, a_place
 from twfs.cli.signalled import Ending, until_signalled
+from twfs.cli.tables import console, is_terminal, show
 from twfs.cli.values import parsed_by
 from twfs.config.profiles import is_source
 from twfs.errors import TwfsError
@@ -26,6 +27,8 @@ from twfs.mount.system import FSTYPE, MountEntry, answer_of, is_mounted, is_stal
 from twfs.option import number
 
 _STATUS = ".twfs/status"
+_WIDTH_OF_A_PIPE = 160
+"""Columns in which no name is cut."""
 _LOOKS = 5
 """Rates are those since so many looks: a player's reads come in bursts."""
 _END_KEYS = (b"q", b"Q", b"")
@@ -88,13 +91,11 @@ def place_of(word: str | None, entries: Iterable[MountEntry]) -> Path:
 
 
 def _show_once(place: Path, interval: float) -> None:
-    from rich.console import Console  # noqa: PLC0415 - no other command waits for rich
-
-    from twfs.cli.top_view import frame  # noqa: PLC0415 - as above
+    from twfs.cli.top_view import frame  # noqa: PLC0415 - needs rich, which no other command waits for
 
     before = state_of(place)
     time.sleep(interval)
-    Console().print(frame(before, state_of(place)))
+    show(frame(before, state_of(place)), width=None if is_terminal() else _WIDTH_OF_A_PIPE)
 
 
 def _show(place: Path, interval: float) -> None:
@@ -106,7 +107,7 @@ def _show(place: Path, interval: float) -> None:
     with (
         until_signalled() as ending,
         _keyboard() as keyboard,
-        Live(frame(past[0], past[0]), auto_refresh=False, screen=True) as screen,
+        Live(frame(past[0], past[0]), console=console(), auto_refresh=False, screen=True) as screen,
     ):
         while not _told_to_end(ending, keyboard, interval):
             now = state_of(place)
