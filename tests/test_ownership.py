@@ -1,6 +1,9 @@
 import ctypes
 import os
+import pwd
 import stat
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -74,7 +77,9 @@ def test_what_belongs_to_somebody_else_is_refused(file: Path) -> None:
     assert "belongs to nobody, who can change it at any time; run as root: chown root " in complaint
     os.chown(file, 0, -1)
     os.chown(file.parent, NOBODY, -1)
-    assert f"{file.parent} belongs to nobody" in str(complaint_about(file))
+    assert complaint_about(file) == (
+        f"{file.parent} belongs to nobody, who can change what is in it at any time; keep file in a folder of root's"
+    )
 
 
 @needs_root
@@ -83,6 +88,56 @@ def test_groups_of_the_system_may_write_to_folders_on_the_way(file: Path, gid: i
     os.chown(file.parent, 0, gid)
     file.parent.chmod(0o775)
     assert (complaint_about(file) is None) == is_well
+
+
+@needs_root
+def test_people_in_a_group_of_the_system_are_somebody_else(file: Path, tmp_path: Path) -> None:
+    os.chown(file.parent, 0, USERS)
+    file.parent.chmod(0o775)
+    groups, people = tmp_path / "group", tmp_path / "passwd"
+    groups.write_text(f"users:x:{USERS}:\n")
+    people.write_text("root:x:0:0::/:/bin/sh\nalice:x:1000:1000::/:/bin/sh\n")
+    assert judged(file, groups, people) == "None"
+    groups.write_text(f"users:x:{USERS}:alice\n")
+    assert (
+        judged(file, groups, people)
+        == f"{file.parent} can be changed by the group users; run: chmod go-w '{file.parent}'"
+    )
+    groups.write_text(f"users:x:{USERS}:\n")
+    people.write_text(f"root:x:0:0::/:/bin/sh\nalice:x:1000:{USERS}::/:/bin/sh\n")
+    assert "by the group users" in judged(file, groups, people)
+
+
+def judged(file: Path, groups: Path, people: Path) -> str:
+    """What is said of a file on a machine with these groups and users."""
+    in_place = f"mount --bind {groups} /etc/group && mount --bind {people} /etc/passwd"
+    ask = [sys.executable, "-c", _ASK, str(file)]
+    command = ["unshare", "--mount", "sh", "-c", f'{in_place} && exec "$@"', "sh", *ask]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+_ASK = "import sys, pathlib; from twfs.ownership import complaint_about as ask; print(ask(pathlib.Path(sys.argv[1])))"
+
+
+@needs_root
+@pytest.mark.parametrize(("user", "is_private"), [("daemon", True), ("nobody", False)])
+@pytest.mark.parametrize("name", ["", "config.toml"])
+def test_what_ones_private_group_may_write_to_is_ones_own(user: str, name: str, *, is_private: bool) -> None:
+    entry = pwd.getpwnam(user)  # Of `nogroup` there are others on every Debian, such as `sync`.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        place = Path(folder) / "open"
+        place.mkdir()
+        (place / "config.toml").touch()
+        for each, mode in ((place, 0o775), (place / "config.toml", 0o664)):
+            os.chown(each, entry.pw_uid, entry.pw_gid)
+            each.chmod(mode)
+        os.seteuid(entry.pw_uid)
+        try:
+            found = complaint_about(place / name)
+        finally:
+            os.seteuid(0)
+    assert (found is None) == is_private, found
 
 
 def test_ones_own_links_are_followed(file: Path, tmp_path: Path) -> None:

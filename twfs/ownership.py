@@ -16,8 +16,8 @@ from twfs.errors import ConfigError
 from twfs.invocation import pasteable
 
 _ROOT = 0
-_FIRST_ORDINARY_GROUP = 1000
-"""FIRST_GID of Debian, GID_MIN of Red Hat: those below, such as `syslog` of Ubuntu's /var/log, are the system's own."""
+_FIRST_ORDINARY = 1000
+"""FIRST_UID and FIRST_GID of Debian, UID_MIN and GID_MIN of Red Hat: those below are the system's own."""
 _MOST_LINKS = 40
 """As many as the kernel follows (path_resolution(7))."""
 
@@ -37,7 +37,7 @@ def refuse_foreign(path: Path) -> None:
 
 def complaint_about(path: Path) -> str | None:
     """Why a path cannot be trusted, and what to do; None if it can, as far as it can be looked at."""
-    judged = (_judged(place, status, is_end=is_end) for place, status, is_end in _visited(path))
+    judged = (_judged(place, status, path, is_end=is_end) for place, status, is_end in _visited(path))
     return next(filter(None, judged), None)
 
 
@@ -71,35 +71,40 @@ def _visited(path: Path) -> Iterator[tuple[Path, os.stat_result, bool]]:
             return
 
 
-def _judged(place: Path, status: os.stat_result, *, is_end: bool) -> str | None:
-    """What is wrong with one of them."""
+def _judged(place: Path, status: os.stat_result, path: Path, *, is_end: bool) -> str | None:
+    """What is wrong with one of them, on the way to `path`."""
     if status.st_uid not in (_ROOT, os.geteuid()) and (is_end or not _is_of_outer_root(status)):
-        what = "is a symbolic link of" if stat.S_ISLNK(status.st_mode) else "belongs to"
-        mend = ("rm", place) if stat.S_ISLNK(status.st_mode) else ("chown", _user(os.geteuid()), place)
-        return f"{place} {what} {_user(status.st_uid)}, who can change it at any time; run as root: {pasteable(*mend)}"
-    if stat.S_ISLNK(status.st_mode) or not (_by_end(status) if is_end else _by_way(status)):
+        return _of_somebody_else(place, status, path, is_end=is_end)
+    if stat.S_ISLNK(status.st_mode) or not _others_may_write(status, is_end=is_end):
         return None
     who = "everybody" if status.st_mode & stat.S_IWOTH else f"the group {_group(status.st_gid)}"
     return f"{place} can be changed by {who}; run: {pasteable('chmod', 'go-w', place)}"
 
 
-def _by_end(status: os.stat_result) -> bool:
-    """Whether others may write to what is believed itself; what they write to a device, as /dev/null, does not stay."""
-    stays = stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)
-    return stays and bool(status.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+def _of_somebody_else(place: Path, status: os.stat_result, path: Path, *, is_end: bool) -> str:
+    owner, me = _user(status.st_uid), _user(os.geteuid())
+    if stat.S_ISLNK(status.st_mode):
+        complaint = f"{place} is a symbolic link of {owner}, who can change it at any time"
+        return f"{complaint}; run as root: {pasteable('rm', place)}"
+    if is_end:
+        complaint = f"{place} belongs to {owner}, who can change it at any time"
+        return f"{complaint}; run as root: {pasteable('chown', me, place)}"
+    # No chown: it may be somebody's home.
+    folder = "a folder of root's" if os.geteuid() == _ROOT else f"a folder of {me}'s or root's"
+    return f"{place} belongs to {owner}, who can change what is in it at any time; keep {path.name} in {folder}"
 
 
-def _by_way(status: os.stat_result) -> bool:
-    """Whether others may put something else in the place of what is in this folder.
+def _others_may_write(status: os.stat_result, *, is_end: bool) -> bool:
+    """Whether others may write to what is believed itself, or put something else in the place of what is on the way.
 
-    With the sticky bit, as of /tmp, they may not. A group of the system's, or the private one of this user, in which
-    nobody else is (as Debian's sshd has it), is not somebody else.
+    What they write to a device, as /dev/null, does not stay. In a sticky folder, as /tmp, they cannot replace anything.
     """
-    if not _by_end(status) or status.st_mode & stat.S_ISVTX:
+    mode = status.st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or (mode & stat.S_ISVTX and not is_end):
         return False
-    return bool(status.st_mode & stat.S_IWOTH) or not (
-        _ROOT < status.st_gid < _FIRST_ORDINARY_GROUP or _is_private_group(status.st_gid)
-    )
+    if mode & stat.S_IWOTH:
+        return True
+    return bool(mode & stat.S_IWGRP) and not _is_harmless(status.st_gid, is_end=is_end)
 
 
 def _is_of_outer_root(status: os.stat_result) -> bool:
@@ -112,12 +117,25 @@ def _is_of_outer_root(status: os.stat_result) -> bool:
     return not whole and status.st_uid == int(Path("/proc/sys/kernel/overflowuid").read_text())
 
 
-def _is_private_group(gid: int) -> bool:
+def _is_harmless(gid: int, *, is_end: bool) -> bool:
+    """Whether nobody else is in a group: this user alone, as Debian's sshd has it; on the way, services of the system.
+
+    The first is what the usual umask of 002 counts on, the second owns Ubuntu's /var/log (`syslog`).
+    """
+    others = _members(gid) - {os.geteuid()}
+    if os.geteuid() != _ROOT and _members(gid) == {os.geteuid()}:
+        return True
+    return not is_end and _ROOT < gid < _FIRST_ORDINARY and all(uid < _FIRST_ORDINARY for uid in others)
+
+
+def _members(gid: int) -> set[int]:
+    """User IDs of all who are in a group, by their own entry (passwd(5)) or by the group's (group(5))."""
+    users = pwd.getpwall()
     try:
-        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(gid)
+        named = set(grp.getgrgid(gid).gr_mem)
     except KeyError:
-        return False
-    return user.pw_uid != _ROOT and user.pw_gid == gid and set(group.gr_mem) <= {user.pw_name}
+        named = set()
+    return {user.pw_uid for user in users if user.pw_gid == gid or user.pw_name in named}
 
 
 def _user(uid: int) -> str:
