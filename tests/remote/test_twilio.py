@@ -438,3 +438,71 @@ def test_every_error_body_becomes_one_bounded_line(failing: Simulator, body: obj
     assert message.isprintable()
     assert len(message) < 500
     assert rig.account.api_secret not in message
+
+
+class FlappingWeb:
+    """A list of pages; from the eleventh on each fails so many times before it comes."""
+
+    def __init__(self, pages: int, failures: int, answer: Manner) -> None:
+        self.manners: list[Manner] = []
+        for number in range(pages):
+            following = f"/v1/Recordings?Page={number + 1}" if number + 1 < pages else None
+            came = said(page(following, {"sid": f"RT{number:032x}"}))
+            self.manners += [*([answer] * failures if number >= 10 else []), came]
+
+
+@pytest.mark.parametrize(
+    ("failure", "times"),
+    [
+        (said({}, 500), 13),
+        (said({"code": 20429}, 429), 13),
+        (saying_and_closing(b""), 13),
+        (said({}, 503, **{"Retry-After": "20"}), 3),
+    ],
+    ids=["500", "429", "nothing", "Retry-After"],
+)
+def test_a_long_list_comes_whole_though_each_page_fails_longer_than_its_attempts(failure: Manner, times: int) -> None:
+    web = FlappingWeb(30, times, failure)
+    with RudeServer(*web.manners) as server:
+        own = OwnApi(server)
+        with own as api:
+            pages = list(api.pages(Kind.RECORDING, EVERYTHING))
+    assert sum(map(len, pages)) == 30
+    # Six attempts, a pause, and so on: what is empty tells whoever reads that there is one.
+    assert pages.count([]) >= 20
+
+
+def test_the_more_pages_came_the_longer_the_next_is_waited_for() -> None:
+    waited = []
+    for count in (1, 4, 40):
+        web = FlappingWeb(count + 1, 0, said({}, 500))
+        with RudeServer(*web.manners[:-1], said({}, 500)) as server:
+            own = OwnApi(server)
+            with own as api, pytest.raises(Unreachable, match="HTTP 500"):
+                list(api.pages(Kind.RECORDING, EVERYTHING))
+        waited.append(own.clock.seconds)
+    assert waited == sorted(waited)
+    assert waited[0] < 15
+    assert 100 < waited[2] < 250
+
+
+def test_how_long_the_server_asks_to_wait_is_waited_for() -> None:
+    failure = said({}, 503, **{"Retry-After": "40"})
+    web = FlappingWeb(20, 0, failure)
+    with RudeServer(*web.manners[:-1], failure, web.manners[-1]) as server:
+        own = OwnApi(server)
+        with own as api:
+            assert sum(map(len, api.pages(Kind.RECORDING, EVERYTHING))) == 20
+        assert len(server.requests) == 21
+    assert 40 <= own.clock.seconds < 45
+
+
+@pytest.mark.parametrize("failure", [said({}, 401), said({}, 400), saying(answer(200, b" " * 5 * 2**20))])
+def test_what_no_patience_mends_ends_a_list_at_once(failure: Manner) -> None:
+    web = FlappingWeb(20, 0, failure)
+    with RudeServer(*web.manners[:-1], failure) as server:
+        own = OwnApi(server)
+        with own as api, pytest.raises((RemoteError, CredentialsRefused)):
+            list(api.pages(Kind.RECORDING, EVERYTHING))
+        assert len(server.requests) == 20
+    assert own.clock.seconds < 1

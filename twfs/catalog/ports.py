@@ -14,6 +14,8 @@ class Listing(Protocol):
     def pages(self, kind: Kind, wanted: ListFilter) -> Iterator[list[object]]:
         """Raw JSON records, a page of at most 100 at a time, requested as they are consumed.
 
+        An empty page comes before each pause while the next one is awaited, so that the list can be given up there.
+
         Raises:
             RemoteError, CredentialsRefused: a page did not come; no later page will.
         """

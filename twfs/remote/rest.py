@@ -3,13 +3,15 @@
 Facts (paging, quota, error bodies): Twilio's OpenAPI description and documentation.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Generator, Iterator, Mapping
 
 from twfs.clock import Clock, Deadline
 from twfs.errors import CredentialsRefused, DeadlineExceeded, NotFound, RemoteError, Unreachable
 from twfs.log import log
 from twfs.remote.hosts import check_same_host, joined
 from twfs.remote.http import Answer, HttpPool, NotSent, without_query
+from twfs.remote.perseverance import Perseverance
 from twfs.remote.retry import Lasting, RateLimit, Transient, retry_after, retrying
 from twfs.remote.untrusted_json import parsed
 
@@ -122,8 +124,9 @@ class RestApi:
         self._change("DELETE", url, None)
 
     def _pages(self, url: str, params: Mapping[str, str] | None) -> Iterator[list[object]]:
-        """The pages of a list, each asked for when it is wanted."""
+        """The pages of a list, each asked for when it is wanted; an empty one before each pause in waiting for one."""
         page_url: str | None = url
+        perseverance = Perseverance()
         seen: set[str] = set()
         known: set[str] = set()
         stale_pages = 0
@@ -132,7 +135,8 @@ class RestApi:
                 raise Unreachable(f"{without_query(url)}: the list never ends")
             seen.add(page_url)
             # Only the first request is made of our own words; the parameters are part of the following URLs.
-            page = self._json(page_url, params if page_url == url else None, self._deadline())
+            page = yield from self._page(page_url, params if page_url == url else None, perseverance)
+            perseverance.came()
             records, following = _page_content(page, page_url)
             sids = _sids(records)
             stale_pages = stale_pages + 1 if sids <= known else 0
@@ -143,6 +147,27 @@ class RestApi:
                 check_same_host(following, url)
             yield records
             page_url = following
+
+    def _page(
+        self, url: str, params: Mapping[str, str] | None, perseverance: Perseverance
+    ) -> Generator[list[object], None, object]:
+        """One page, asked for again for as long as the pages before it are worth it."""
+        while True:
+            try:
+                return self._json(url, params, self._deadline())
+            except Lasting:
+                raise
+            except (Unreachable, DeadlineExceeded) as error:
+                asked = error.after if isinstance(error, Transient) else None
+                # One line for each list, however often its pages fail.
+                level = logging.DEBUG if perseverance.has_failed else logging.WARNING
+                pause = perseverance.pause(self._clock.monotonic(), asked)
+                if pause is None:
+                    raise
+                log.log(level, "the next page of a list does not come, and is waited for: %s", error)
+            # Whoever reads the list may end it here.
+            yield []
+            self._clock.sleep(pause)
 
     def _json(self, url: str, params: Mapping[str, str] | None, deadline: Deadline) -> object:
         def once() -> object:
