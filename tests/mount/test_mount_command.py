@@ -23,7 +23,7 @@ from tests.mount.harness import (
 )
 from twfs.cli.doctor_machine import Machine, check_mounts
 from twfs.cli.finding import PROBLEM
-from twfs.invocation import twfs_command
+from twfs.invocation import pasteable, twfs_command
 from twfs.mount.system import find_mount, is_mounted, mounts, unmount
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.sealing import seal
@@ -217,7 +217,8 @@ def test_one_that_does_not_answer_is_named_with_the_mend(place: Customer) -> Non
         (finding,) = [found for found in check_mounts(mounts(), Machine()) if str(place.mountpoint) in found.text]
     mend = f"run: {twfs_command('umount', '-l', place.mountpoint)}"
     assert again.returncode == 32
-    assert again.stderr == f"twfs: {place.mountpoint}: a twfs is mounted there and does not answer; {mend}\n"
+    called = pasteable(sys.executable, "-m", "twfs", "umount", "-l", place.mountpoint)
+    assert again.stderr == f"twfs: {place.mountpoint}: a twfs is mounted there and does not answer; run: {called}\n"
     assert (finding.level, finding.mend) == (PROBLEM, mend)
 
 
