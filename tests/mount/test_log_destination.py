@@ -75,6 +75,15 @@ def test_what_syslog_does_not_take_any_more_is_in_the_file(config: Config, tmp_p
     handler.close()
 
 
+def test_a_syslog_that_hangs_stops_nobody(config: Config, tmp_path: Path) -> None:
+    with syslog(tmp_path / "log"):
+        handler = log_destination(config, PLACE, [tmp_path / "log"])
+        for number in range(3000):
+            handler.handle(record(f"{number} {'x' * 200}"))
+        handler.close()
+    assert " 2999 " in (config.state_dir / "srv%2Frecordings.log").read_text()
+
+
 def test_without_one_the_log_is_in_a_file_that_is_bounded_and_private(config: Config, tmp_path: Path) -> None:
     (tmp_path / "dead").touch()
     assert log_place(config, [tmp_path / "dead"]) == f"{config.state_dir}/MOUNTPOINT.log"

@@ -10,6 +10,7 @@ from typing import Any
 from twfs.cli.flags import add_verbose_flag
 from twfs.cli.output import one_line, say
 from twfs.cli.paths import a_path
+from twfs.errors import TwfsError
 from twfs.invocation import twfs_command
 from twfs.mount.namespaces import holders
 from twfs.mount.processes import Process
@@ -56,7 +57,7 @@ def _users(entry: MountEntry | None) -> Sequence[Process]:
     """Looked for by a thread: what a process has mapped waits for its lock, and that perhaps for a mount that hangs."""
     try:
         return answer_of(entry.mountpoint, partial(users_of, entry)) if entry is not None else []
-    except MountFailed:
+    except TwfsError:  # It hangs, or no thread can be had: the mount is in use all the same.
         return []
 
 

@@ -169,6 +169,11 @@ class _Syslog(logging.handlers.SysLogHandler):
         self._mountpoint = mountpoint
         self._instead: logging.Handler | None = None
 
+    def _connect_unixsocket(self, address: str) -> None:
+        super()._connect_unixsocket(address)  # type: ignore[misc]
+        # A syslog that hangs must not stop a mount: what it does not take at once, it does not take.
+        self.socket.settimeout(0)  # type: ignore[attr-defined]
+
     def emit(self, record: logging.LogRecord) -> None:
         # Of the process that mounts, which is not that which was called.
         self.ident = f"twfs[{os.getpid()}]: "
