@@ -149,13 +149,45 @@ def test_what_is_broken_keeps_the_old_and_is_said_once(
         mount.reloading.for_credentials()
     assert (mount.used, mount.events, mount.keys) == ([], [], ["a.pem"])
     (line,) = said(caplog)
-    assert line.startswith("credentials and private keys in use are kept, for new ones do not do: ")
+    what = "credentials" if name == "c" else "private keys"
+    assert line.startswith(f"{what} in use are kept, for new ones do not do: ")
     assert "hunter2" not in line
     assert mount.reloading.credentials.secret.reveal() == "first"
     mount.home.write(name, before)
     mount.clock.sleep(60)
     mount.reloading.for_credentials()
     assert said(caplog) == ["credentials and private keys can be read again"]
+
+
+def test_a_key_that_is_broken_does_not_keep_credentials_from_being_replaced(
+    mount: Mounted, caplog: pytest.LogCaptureFixture
+) -> None:
+    mount.home.write("keys/b.pem", pem(1), 0o644)
+    mount.home.write("c", credentials("second"))
+    mount.reloading.for_credentials()
+    assert mount.secrets == ["second"]
+    assert sum("private keys in use are kept" in line for line in said(caplog)) == 1
+
+
+def test_broken_credentials_do_not_keep_a_key_from_being_added(
+    mount: Mounted, caplog: pytest.LogCaptureFixture
+) -> None:
+    mount.home.write("keys/b.pem", pem(1))
+    mount.home.write("c", "nonsense")
+    mount.reloading.for_keys()
+    assert (mount.keys, mount.used) == (["a.pem", "b.pem"], [])
+    assert sum("credentials in use are kept" in line for line in said(caplog)) == 1
+
+
+def test_what_is_wrong_with_both_is_one_line(home: Home, caplog: pytest.LogCaptureFixture) -> None:
+    home.write("config.toml", "[profiles.default]\n")
+    home.write("c", credentials("first"))
+    overrides = {"config": str(home.path / "config.toml"), "credentials": str(home.path / "c")}
+    config = home.load(overrides=overrides, environ={})
+    home.write("config.toml", "[")
+    Reloading(config, ManualClock(), lambda _new: None).for_credentials()
+    (line,) = said(caplog)
+    assert line.startswith("credentials and private keys in use are kept, for new ones do not do: configuration file")
 
 
 def test_a_deleted_file_keeps_the_old(mount: Mounted, caplog: pytest.LogCaptureFixture) -> None:
@@ -196,9 +228,8 @@ def test_relative_paths_are_found_from_another_folder(
     config = home.load(overrides=overrides, environ={"TWFS_CREDENTIALS": "c", "HOME": "."})
     monkeypatch.chdir("/")
     home.write("c", credentials("second"))
-    again = config.again()
-    assert (again.credentials.secret.reveal(), again.timeout, len(again.keyring)) == ("second", 7, 1)
-    assert again.state_dir == config.state_dir
+    account, found = config.again.credentials()
+    assert (account, found.secret.reveal(), len(config.again.keyring())) == (ACCOUNT, "second", 1)
 
 
 def test_a_folder_that_is_gone_matters_to_relative_paths_only(
@@ -211,13 +242,13 @@ def test_a_folder_that_is_gone_matters_to_relative_paths_only(
     file = home.write("c", credentials("first"))
     config = home.load(overrides={"credentials": str(file)}, environ={})
     os.chdir("/")
-    assert config.again().credentials.secret.reveal() == "first"
+    assert config.again.credentials()[1].secret.reveal() == "first"
 
 
 def test_the_configuration_shows_no_secret_of_the_environment_that_it_keeps(home: Home) -> None:
     config = home.load()
     assert "s3cret-of-env" not in f"{config!r}"
-    assert config.again().credentials == config.credentials
+    assert config.again.credentials() == (config.account_sid, config.credentials)
 
 
 @given(st.lists(st.sampled_from(["look", "look now", "replace", "break", "wait"]), max_size=30))

@@ -11,6 +11,18 @@ from twfs.crypto.keyring import Keyring
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Reads and checks once more what was read, where it was read, whatever the current folder is by now.
+
+    All raise ConfigError as `load_config`. They hold the environment of then, secrets included.
+    """
+
+    credentials: Callable[[], tuple[str, Credentials]]
+    """The account's SID and its credentials."""
+    keyring: Callable[[], Keyring]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Parsed values under the options' names. All paths are absolute; sizes are bytes, times seconds."""
 
@@ -19,11 +31,7 @@ class Config:
     """What the credentials file, the environment or systemd's folder gave; not the file's path."""
     keyring: Keyring
     """All private keys at hand; may be empty. Grows where `twfs.config.reload` finds more of them."""
-    again: Callable[[], "Config"] = field(repr=False, compare=False)
-    """Reads and checks everything once more, where it was read, whatever the current folder is by now.
-
-    Raises ConfigError as `load_config`. It holds the environment of then, secrets included.
-    """
+    again: "Again" = field(repr=False, compare=False)
 
     config: Path | None
     api_key: str | None

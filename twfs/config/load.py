@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from twfs.catalog.options import default_state_dir
 from twfs.config.accounts import Places, choose_credentials
-from twfs.config.config import Config
+from twfs.config.config import Again, Config
 from twfs.config.keys import is_key_file, keys_among, keys_of_folder, none_but_closed, read_private_keys
 from twfs.config.layers import Layer, environment_layer, flags_layer, home_folder, naming, value_of
 from twfs.config.profiles import parse_source, profile_layer, profile_names
-from twfs.config.secrets import is_folder, list_folder, read_passphrase, systemd_file
+from twfs.config.secrets import Credentials, is_folder, list_folder, read_passphrase, systemd_file
 from twfs.config.table import OPTIONS, TABLE, refuse_secret, unknown_option
 from twfs.config.urls import checked_base_url
 from twfs.crypto.keyring import Keyring
@@ -42,24 +42,34 @@ def load_config(source: str, overrides: Mapping[str, str], environ: Mapping[str,
 
 def _load(source: str, overrides: Mapping[str, str], environ: Mapping[str, str], here: Path) -> Config:
     """As `load_config`; relative paths start at `here`."""
-    meant = parse_source(source)
     _refuse_unknown(overrides)
-    home = here / home_folder(environ)
-    explicit = [flags_layer(overrides, here), environment_layer(environ, here)]
-    profile = profile_layer(meant, value_of(OPTIONS["config"], explicit, home), home)
-    layers = [*explicit, profile]
-    values = {option.name: value_of(option, layers, home) for option in TABLE}
-    folder = here / environ["CREDENTIALS_DIRECTORY"] if environ.get("CREDENTIALS_DIRECTORY") else None
-    places = Places(explicit, profile, environ, folder, home)
-    account_sid, credentials = choose_credentials(places, meant.account_sid)
-    values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(home)})
+    places = _places(source, overrides, environ, here)
+    layers = [*places.explicit, places.profile]
+    values = {option.name: value_of(option, layers, places.home) for option in TABLE}
+    account_sid, credentials = _credentials(source, places)
+    values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(places.home)})
     found = {
         "account_sid": account_sid,
         "credentials": credentials,
-        "keyring": _keyring(values, layers, folder, home),
-        "again": lambda: _load(source, overrides, environ, here),
+        "keyring": _keyring(places),
+        "again": Again(
+            credentials=lambda: _credentials(source, _places(source, overrides, environ, here)),
+            keyring=lambda: _keyring(_places(source, overrides, environ, here)),
+        ),
     }
     return Config(**(values | _addresses(values, layers) | _modes(values, layers) | found))
+
+
+def _places(source: str, overrides: Mapping[str, str], environ: Mapping[str, str], here: Path) -> Places:
+    home = here / home_folder(environ)
+    explicit = [flags_layer(overrides, here), environment_layer(environ, here)]
+    profile = profile_layer(parse_source(source), value_of(OPTIONS["config"], explicit, home), home)
+    folder = here / environ["CREDENTIALS_DIRECTORY"] if environ.get("CREDENTIALS_DIRECTORY") else None
+    return Places(explicit, profile, environ, folder, home)
+
+
+def _credentials(source: str, places: Places) -> tuple[str, Credentials]:
+    return choose_credentials(places, parse_source(source).account_sid)
 
 
 def known_profiles(overrides: Mapping[str, str], environ: Mapping[str, str]) -> list[str]:
@@ -107,13 +117,16 @@ def _is_given(name: str, layers: list[Layer]) -> bool:
     return any(name in layer.texts for layer in layers)
 
 
-def _keyring(values: Mapping[str, Any], layers: list[Layer], folder: Path | None, home: Path) -> Keyring:
+def _keyring(places: Places) -> Keyring:
+    layers, folder = [*places.explicit, places.profile], places.systemd_folder
     with naming("private_key_passphrase_file", layers):
-        passphrase = _passphrase(values["private_key_passphrase_file"], folder)
-    if values["private_key"]:
-        with naming("private_key", layers):
-            return read_private_keys(values["private_key"], passphrase, folder)
-    return _keys_nobody_named(passphrase, folder, home / ".config/twfs/keys")
+        path = value_of(OPTIONS["private_key_passphrase_file"], layers, places.home)
+        passphrase = _passphrase(path, folder)
+    with naming("private_key", layers):
+        paths = value_of(OPTIONS["private_key"], layers, places.home)
+        if paths:
+            return read_private_keys(paths, passphrase, folder)
+    return _keys_nobody_named(passphrase, folder, places.home / ".config/twfs/keys")
 
 
 def _keys_nobody_named(passphrase: bytes | None, systemd_folder: Path | None, own_folder: Path) -> Keyring:

@@ -1,11 +1,11 @@
 """Credentials and private keys that were replaced on disk, noticed without a remount.
 
-Whoever is refused by Twilio, or finds no key, has a look taken; so has SIGHUP. A look reads all the configuration anew,
-by the rules of the start, and takes from it nothing but credentials and keys.
+Whoever is refused by Twilio, or finds no key, has a look taken; so has SIGHUP. A look reads the configuration anew, by
+the rules of the start, and takes from it credentials and keys only: each of the two whatever is wrong with the other.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 from twfs.clock import Clock
@@ -68,28 +68,30 @@ class Reloading:
     def _look(self, occasion: str) -> bool:
         """Whether that changed, or should have changed, something. Must be called with the lock held."""
         began = self._clock.monotonic()
-        try:
-            fresh = self._config.again()
-        except ConfigError as error:
-            self._complain(str(error))
-            return True
-        finally:
-            now = self._clock.monotonic()
-            self._next[occasion] = now + max(_PAUSE, _SHARE * (now - began))
-        if fresh.account_sid != self._config.account_sid:
-            self._complain(f"they are for another account, {fresh.account_sid}; mount that one by itself")
-            return True
-        self._complaints.settle("files", "credentials and private keys can be read again")
-        has_keys = self._take_keys(fresh)
-        return self._take_credentials(fresh.credentials) or has_keys
+        faults: dict[str, list[str]] = {}
+        has_changed = False
+        for what, take in (("credentials", self._take_credentials), ("private keys", self._take_keys)):
+            try:
+                has_changed = take() or has_changed
+            except ConfigError as error:
+                faults.setdefault(str(error), []).append(what)
+        now = self._clock.monotonic()
+        self._next[occasion] = now + max(_PAUSE, _SHARE * (now - began))
+        self._tell(faults)
+        return has_changed or bool(faults)
 
-    def _complain(self, why: str) -> None:
-        self._complaints.warn("files", f"credentials and private keys in use are kept, for new ones do not do: {why}")
+    def _tell(self, faults: Mapping[str, Sequence[str]]) -> None:
+        """What is wrong, with that of which it is; or that nothing is any more."""
+        for why, of_what in faults.items():
+            kept = " and ".join(of_what)
+            self._complaints.warn("files", f"{kept} in use are kept, for new ones do not do: {why}")
+        if not faults:
+            self._complaints.settle("files", "credentials and private keys can be read again")
 
-    def _take_keys(self, fresh: Config) -> bool:
-        known = self._config.keyring.passed_over
-        new = self._config.keyring.learn(fresh.keyring)
-        for each in fresh.keyring.passed_over:
+    def _take_keys(self) -> bool:
+        fresh, known = self._config.again.keyring(), self._config.keyring.passed_over
+        new = self._config.keyring.learn(fresh)
+        for each in fresh.passed_over:
             if each.may_be_needed and each not in known:
                 log.warning("passed over: %s", each)
         if new:
@@ -97,7 +99,10 @@ class Reloading:
             self._on_keys()
         return bool(new)
 
-    def _take_credentials(self, fresh: Credentials) -> bool:
+    def _take_credentials(self) -> bool:
+        account_sid, fresh = self._config.again.credentials()
+        if account_sid != self._config.account_sid:
+            raise ConfigError(f"they are for another account, {account_sid}; mount that one by itself")
         if (fresh.user, fresh.secret) == (self.credentials.user, self.credentials.secret):
             return False
         self.credentials = fresh
