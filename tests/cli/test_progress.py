@@ -103,7 +103,7 @@ def test_other_lines_have_the_terminal_for_themselves() -> None:
         assert began.wait(10)
         terminal.write("a file\n")
     drawing.join()
-    assert terminal.getvalue().endswith("\r\x1b[Ka file\n\r\x1b[Kfarther")
+    assert terminal.getvalue().endswith("\r\x1b[Ka file\nfar\r\x1b[Kfarther")
     line.erase()
     line.draw("too late")
     assert terminal.getvalue().endswith("farther\r\x1b[K")

@@ -86,3 +86,15 @@ def test_ctrl_c_says_how_to_go_on(account: Account, tmp_path: Path, command: str
     assert err.splitlines()[-1] == "twfs: interrupted; run the same command again to go on; what was fetched is kept"
     simulator.clear_faults()
     assert "11 written" in twfs(*words_of(command, account, tmp_path / "out")).out
+
+
+def test_what_is_complained_of_meanwhile_stands_in_lines_of_its_own(account: Account, tmp_path: Path) -> None:
+    """The log during the listing, and a medium that cannot be had among others that come slowly."""
+    simulator = account.simulated.simulator
+    simulator.inject(Fault("api.list", delay=0.6, match="Compositions"))
+    simulator.inject(Fault("s3.get", rate=400_000, times=None))
+    shown = on_a_terminal(*words_of("get", account, tmp_path / "out"), "--log-level", "debug")
+    complaints = [line for line in lines_of(shown) if "locked" in line and "absent" not in line]
+    assert [line.partition(":")[0] for line in complaints] == ["twfs"]
+    assert not any(re.search("media so far.|left.|%.", line) for line in lines_of(shown))
+    assert on_a_terminal("ls", account.source, *account.flags, TERM="dumb").count("\x1b") == 0

@@ -4,7 +4,9 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from time import monotonic
+from typing import TextIO
 
+from twfs.cli.output import over_progress
 from twfs.errors import ConfigError
 from twfs.log_limit import LimitedHandler
 from twfs.log_lines import JournalFormatter, JsonFormatter, TextFormatter, priority_of, sid_of, trace_of
@@ -40,6 +42,14 @@ class JournalHandler(logging.Handler):
             self._journal.send({name: value for name, value in fields.items() if value})
         except OSError:
             self.handleError(record)
+
+
+class _LinesOverProgress(logging.StreamHandler[TextIO]):
+    """To standard error, where on a terminal a progress may stand."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, in place of it."""
+        return over_progress(self.stream) + super().format(record)
 
 
 def set_up_logging(
@@ -83,7 +93,7 @@ def log_handler(log_format: str, environ: Mapping[str, str]) -> logging.Handler:
             return JournalHandler(Journal())
         except OSError as error:
             raise ConfigError(f"log_format=journal: systemd's journal does not answer ({error.strerror})") from None
-    handler = logging.StreamHandler()
+    handler = _LinesOverProgress()
     handler.setFormatter(_formatter(log_format, environ))
     return handler
 

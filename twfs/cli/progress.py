@@ -8,12 +8,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
 from twfs.cli.figures import human_duration, human_size
+from twfs.cli.output import ERASE_LINE, takes_escapes
 from twfs.clock import Clock
 
 _REDRAW_SECONDS = 0.2
 _FIRST_SECONDS = 1.0
 """Before that a speed means nothing."""
-_ERASE_LINE = "\r\x1b[K"
 _USUAL_WIDTH = 80
 
 
@@ -31,22 +31,26 @@ class Line:
     def __init__(self, stream: TextIO | None = None) -> None:
         """On `stream`; by default on standard error."""
         self._stream = sys.stderr if stream is None else stream
-        self.is_seen = self._stream.isatty()
+        self.is_seen = takes_escapes(self._stream)
+        self._text = ""
         self._lock = threading.Lock()
 
     def draw(self, text: str) -> None:
         """In place of what stood there; what is too long is cut, for the terminal would begin another line."""
         with self._lock:
             if self.is_seen:
-                self._write(_ERASE_LINE + text[: self._width() - 1])
+                self._text = text[: self._width() - 1]
+                self._write(ERASE_LINE + self._text)
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Have other lines be written in the block: it is erased before, and not drawn before the end."""
+        """Have other lines be written in the block: it makes room for them, and stands below them afterwards."""
         with self._lock:
             if self.is_seen:
-                self._write(_ERASE_LINE)
+                self._write(ERASE_LINE)
             yield
+            if self.is_seen:
+                self._write(self._text)
 
     def erase(self) -> None:
         """Take it away for good: threads that are left behind draw nothing any more."""
