@@ -67,6 +67,15 @@ def test_lines_that_differ_in_numbers_are_of_one_subject() -> None:
     }
 
 
+def test_what_was_left_out_is_named_in_a_line_of_some_length() -> None:
+    scene = Scene()
+    for _ in range(MOST_LINES + 2):
+        scene.say("status " + "x" * 100_000)
+    scene.handler.close()
+    assert len(scene.kept.messages[-1]) < 300
+    assert scene.kept.messages[-1].endswith("2 more lines were left out within 60 s")
+
+
 def test_some_are_never_left_out() -> None:
     scene = Scene()
     for _ in range(2 * MOST_LINES):

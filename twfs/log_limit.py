@@ -16,6 +16,9 @@ SECONDS = 60.0
 UNLIMITED = {"is_unlimited": True}
 """As `extra` of a line that must be said whatever was said before, such as a record of the access log."""
 
+_LONGEST_SUBJECT = 200
+"""Characters; what comes behind is detail, such as a whole status."""
+
 _VARYING = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
 """Counts, times and request ids, by which lines that say the same differ."""
 
@@ -92,4 +95,4 @@ class LimitedHandler(logging.Handler):
 
 
 def _subject_of(record: logging.LogRecord) -> str:
-    return sid_of(record) or _VARYING.sub("#", record.getMessage())
+    return sid_of(record) or _VARYING.sub("#", record.getMessage())[:_LONGEST_SUBJECT]
