@@ -472,7 +472,9 @@ def test_a_long_list_comes_whole_though_each_page_fails_longer_than_its_attempts
     assert pages.count([]) >= 20
 
 
-def test_the_more_pages_came_the_longer_the_next_is_waited_for() -> None:
+def test_the_more_pages_came_the_longer_the_next_is_waited_for_and_a_long_wait_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     waited = []
     for count in (1, 4, 40):
         web = FlappingWeb(count + 1, 0, said({}, 500))
@@ -484,6 +486,7 @@ def test_the_more_pages_came_the_longer_the_next_is_waited_for() -> None:
     assert waited == sorted(waited)
     assert waited[0] < 15
     assert 100 < waited[2] < 250
+    assert [record.levelname for record in caplog.records if "is waited for" in record.getMessage()] == ["WARNING"]
 
 
 def test_how_long_the_server_asks_to_wait_is_waited_for() -> None:

@@ -12,7 +12,8 @@ LONGEST_PATIENCE = 900.0
 """Without a single page; what is out for longer is asked by the next listing, and said to be out meanwhile."""
 
 _FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
+LONGEST_PAUSE = 30.0
+"""Between two requests for the same page, unless the server asks for more."""
 
 
 class Perseverance:
@@ -23,8 +24,6 @@ class Perseverance:
         self._pages = 0
         self._failing_since: float | None = None
         self._failures = 0
-        self.has_failed = False
-        """Whether any page of the list has."""
 
     def came(self) -> None:
         """One more page is there."""
@@ -39,10 +38,9 @@ class Perseverance:
     def pause(self, now: float, asked: float | None) -> float | None:
         """Seconds after which to ask again for a page that failed; None: the list is given up.
 
-        Doubles up to `_LONGEST_PAUSE`. `asked` is how long the server asked to wait (Retry-After), None if it did not.
+        Doubles up to `LONGEST_PAUSE`. `asked` is how long the server asked to wait (Retry-After), None if it did not.
         """
         since = self._failing_since = now if self._failing_since is None else self._failing_since
-        pause = max(min(_FIRST_PAUSE * 2.0**self._failures, _LONGEST_PAUSE), asked or 0.0)
+        pause = max(min(_FIRST_PAUSE * 2.0**self._failures, LONGEST_PAUSE), asked or 0.0)
         self._failures += 1
-        self.has_failed = True
         return pause if now + pause - since <= self.patience else None

@@ -11,7 +11,7 @@ from twfs.errors import CredentialsRefused, DeadlineExceeded, NotFound, RemoteEr
 from twfs.log import log
 from twfs.remote.hosts import check_same_host, joined
 from twfs.remote.http import Answer, HttpPool, NotSent, without_query
-from twfs.remote.perseverance import Perseverance
+from twfs.remote.perseverance import LONGEST_PAUSE, Perseverance
 from twfs.remote.retry import Lasting, RateLimit, Transient, retry_after, retrying
 from twfs.remote.untrusted_json import parsed
 
@@ -152,6 +152,7 @@ class RestApi:
         self, url: str, params: Mapping[str, str] | None, perseverance: Perseverance
     ) -> Generator[list[object], None, object]:
         """One page, asked for again for as long as the pages before it are worth it."""
+        level = logging.WARNING
         while True:
             try:
                 return self._json(url, params, self._deadline())
@@ -159,12 +160,13 @@ class RestApi:
                 raise
             except (Unreachable, DeadlineExceeded) as error:
                 asked = error.after if isinstance(error, Transient) else None
-                # One line for each list, however often its pages fail.
-                level = logging.DEBUG if perseverance.has_failed else logging.WARNING
                 pause = perseverance.pause(self._clock.monotonic(), asked)
                 if pause is None:
                     raise
-                log.log(level, "the next page of a list does not come, and is waited for: %s", error)
+                if pause >= LONGEST_PAUSE:
+                    # One line for a page, and none where it only flaps.
+                    log.log(level, "the next page of a list does not come, and is waited for: %s", error)
+                    level = logging.DEBUG
             # Whoever reads the list may end it here.
             yield []
             self._clock.sleep(pause)
