@@ -29,6 +29,8 @@ SIGNED = "https://b.s3.amazonaws.com/k?X-Amz-Algorithm=AWS4&X-Amz-Signature=abc&
         "sent {'Authorization': 'Basic abcdef=='}, answered 400",
         "Authorization: Bearer abc.def-ghi",
         "header value b'Basic QUMwMTIzNDU2Nzg5Omabcdef0='",
+        "'TWILIO_API_SECRET=abcdef' is no source",
+        "'auth_token=abcdef' is no SID",
     ],
 )
 def test_what_opens_something_is_cut(text: str) -> None:
@@ -46,6 +48,8 @@ def test_what_opens_something_is_cut(text: str) -> None:
         "https://video.twilio.com/v1/Recordings: HTTP 500 (code 20500)",
         "mail somebody@example.com",
         "options=a,b",
+        "api_secret (or auth_token) is missing; write api_secret=... and account_sid=AC...",
+        "`account_sid=`, `api_key=` and `api_secret=` (or `auth_token=`) lines",
     ],
 )
 def test_everything_else_stays(text: str) -> None:

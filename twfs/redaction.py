@@ -17,6 +17,8 @@ _CUTS = (
         re.compile(r"\b(X-Amz-[a-z-]+|Signature|AWSAccessKeyId|Key-Pair-Id|Policy)(=|%3D|\\u003d)[^\s&'\"<>]+", re.I),
         r"\1\2...",
     ),
+    # Secrets where none belong: typed on a command line, or a line of a credentials file in the wrong one.
+    (re.compile(r"\b((?:twilio_)?(?:api[_-]?secret|auth[_-]?token))=(?!\.)[^\s'\"`<>,;)]+", re.I), r"\1=..."),
     # Who asks: user and password of a proxy's URL, and what HTTP Basic and Bearer send.
     (re.compile(r"(\w://)[^\s/@'\"<>?]{1,1024}@"), r"\1...@"),
     (re.compile(r"\b(authorization['\"]?\s*[:=]\s*b?['\"]?(?:basic|bearer))\s+[^\s'\",;]+", re.I), r"\1 ..."),
