@@ -121,7 +121,7 @@ def test_file_in_the_place_of_the_folder(
     (tmp_path / "file").write_bytes(b"")
     assert main(words_of("export", account, str(tmp_path / place))) == 1
     (line,) = complaints(capsys)
-    assert line == f"twfs: {tmp_path / 'file'}: it is no folder: name one"
+    assert line == f"twfs: {tmp_path / 'file'}: Not a directory: name a folder"
 
 
 @needs_root

@@ -1,3 +1,4 @@
+import errno
 import os
 import re
 import resource
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import SECONDS, twfs
+from tests.mount.harness import needs_root
+from tests.transfer.awkward import Ways, awkward
 from twfs.cli.main import main
 from twfs.config.keys import read_private_keys
 from twfs.crypto.keypair import parse_public_key
@@ -158,3 +161,32 @@ def test_a_file_in_place_of_the_folder_is_one_clear_line(tmp_path: Path) -> None
     done = twfs("keygen", tmp_path / "file")
     assert done.code == 1
     assert "Not a directory" in done.complaint
+
+
+@needs_root
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.EPERM])
+def test_folder_that_cannot_be_synced_is_no_trouble(tmp_path: Path, number: int) -> None:
+    with awkward(tmp_path, Ways({"fsync": number, "fsyncdir": number})) as folder:
+        made(folder / "keys")
+        assert sorted(path.name for path in (folder / "keys").iterdir()) == ["private_key.pem", "public_key.pem"]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("ways", "why"),
+    [
+        (Ways({"fsync": errno.EIO}), "Input/output error: the disk or the server behind it fails"),
+        (Ways({"fsyncdir": errno.EIO}), "Input/output error: the disk or the server behind it fails"),
+        (Ways(mode=0o777), "keeps no permissions: others could read the private key; give another DIR"),
+        (Ways(mode=0o640), "keeps no permissions: others could read the private key; give another DIR"),
+    ],
+    ids=str,
+)
+def test_pair_that_is_lost_or_open_to_others_is_not_there(
+    tmp_path: Path, ways: Ways, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with awkward(tmp_path, ways) as folder:
+        assert main(["keygen", str(folder / "keys")]) != 0
+        (line,) = capsys.readouterr().err.splitlines()
+        assert why in line
+        assert list(folder.iterdir()) == []

@@ -165,7 +165,7 @@ def test_destination_that_fails_is_a_row_of_the_report(simulated: Simulated, tmp
     assert report.count(Ending.WRITTEN) == 0
     assert len(report.outcomes) == 13
     told = {outcome.reason for outcome in report.outcomes if outcome.is_shared}
-    assert told == {f"{tmp_path / 'file'}: it is no folder: name one"}
+    assert told == {f"{tmp_path / 'file'}: Not a directory: name a folder"}
 
 
 def test_called_off(simulated: Simulated, tmp_path: Path) -> None:

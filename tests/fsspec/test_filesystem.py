@@ -1,5 +1,6 @@
 import errno
 import os
+import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ import pytest
 from fsspec.callbacks import Callback
 from fsspec.core import url_to_fs
 
+from tests.mount.harness import needs_root
+from tests.transfer.awkward import Ways, awkward
 from twfs.cli.simulated import Simulated
 from twfs.fsspec import NotConfigured, TwilioFileSystem
 from twfs.resources import Kind
@@ -216,6 +219,40 @@ def test_get_into_what_is_no_file_of_its_own(fs: TwilioFileSystem, tmp_path: Pat
         reading = aside.submit((tmp_path / "pipe").read_bytes)
         fs.get_file(name, str(tmp_path / "pipe"))
         assert reading.result() == content
+
+
+@pytest.mark.timeout(60)
+@needs_root
+@pytest.mark.parametrize("plant", [lambda path: path.symlink_to("precious"), os.mkfifo], ids=["link", "pipe"])
+def test_get_neither_follows_nor_waits_for_what_somebody_else_put_there(
+    fs: TwilioFileSystem, tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    goal = tmp_path / "goal"
+    plant(goal)
+    os.chown(goal, 12_001, 12_001, follow_symlinks=False)
+    fs.get_file(a_file(fs), str(goal))
+    assert stat.S_ISREG(goal.lstat().st_mode)
+    assert goal.read_bytes() == sample_bytes("screen-h264.mkv")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+
+
+def test_file_that_get_makes_is_the_users_alone(fs: TwilioFileSystem, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        fs.get(a_file(fs), str(tmp_path / "file"))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+@needs_root
+@pytest.mark.parametrize("name", ["utimens", "flock", "fsync"])
+def test_get_to_a_destination_that_refuses_something(fs: TwilioFileSystem, tmp_path: Path, name: str) -> None:
+    with awkward(tmp_path, Ways({name: errno.ENOTSUP})) as folder:
+        fs.get_file(a_file(fs), str(folder / "file"))
+        assert (folder / "file").read_bytes() == sample_bytes("screen-h264.mkv")
+        assert [path.name for path in folder.iterdir()] == ["file"]
 
 
 def is_of_bytes(request: Request) -> bool:

@@ -1,7 +1,8 @@
 """A real file system that refuses what some destinations refuse: `python -m tests.transfer.awkward DIR BACKING JSON`.
 
-JSON: `refused`, errno by the name of a callback (`utimens`, `flock`, `fsync`); `step`, seconds of its times, 0 for none
-kept; `mode`, permission bits that every file shows, whatever it was given (FAT); `uid`, its owner (NFS all_squash).
+JSON: `refused`, errno by the name of a callback (`utimens`, `flock`, `fsync`, `fsyncdir`); `step`, seconds of times,
+0 for none kept; `mode`, permission bits that every file shows, whatever it was given (FAT); `uid`, its owner (NFS
+all_squash).
 """
 
 import fcntl
@@ -74,6 +75,9 @@ class Awkward(mfusepy.Operations):  # type: ignore[misc]  # it has no types
     def fsync(self, _path: str, _datasync: int, _fh: int) -> None:
         self._refuse("fsync")
 
+    def fsyncdir(self, _path: str, _datasync: int, _fh: int) -> None:
+        self._refuse("fsyncdir")
+
     def flock(self, _path: str, fh: int, operation: int) -> int:
         self._refuse("flock")
         fcntl.flock(fh, operation)
@@ -94,6 +98,9 @@ class Awkward(mfusepy.Operations):  # type: ignore[misc]  # it has no types
 
     def mkdir(self, path: str, mode: int) -> None:
         Path(self._at(path)).mkdir(mode)
+
+    def rmdir(self, path: str) -> None:
+        Path(self._at(path)).rmdir()
 
     def _at(self, path: str) -> str:
         return self._backing + path

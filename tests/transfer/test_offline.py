@@ -1,6 +1,9 @@
+import errno
 import hashlib
 import io
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,10 @@ from hypothesis import strategies as st
 
 from tests.crypto.keys import keyring
 from tests.crypto.sealed import SealedObject, seal
+from tests.mount.harness import needs_root
+from tests.transfer.awkward import Ways, awkward
 from twfs.errors import ConfigError, MediaDamaged, NoKey
+from twfs.transfer.obstacle import DestinationFailed
 from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
 from twfs.transfer.proof import Md5
 from twfs.transfer.saved_headers import SavedHeaders
@@ -152,6 +158,42 @@ def test_file_is_the_users_alone(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o600
+
+
+@needs_root
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_what_did_not_reach_the_disk_is_told_and_gone(tmp_path: Path, number: int) -> None:
+    def written(folder: Path) -> None:
+        with appearing_whole(folder / "a") as part:
+            part.write(memoryview(b"hello"))
+
+    with awkward(tmp_path, Ways({"fsync": number})) as folder:
+        with pytest.raises(DestinationFailed, match=f"{folder}: {os.strerror(number)}: "):
+            written(folder)
+        assert list(folder.iterdir()) == []
+
+
+def test_file_that_is_too_large_for_the_destination(tmp_path: Path) -> None:
+    # As FAT answers beyond 4 GiB: Python has SIGXFSZ ignored, so write(2) fails with EFBIG.
+    program = f"""
+import resource
+from pathlib import Path
+from twfs.transfer.offline import appearing_whole
+from twfs.transfer.part_file import PartFile
+resource.setrlimit(resource.RLIMIT_FSIZE, (4, 4))
+goal = Path({str(tmp_path)!r}) / "a"
+for write in appearing_whole, lambda goal: PartFile(goal, "object 1"):
+    try:
+        with write(goal) as file:
+            file.write(memoryview(b"hello"))
+    except Exception as error:
+        print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    whole, part = done.stdout.splitlines()
+    assert whole.startswith("File too large: the destination takes no file of this size")
+    assert "File too large" in part
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_two_of_the_same_do_not_meet(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from twfs.crypto.keypair import KeyPairPem, generate_key_pair
 from twfs.errors import ConfigError
 from twfs.invocation import twfs_command
 from twfs.option import number
+from twfs.transfer.obstacle import told
+from twfs.transfer.shortcomings import is_unsupported
 
 _PRIVATE, _PUBLIC = "private_key.pem", "public_key.pem"
 _FEWEST_BITS = 2048
@@ -59,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     with _folder(arguments.directory) as folder:
         _refuse_existing(folder)
         pair = generate_key_pair(arguments.bits, passphrase)
-        _write_pair(folder, pair)
+        with told(folder):
+            _write_pair(folder, pair)
     form = "PKCS#8, encrypted" if passphrase else "PKCS#1, not encrypted"
     public = folder / _PUBLIC
     say(
@@ -98,16 +101,36 @@ def _write_pair(folder: Path, pair: KeyPairPem) -> None:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
             undoing.callback(path.unlink)
             with os.fdopen(descriptor, "wb") as file:
+                _refuse_open(path, os.fstat(descriptor).st_mode & ~mode)
                 file.write(content)
                 file.flush()
-                os.fsync(descriptor)
-        _sync(folder)
+                _sync(descriptor)
+        _sync_folder(folder)
         undoing.pop_all()
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _refuse_open(path: Path, more: int) -> None:
+    """Before there is anything in it: on FAT and the like files have the permissions that the mount says."""
+    if more & 0o077:
+        raise ConfigError(f"{path.parent} keeps no permissions: others could read the private key; give another DIR")
+
+
+def _sync(descriptor: int) -> None:
+    """Have it on the disk, where the file system can be told to.
+
+    Raises:
+        OSError: it is lost.
+    """
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if not is_unsupported(error):
+            raise
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _sync(descriptor)
     finally:
         os.close(descriptor)

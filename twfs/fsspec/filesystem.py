@@ -9,6 +9,7 @@ not there is taken for it here: an outage is an `OSError`, never an empty folder
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path, PurePath
@@ -26,6 +27,7 @@ from twfs.fsspec.entries import Info, at_once, brief_info, full_info, joined, li
 from twfs.fsspec.failures import os_errors, refuse_change
 from twfs.fsspec.file import MediumFile
 from twfs.transfer.replacing import replacing
+from twfs.transfer.shortcomings import Shortcomings
 
 _SCHEME = "twilio://"
 _UNLISTED = ("by-date", "by-room")
@@ -59,6 +61,7 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
         self._source = f"twilio:{account}"
         self._overrides = _checked(self._source, {k: v for k, v in options.items() if k not in _FSSPECS_OWN})
         self._account: Account | None = None
+        self._shortcomings = Shortcomings()
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -300,16 +303,17 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
     ) -> None:
         """As fsspec's, but a file has its name only when it is whole; what had it before stays until then.
 
+        The file has mode 0600. What a link leads to is replaced, unless the link is somebody else's.
+
         Raises:
             OSError: it could not be read, or not be written.
         """
-        if outfile is not None or isfilelike(lpath) or not _is_file_or_free(lpath) or self.isdir(rpath):
+        goal = None if outfile is not None or isfilelike(lpath) or self.isdir(rpath) else _goal(Path(lpath))
+        if goal is None:
             super().get_file(rpath, lpath, callback=callback, outfile=outfile, **kwargs)
             return
-        # What a link leads to is replaced, not the link.
-        goal = Path(lpath).resolve()
         goal.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(goal) as file:
+        with os_errors(rpath), replacing(goal, None, self._shortcomings) as file:
             super().get_file(rpath, lpath, callback=callback, outfile=file, **kwargs)
 
     def _open(
@@ -375,10 +379,15 @@ def _text(value: Any) -> str:
     return os.fspath(value) if isinstance(value, PurePath) else str(value)
 
 
-def _is_file_or_free(lpath: Any) -> bool:
-    """Whether a new file may take the name: not that of a folder, nor of a device or a pipe, which is written to."""
-    path = Path(lpath)
-    return path.is_file() or not path.exists()
+def _goal(path: Path) -> Path | None:
+    """Where a new file goes; None for a folder, and for a device or a pipe, which is written to.
+
+    What somebody else put there, in a folder that others may write to, is neither followed nor written to.
+    """
+    with suppress(FileNotFoundError):
+        if path.lstat().st_uid not in (0, os.geteuid()) and not path.is_dir():
+            return path
+    return path.resolve() if path.is_file() or not path.exists() else None
 
 
 def _is_shown(folder: str, name: str) -> bool:

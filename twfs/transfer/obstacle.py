@@ -2,14 +2,16 @@
 
 import errno
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from twfs.errors import TwfsError
 
 OF_THE_PLACE = {
-    errno.ENOSPC: "make room there, then run the same command again: it fetches what is missing",
-    errno.EDQUOT: "your quota is used up; make room there, then run the same command again: it fetches what is missing",
+    errno.ENOSPC: "make room there, then run the same command again",
+    errno.EDQUOT: "your quota is used up; make room there, then run the same command again",
     errno.EROFS: "mount it for writing, or name another folder",
     errno.EIO: "the disk or the server behind it fails; see dmesg, or name another folder",
     errno.ENODEV: "the disk is gone; attach it, then run the same command again",
@@ -48,13 +50,26 @@ def obstacle_at(place: Path, error: OSError) -> Obstacle:
     if number in OF_THE_PLACE:
         return Obstacle(f"{place}: {what}: {OF_THE_PLACE[number]}", is_everywhere=True)
     if not _existing(place).is_dir():
-        return Obstacle(f"{_existing(place)}: it is no folder: name one", is_everywhere=True)
+        return Obstacle(f"{_existing(place)}: Not a directory: name a folder", is_everywhere=True)
     if number in _OF_ONE_FILE:
         return Obstacle(f"{what}: {_OF_ONE_FILE[number]}", is_everywhere=False)
     if number in _REFUSED and not os.access(_existing(place), os.W_OK | os.X_OK, effective_ids=True):
         return Obstacle(f"{place}: {what}: name a folder that you may write to", is_everywhere=True)
     where = f"{error.filename}: " if isinstance(error.filename, str) else ""
     return Obstacle(f"{where}{what}", is_everywhere=False)
+
+
+@contextmanager
+def told(place: Path) -> Iterator[None]:
+    """Have failures of what is written to the folder `place` say what to do.
+
+    Raises:
+        DestinationFailed: in place of any OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DestinationFailed(obstacle_at(place, error).reason) from error
 
 
 def _existing(place: Path) -> Path:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,6 +13,7 @@ from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import ConfigError, MediaDamaged
 from twfs.probe import TAIL_SIZE, ObjectFacts
 from twfs.transfer.new_file import NewFile, beside
+from twfs.transfer.obstacle import told
 from twfs.transfer.part_file import folder_of
 from twfs.transfer.proof import Md5, unproven
 from twfs.transfer.saved_headers import SavedHeaders
@@ -95,8 +96,26 @@ class EncryptedFile:
             yield ciphertext, buffer[: len(ciphertext) - padding]
 
 
+class Appearing:
+    """A file that has not got its name yet."""
+
+    def __init__(self, file: NewFile) -> None:
+        """`name` is the one that it has."""
+        self.name = file.name
+        self._file = file
+
+    def write(self, view: memoryview) -> None:
+        """Append.
+
+        Raises:
+            DestinationFailed: it cannot be written.
+        """
+        with told(self._file.folder.path):
+            self._file.write(view)
+
+
 @contextmanager
-def appearing_whole(goal: Path) -> Iterator[NewFile]:
+def appearing_whole(goal: Path) -> Iterator[Appearing]:
     """A file to write to, that gets its name when the block ends well, and is gone if it does not.
 
     It is the user's alone, under a name that nobody can foresee. What runs left that were killed goes.
@@ -104,8 +123,12 @@ def appearing_whole(goal: Path) -> Iterator[NewFile]:
     Raises:
         ConfigError: `goal` is something that a file cannot replace.
         Occupied: somebody put another file in its place.
-        OSError: it cannot be written.
+        DestinationFailed: it cannot be written.
     """
-    with folder_of(goal) as folder, beside(folder, goal.name, Shortcomings()) as file:
-        yield file
-        file.take_place(goal.name, None)
+    with ExitStack() as stack:
+        with told(goal.parent):
+            folder = stack.enter_context(folder_of(goal))
+            file = stack.enter_context(beside(folder, goal.name, Shortcomings()))
+        yield Appearing(file)
+        with told(goal.parent):
+            file.take_place(goal.name, None)
