@@ -115,3 +115,13 @@ def test_the_stacks_of_threads_count_to_the_address_space(tmp_path: Path) -> Non
 def test_a_refused_process_is_told_the_same_way() -> None:
     with pytest.raises(NoMoreThreads, match="can't start new process: "), starting():
         raise BlockingIOError(11, "Resource temporarily unavailable")
+
+
+def test_no_thread_is_started_elsewhere() -> None:
+    """Where what limits it would not be told."""
+    sources = Path(__file__).parents[1] / "twfs"
+    makers = [path.name for path in sources.rglob("*.py") if "threading.Thread(" in path.read_text()]
+    assert makers == ["threads.py"]
+    for path in sources.rglob("*.py"):
+        text = path.read_text()
+        assert "ThreadPoolExecutor(" not in text or "with starting():" in text, path

@@ -10,6 +10,7 @@ from typing import Protocol, TextIO
 from twfs.cli.figures import human_duration, human_size
 from twfs.cli.output import ERASE_LINE, takes_escapes
 from twfs.clock import Clock
+from twfs.threads import start_thread
 
 _REDRAW_SECONDS = 0.2
 _FIRST_SECONDS = 1.0
@@ -173,7 +174,11 @@ class Share:
 
 @contextmanager
 def shown_meanwhile(text_now: Callable[[], str], stream: TextIO | None = None) -> Iterator[None]:
-    """Show what `text_now` says, again and again, while the block runs; it is called in a thread of its own."""
+    """Show what `text_now` says, again and again, while the block runs; it is called in a thread of its own.
+
+    Raises:
+        NoMoreThreads: the machine refuses that thread; it would refuse those that work as well.
+    """
     line = Line(stream)
     if not line.is_seen:
         yield
@@ -184,8 +189,7 @@ def shown_meanwhile(text_now: Callable[[], str], stream: TextIO | None = None) -
         while not over.wait(_REDRAW_SECONDS):
             line.draw(text_now())
 
-    drawing = threading.Thread(target=draw, name="progress", daemon=True)
-    drawing.start()
+    drawing = start_thread(draw, "progress")
     try:
         yield
     finally:
