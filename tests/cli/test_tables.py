@@ -15,7 +15,7 @@ from twfs.cli.tables import complete, show_rows
 from twfs.resources import Kind
 from twfs.simulator.account import PublicKey
 
-SID = re.compile(r"\b(?:RT|CJ|RM|CR)[0-9a-f]{32}\b")
+SID = re.compile(r"(?<![0-9a-zA-Z])(?:RT|CJ|RM|CR)[0-9a-f]{32}\b")
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,7 @@ SID = re.compile(r"\b(?:RT|CJ|RM|CR)[0-9a-f]{32}\b")
         "ls SOURCE --summary",
         "verify SOURCE --all",
         "get SOURCE --all -o OUT",
+        "export SOURCE OUT",
         "rm SOURCE --unverified SID",
         "encryption show SOURCE",
         "public-key list SOURCE",
@@ -43,6 +44,7 @@ def test_tables_fit_80_columns_and_have_sids_in_full(account: Account, tmp_path:
         "ls SOURCE --probe": {
             medium.sid for kind in Kind for medium in simulated.media(kind) if medium.status == "completed"
         },
+        "export SOURCE OUT": {sid},
         "rm SOURCE --unverified SID": {sid},
         "public-key list SOURCE": {"CR" + "1" * 32},
     }

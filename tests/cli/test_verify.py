@@ -45,6 +45,17 @@ def test_costs_and_report(account: Account, capsys: pytest.CaptureFixture[str]) 
     assert simulator.count("api.media") == 2
 
 
+def test_a_track_without_media_is_nothing_bad_by_its_name_either(
+    account: Account, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sid = of_track(account, "dave-muted")
+    assert main(["verify", account.source, sid, *account.flags]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.splitlines()[1].split()[:3] == [sid, "-", "absent"]
+    assert "1 absent; " in shown.out
+    assert shown.err == ""
+
+
 def test_without_md5(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
     sid = of_track(account, "erin-screen")
     assert main(["verify", account.source, sid, "--no-md5", "--json", *account.flags]) == 0

@@ -13,6 +13,7 @@ from twfs.cli.output import complain, escaped, say
 from twfs.cli.paths import a_place
 from twfs.cli.progress import Progress, listing_shown
 from twfs.cli.selection import FILTERS, add_source, selection_of
+from twfs.cli.tables import LEAST_WIDTH, cut, is_terminal, show
 from twfs.cli.transfers import progress_of, resumable, watched
 from twfs.config.profiles import is_source
 from twfs.errors import ConfigError
@@ -136,8 +137,23 @@ def _tell(outcome: Outcome, shared: set[str], *, quiet: bool) -> None:
         shared.add(outcome.reason)
     elif outcome.ending is Ending.FAILED:
         complain("twfs", f"{outcome.name}: {outcome.reason}")
-    elif outcome.ending is Ending.WRITTEN and not quiet:
+    elif outcome.ending is not Ending.WRITTEN or quiet:
+        return
+    elif is_terminal():
+        _show(outcome)
+    else:
         say(f"{outcome.ending.value}  {human_size(outcome.plain_size or 0)}  {escaped(outcome.name)}")
+
+
+def _show(outcome: Outcome) -> None:
+    """What was written, in 80 columns: its SID in full, and of what stands before it what there is room for.
+
+    The folder is left out, for the name begins with the same date.
+    """
+    before, _, sid = outcome.name.rpartition("/")[2].rpartition("_")
+    line = cut(f"{human_size(outcome.plain_size or 0):>7}  {escaped(before)}")
+    line.truncate(LEAST_WIDTH - len(f"_{sid}"), overflow="ellipsis")
+    show(line.append(f"_{sid}"))
 
 
 def _as_json(report: Report) -> str:

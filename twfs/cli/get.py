@@ -114,11 +114,9 @@ def _tell(outcome: Outcome, arguments: argparse.Namespace) -> None:
     """One line: on standard error if it is a failure. Those that were called off are only counted."""
     if outcome.ending is Ending.STOPPED:
         return
-    if outcome.ending is Ending.ABSENT and not arguments.all:
-        cause = "a track that was muted all the time has none; leave it out, or use --all, which only counts it"
-        complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}: {cause}")
-    elif outcome.ending.is_failure:
-        complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}")
+    if _is_failure(outcome, arguments):
+        way_out = "; leave it out, or use --all, which only counts it" if outcome.ending is Ending.ABSENT else ""
+        complain("twfs", f"{outcome.medium.sid}: {outcome.ending.value}: {outcome.reason}{way_out}")
     elif arguments.json:
         return
     elif outcome.ending is Ending.ABSENT:

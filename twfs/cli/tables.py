@@ -22,7 +22,7 @@ SID_WIDTH = 34
 
 UNBROKEN = 10_000
 """Columns for what the terminal itself is to wrap."""
-_LEAST_WIDTH = 80
+LEAST_WIDTH = 80
 """A narrower terminal wraps lines: they would lose SIDs otherwise."""
 GAP = 2
 """Columns between columns."""
@@ -118,7 +118,7 @@ def in_colour(state: str) -> "Text":
 def show(content: "RenderableType", *, width: int | None = None) -> None:
     """Print within `width` columns; by default within those of the terminal, but not less than 80."""
     screen = console()
-    screen.width = width or max(screen.width, _LEAST_WIDTH)
+    screen.width = width or max(screen.width, LEAST_WIDTH)
     with screen.capture() as captured:
         screen.print(content)
     say("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
