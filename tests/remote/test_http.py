@@ -591,6 +591,14 @@ def test_a_socks_proxy_is_gone_through(pool: HttpPool, proxied: Proxied, variabl
         assert get_all(pool, server.url.replace("127.0.0.1", "localhost"), within(5)) == b"by socks"
 
 
+def test_a_socks_proxy_that_trickles_ends_at_the_deadline(pool: HttpPool, proxied: Proxied) -> None:
+    with socks_proxy(trickle=0.05) as place:
+        proxied("ALL_PROXY", f"socks5h://{place}")
+        lasted, error = timed(lambda: pool.get("https://video.test/", {}, within(0.4)))
+    assert isinstance(error, DeadlineExceeded)
+    assert lasted < 0.4 + SLACK
+
+
 def test_why_a_socks_proxy_lets_nobody_through_is_told(pool: HttpPool, proxied: Proxied) -> None:
     with socks_proxy(reply=4) as place:
         proxied("ALL_PROXY", f"socks5h://{place}")

@@ -14,7 +14,8 @@ import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
@@ -39,6 +40,7 @@ from twfs.remote.encoding import ACCEPTED, BadEncoding, Decoder
 from twfs.remote.proxies import AUTHENTICATION_NEEDED, proxy_fault
 from twfs.remote.resolver import bound_lookups
 from twfs.remote.retry import Lasting
+from twfs.threads import start_thread
 
 _CONNECT_SECONDS = 4.0
 """For a TCP handshake with one address: a lost SYN is sent again after 1 and 3 s. Names of S3 have up to eight
@@ -492,7 +494,7 @@ class _Adapter(requests.adapters.HTTPAdapter):
 
 
 def _keep_deadlines(manager: Any) -> None:
-    """Have it make connections that do. Those to a SOCKS proxy come about in their own way, which is left to them."""
+    """Have it make connections that do. Those to a SOCKS proxy come about in their own way."""
     pools: Mapping[str, Any] = manager.pool_classes_by_scheme
     if pools is urllib3.poolmanager.pool_classes_by_scheme:
         manager.pool_classes_by_scheme = {"http": _HttpConnections, "https": _HttpsConnections}
@@ -501,9 +503,46 @@ def _keep_deadlines(manager: Any) -> None:
 
 
 def _receiving(pool: Any) -> Any:
-    """The same kind of connections, the answers received by the deadline."""
-    connection = type("Connection", (pool.ConnectionCls,), {"response_class": _Response})
-    return type("Connections", (pool,), {"ConnectionCls": connection})
+    """The same kind of connections, made and their answers received by the deadline."""
+
+    class Connection(pool.ConnectionCls):  # type: ignore[misc]  # known only now
+        response_class = _Response
+
+        def _new_conn(self) -> socket.socket:
+            try:
+                return _made_by(super()._new_conn, _DEADLINE.get())
+            except TimeoutError as error:
+                raise urllib3.exceptions.ConnectTimeoutError(self, "no connection in time") from error
+
+    return type("Connections", (pool,), {"ConnectionCls": Connection})
+
+
+def _made_by(make: Callable[[], socket.socket], deadline: Deadline) -> socket.socket:
+    """What `make` makes, in a thread that is left behind if it takes longer: PySocks awaits each byte anew.
+
+    Raises:
+        TimeoutError: it takes longer; what comes late is closed.
+        NoMoreThreads: the machine refuses one.
+    """
+    made: Future[socket.socket] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - handed over to the caller's thread
+            made.set_exception(error)
+
+    start_thread(run, "twfs-socks")
+    try:
+        return made.result(deadline.remaining())
+    except TimeoutError:
+        made.add_done_callback(_drop)
+        raise
+
+
+def _drop(made: Future[socket.socket]) -> None:
+    if made.exception() is None:
+        made.result().close()
 
 
 @contextlib.contextmanager
