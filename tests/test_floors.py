@@ -24,7 +24,7 @@ HOMES = {
     "fsspec": {"export/destination.py", "fsspec/file.py", "fsspec/filesystem.py"},
     "prometheus_client": {"mount/metrics_file.py"},
     "requests": {"remote/http.py"},
-    "rich": {"cli/top.py", "cli/top_view.py"},
+    "rich": {"cli/tables.py", "cli/top.py", "cli/top_view.py"},
     "urllib3": {"remote/http.py"},
 }
 """Where each may be imported. The two FUSE bindings are loaded by name, in fuse/binding.py."""

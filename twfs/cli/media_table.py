@@ -10,7 +10,7 @@ from twfs.probe import MediaInfo
 from twfs.resources import Medium
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from twfs.cli.tables import Text
 
 _UNKNOWN = "-"
 _STATE_WIDTH = 8

@@ -12,8 +12,8 @@ from twfs.cli.output import say
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
-    from rich.table import Table
-    from rich.text import Text
+    from rich.table import Table as Table  # noqa: PLC0414 - for who builds one; here only rich is imported
+    from rich.text import Text as Text  # noqa: PLC0414 - as above
 
 Row = Sequence[str]
 

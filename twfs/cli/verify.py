@@ -22,7 +22,7 @@ from twfs.transfer.verify import Verifier
 from twfs.transfer.whole import Watch
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from twfs.cli.tables import Table
 
 _HEADINGS = ["SID", "SIZE", "OUTCOME", "LENGTH", "PADDING", "MD5", "KEY", "REASON"]
 _BRIEF = ["SID", "SIZE", "OUTCOME", "MD5", "KEY"]
