@@ -15,3 +15,6 @@ class ManualClock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+    async def pause(self, seconds: float) -> None:
+        self.sleep(seconds)

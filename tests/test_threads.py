@@ -14,9 +14,10 @@ KIBIBYTES = 600_000
 """Enough for the interpreter, the cache and some threads, not for one of each connection."""
 
 
-def limited(*words: str | Path, kibibytes: int = KIBIBYTES) -> subprocess.CompletedProcess[str]:
-    """Python with an address space of that size."""
-    command = ["bash", "-c", f'ulimit -v {kibibytes}; exec "$@"', "bash", sys.executable, *map(str, words)]
+def limited(*words: str | Path, kibibytes: int = KIBIBYTES, stack: int = 8192) -> subprocess.CompletedProcess[str]:
+    """Python with an address space of that size, each of whose threads takes `stack` KiB of it."""
+    limits = f'ulimit -v {kibibytes}; ulimit -S -s {stack}; exec "$@"'
+    command = ["bash", "-c", limits, "bash", sys.executable, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
 
 
@@ -45,21 +46,20 @@ def test_requests_side_by_side_need_no_thread(tmp_path: Path) -> None:
     assert side_by_side("doubling", lambda number: 2 * number, range(5), 4) == [0, 2, 4, 6, 8]
 
 
-def test_the_pool_that_cannot_be_whole_leaves_no_thread() -> None:
+def test_a_loop_that_gets_no_thread_leaves_nothing() -> None:
     script = """
-import threading
-from types import SimpleNamespace
-from twfs.clock import SystemClock
+import os, resource, threading
 from twfs.errors import NoMoreThreads
-from twfs.transfer.range_pool import RangePool
-config = SimpleNamespace(cache_size=64 * 2**20, connections=4000)
+from twfs.event_loop import LoopThread
+resource.setrlimit(resource.RLIMIT_STACK, (2**40, -1)); threading.stack_size(2**30)
+before = os.listdir('/proc/self/fd')
 try:
-    RangePool(SimpleNamespace(config=config, clock=SystemClock())).__enter__()
+    LoopThread(4).post(print)
 except NoMoreThreads:
-    print(threading.active_count())
+    print(threading.active_count(), os.listdir('/proc/self/fd') == before)
 """
-    done = limited("-c", script, kibibytes=900_000)
-    assert done.stdout == "1\n", done.stderr
+    done = limited("-c", script)
+    assert done.stdout == "1 True\n", done.stderr
 
 
 def machine(folder: Path, cgroup: str, **tasks: str) -> tuple[Path, Path]:

@@ -1,5 +1,6 @@
 """Time, injected: nothing else in twfs asks what time it is or sleeps."""
 
+import asyncio
 import time
 from typing import Protocol
 
@@ -18,6 +19,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None:
         """Pause the calling thread."""
 
+    async def pause(self, seconds: float) -> None:
+        """Pause the calling task."""
+
 
 class SystemClock:
     """The machine's own time."""
@@ -33,6 +37,10 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Pause the calling thread."""
         time.sleep(seconds)
+
+    async def pause(self, seconds: float) -> None:
+        """Pause the calling task."""
+        await asyncio.sleep(seconds)
 
 
 class Deadline:
@@ -61,9 +69,21 @@ class Deadline:
         Raises:
             DeadlineExceeded: at once, when the pause would outlast the deadline.
         """
+        self._check_pause(seconds)
+        self._clock.sleep(seconds)
+
+    async def pause(self, seconds: float) -> None:
+        """As `sleep`, for a task."""
+        self._check_pause(seconds)
+        await self._clock.pause(seconds)
+
+    def renew(self) -> None:
+        """As many seconds again from now on: a step was made in time."""
+        self._end = self._clock.monotonic() + self._seconds
+
+    def _check_pause(self, seconds: float) -> None:
         if seconds >= self.remaining():
             raise DeadlineExceeded(f"no answer within {self._seconds:g} s (option timeout)")
-        self._clock.sleep(seconds)
 
 
 def processor_seconds() -> float:

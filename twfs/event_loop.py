@@ -35,6 +35,15 @@ class LoopThread:
         self._running: _Running | None = None
         self._is_stopped = False
 
+    def start(self) -> None:
+        """Begin now, for who wants to know now whether it can.
+
+        Raises:
+            NoMoreThreads: the machine refuses one of its threads.
+            Unreachable: the loop has been stopped.
+        """
+        self._present().pool.submit(int).result()
+
     def post(self, callback: Callable[..., object], *arguments: object) -> None:
         """Have `callback(*arguments)` called in the loop's thread, soon.
 
@@ -71,6 +80,12 @@ class LoopThread:
     async def blocking(self, call: Callable[..., T], *arguments: object) -> T:
         """What `call(*arguments)` returns, called in one of the threads beside; from within the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._present().pool, call, *arguments)
+
+    def end(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        """Run `last()` in the loop, if there is one, and stop."""
+        if self._running is not None and self._running.pid == os.getpid() and not self._is_stopped:
+            self.call(last)
+        self.stop()
 
     def stop(self) -> None:
         """Cancel all that runs in the loop and end its thread; a thread that blocks is left behind (a daemon)."""

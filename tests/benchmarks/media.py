@@ -80,13 +80,12 @@ def reading(sealed: Sealed, step: int, readers: int = 1) -> Callable[[int], floa
             connections=16,
             readahead=64 * MIB,
         )
-        house.fetcher.start()
         opened = [house.open(sid) for sid in house.stored.objects]
         with ThreadPoolExecutor(readers) as pool:
             begun = time.perf_counter()
             list(pool.map(lambda reader: _read(reader, size // readers, step), opened))
             spent = time.perf_counter() - begun
-        house.fetcher.stop()
+        house.stop()
         return spent
 
     return run
@@ -103,13 +102,12 @@ def rereading(size: int) -> float:
     """From the cache: what fits it, over and over."""
     part = 16 * MIB
     house = House({"RT": plain_object(random_bytes(part))}, cache_size=64 * MIB, connections=4)
-    house.fetcher.start()
     _read(house.open("RT"), part, MIB)
     begun = time.perf_counter()
     for _ in range(size // part):
         _read(house.open("RT"), part, 128 * KIB)
     spent = time.perf_counter() - begun
-    house.fetcher.stop()
+    house.stop()
     return spent
 
 

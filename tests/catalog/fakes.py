@@ -33,6 +33,9 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         self.advance(seconds)
 
+    async def pause(self, seconds: float) -> None:
+        self.sleep(seconds)
+
     def advance(self, seconds: float) -> None:
         self.now += seconds
         self.wall_now += seconds

@@ -13,7 +13,7 @@ from twfs.resources import Medium
 from twfs.simulator.account import BucketObject
 from twfs.simulator.faults import Fault
 from twfs.simulator.samples import HOSTILE_TRACK_NAME
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 
 
 def exported(simulated: Simulated, destination: Path | str, **options: str) -> Report:
@@ -94,7 +94,7 @@ def test_network_that_fails_leaves_nothing_and_the_others_are_written(simulated:
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_deleted_media_are_no_failure(forgotten: bool, simulated: Simulated, tmp_path: Path) -> None:
-    with listed(simulated) as (session, media), RangePool(session) as pool:
+    with listed(simulated) as (session, media), ReaderPool(session) as pool:
         job = job_of(session, media, "erin-screen")
         account = simulated.simulator.account
         account.forget(job.medium.sid) if forgotten else account.delete(job.medium.sid)
@@ -148,7 +148,7 @@ def test_altered_byte_is_noticed_where_the_etag_is_an_md5(
     with_md5: bool, ending: Ending, simulated: Simulated, tmp_path: Path
 ) -> None:
     account = simulated.simulator.account
-    with listed(simulated) as (session, media), RangePool(session) as pool:
+    with listed(simulated) as (session, media), ReaderPool(session) as pool:
         job = job_of(session, media, "erin-screen")
         stored = account.medium(job.medium.sid).stored
         assert stored is not None
@@ -171,7 +171,7 @@ def test_destination_that_fails_is_a_row_of_the_report(simulated: Simulated, tmp
 def test_called_off(simulated: Simulated, tmp_path: Path) -> None:
     stop = threading.Event()
     stop.set()
-    with listed(simulated) as (session, media), RangePool(session) as pool:
+    with listed(simulated) as (session, media), ReaderPool(session) as pool:
         outcome = carry_out(pool, job_of(session, media, "erin-screen"), Order(str(tmp_path / "x")), stop)
     assert outcome.ending is Ending.FAILED
     assert tree(tmp_path / "x") == {}

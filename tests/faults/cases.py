@@ -429,12 +429,7 @@ S3 = (
         when="new",
     ),
     Case("no byte after the headers", ("ETIMEDOUT",), "no answer within 8 s", lambda scene: s3(scene, stall_after=0)),
-    Case(
-        "a stall in the middle of each answer",
-        ("ETIMEDOUT",),
-        "no answer within 8 s",
-        lambda scene: s3(scene, stall_after=100_000),
-    ),
+    Case("a stall in the middle of each answer", (), "", lambda scene: s3(scene, stall_after=100_000)),
     Case("no answer of S3 at all", ("ETIMEDOUT",), "no answer within 8 s", lambda scene: s3(scene, delay=FOR_EVER)),
     Case("10 KB/s, a small file", (), "", lambda scene: s3(scene, rate=10_000), size=15_000, when="new"),
     Case("10 KB/s, a large file", ("ETIMEDOUT",), "no answer within 8 s", lambda scene: s3(scene, rate=10_000)),

@@ -1,5 +1,6 @@
 """What the machine does to a mount, and what a reader sees then."""
 
+import asyncio
 import collections
 import errno
 import itertools
@@ -429,6 +430,9 @@ class Skewed:
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 @acts("a clock is a day wrong, or jumps by a day")

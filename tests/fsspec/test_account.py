@@ -44,7 +44,7 @@ def screen(fs: TwilioFileSystem) -> str:
 
 
 def fetching_threads() -> int:
-    return sum(thread.name.startswith("fetch-") for thread in threading.enumerate())
+    return sum(thread.name == "network" for thread in threading.enumerate())
 
 
 def test_instances_share_one_session_and_the_last_ends_it(simulated: Simulated) -> None:
@@ -61,7 +61,7 @@ def test_instances_share_one_session_and_the_last_ends_it(simulated: Simulated) 
     assert other.cat_file(screen(other)) == SCREEN
     assert simulated.simulator.count("api.list") == 2
     fetched = simulated.simulator.count("s3")
-    assert fetching_threads() == 3
+    assert fetching_threads() == 1
     del one, file
     gc.collect()
     assert other.cat_file(screen(other)) == SCREEN

@@ -1,5 +1,6 @@
 """Stored media in memory: real ciphertext, counted, and failing, blocking or slow on demand."""
 
+import asyncio
 import base64
 import os
 import random
@@ -22,8 +23,9 @@ from twfs.clock import Clock, Deadline, SystemClock
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.crypto.unlock import Unlocked, Unlocker
 from twfs.errors import ObjectChanged, TwfsError
-from twfs.media.block_cache import Block, BlockCache, Key
-from twfs.media.fetcher import Fetcher
+from twfs.event_loop import LoopThread
+from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache, Key
+from twfs.media.range_engine import RangeEngine
 from twfs.media.reader import MediaLibrary, MediumReader, ReadingSettings
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
@@ -103,11 +105,33 @@ class FakeStoredMedia:
         self._clock = clock
         self._lock = threading.Lock()
 
-    def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> "FakeStream":
+    async def fetch(
+        self,
+        medium: Medium,
+        stored_range: ByteRange,
+        facts: ObjectFacts,
+        take: Callable[[bytes], object],
+        deadline: Deadline,
+    ) -> None:
+        """Pieces end at the cache's blocks: what a job does at their ends is seen."""
         if self.open_error is not None:
             raise self.open_error
         assert 0 <= stored_range.start < stored_range.end <= facts.stored_size
-        return FakeStream(self, medium.sid, stored_range, facts)
+        try:
+            self.begin(medium.sid, stored_range, facts)
+            position = stored_range.start
+            while position < stored_range.end:
+                deadline.remaining()
+                end = min(position // BLOCK_SIZE * BLOCK_SIZE + BLOCK_SIZE, stored_range.end)
+                piece = await self._piece(medium.sid, position, end)
+                position = end
+                take(piece)
+        finally:
+            self.closing.release()
+            await reached(self.may_close.is_set)
+            self.end()
+            if self.close_error is not None:
+                raise self.close_error
 
     def replace(self, sid: str, sealed: Sealed) -> None:
         """Another object under the same name: who opened the old one must not get a byte of it."""
@@ -135,49 +159,26 @@ class FakeStoredMedia:
         with self._lock:
             self.open_streams -= 1
 
-    def fill(self, sid: str, position: int, view: memoryview) -> None:
+    async def _piece(self, sid: str, position: int, end: int) -> bytes:
         if not self._gate.is_set():
             self.blocked.release()
-            assert self._gate.wait(PATIENCE)
+            await reached(self._gate.is_set)
         if self.seconds_per_read:
-            self._clock.sleep(self.seconds_per_read)
-        end = position + len(view)
+            await self._clock.pause(self.seconds_per_read)
         if sid in self.failures and position <= self.failures[sid][0] < end:
-            view[:] = b"\xee" * len(view)
             raise (self.failures.pop(sid) if self.fails_once else self.failures[sid])[1]
-        view[:] = self.objects[sid].stored[position:end]
         with self._lock:
-            self.bytes_read += len(view)
+            self.bytes_read += end - position
+        return self.objects[sid].stored[position:end]
 
 
-class FakeStream:
-    """One range; like the real one it asks for nothing before its first read."""
-
-    def __init__(self, stored: FakeStoredMedia, sid: str, stored_range: ByteRange, facts: ObjectFacts) -> None:
-        self._stored = stored
-        self._sid = sid
-        self._range = stored_range
-        self._facts = facts
-        self._position = stored_range.start
-        self._begun = False
-
-    def readinto(self, view: memoryview, deadline: Deadline) -> None:
-        deadline.remaining()
-        assert self._position + len(view) <= self._range.end
-        if not self._begun:
-            self._begun = True
-            self._stored.begin(self._sid, self._range, self._facts)
-        self._stored.fill(self._sid, self._position, view)
-        self._position += len(view)
-
-    def close(self) -> None:
-        self._stored.closing.release()
-        assert self._stored.may_close.wait(PATIENCE)
-        if self._begun:
-            self._begun = False
-            self._stored.end()
-        if self._stored.close_error is not None:
-            raise self._stored.close_error
+async def reached(holds: Callable[[], bool]) -> None:
+    """Wait, as a task, until it does."""
+    for _ in range(int(PATIENCE / 0.001)):
+        if holds():
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("it did not come to this")
 
 
 class CountingUnlocker(Unlocker):
@@ -204,25 +205,27 @@ class House:
         readahead: int = 16 * MIB,
         timeout: float = 30.0,
         clock: Clock | None = None,
+        stored: FakeStoredMedia | None = None,
     ) -> None:
         self.clock = SystemClock() if clock is None else clock
-        self.stored = FakeStoredMedia(objects, self.clock)
+        self.stored = stored or FakeStoredMedia(objects, self.clock)
         self.cache = BlockCache(cache_size)
-        self.fetcher = Fetcher(self.cache, connections, self.clock, timeout)
+        self.loop = LoopThread(4)
+        self.engine = RangeEngine(self.stored, self.loop, connections, self.clock)
         self.changed: list[str] = []
         self.waiting = threading.Semaphore(0)
         """Released whenever a reader begins to wait for a block."""
-        self._tell_of_waiters()
         self.unlocker = CountingUnlocker()
+        self.timeout = timeout
         self.library = MediaLibrary(
-            stored=self.stored,
             unlocker=self.unlocker,
             cache=self.cache,
-            fetcher=self.fetcher,
-            settings=ReadingSettings(readahead),
+            engine=self.engine,
+            settings=ReadingSettings(readahead, timeout),
             clock=self.clock,
             on_changed=self.changed.append,
         )
+        self._tell_of_waiters()
 
     def _tell_of_waiters(self) -> None:
         inner = self.cache.on_wait
@@ -249,18 +252,22 @@ class House:
         """Wait until nothing is queued nor fetched."""
         eventually(lambda: not self.cache.usage()["filling_bytes"])
 
+    def stop(self) -> None:
+        """No thread is left."""
+        self.engine.stop()
+        self.loop.stop()
+
 
 @contextmanager
 def house(objects: Mapping[str, Sealed], **options: object) -> Iterator[House]:
     """A running house; after it no thread is left, and no buffer is lost."""
     built = House(objects, **options)  # type: ignore[arg-type]
-    built.fetcher.start()
     try:
         yield built
     finally:
         built.stored.unblock()
-        built.fetcher.stop()
-        eventually(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("fetch-")])
+        built.stop()
+        eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "network"])
     check_buffers(built.cache)
     assert built.stored.open_streams == 0
 

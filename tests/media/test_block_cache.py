@@ -14,7 +14,7 @@ from tests.media.fakes import MIB, Workers, check_buffers, eventually, use_block
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import ConfigError, DeadlineExceeded, TwfsError, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache, Key
-from twfs.media.decrypt import buffer_size
+from twfs.media.plain_object import buffer_size
 from twfs.remote.retry import Transient
 
 CLOCK = SystemClock()

@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.media.fakes import MIB, House, Sealed, Workers, check_buffers, plain_object, random_bytes, sealed_object
 from twfs.clock import Deadline
@@ -31,10 +31,6 @@ class ReadingModel(RuleBasedStateMachine):
         self.readers: list[tuple[MediumReader, str, Sealed, int]] = []
         self.places: dict[MediumReader, int] = {}
         self.told: set[tuple[int, str]] = set()
-
-    @initialize()
-    def start(self) -> None:
-        self.house.fetcher.start()
 
     @rule(sid=sids)
     def open(self, sid: str) -> None:
@@ -118,7 +114,7 @@ class ReadingModel(RuleBasedStateMachine):
         for reader, *_ in self.readers:
             reader.close()
         self.house.settle()
-        self.house.fetcher.stop()
+        self.house.stop()
         check_buffers(self.house.cache)
         assert self.house.stored.open_streams == 0
 

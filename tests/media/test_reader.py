@@ -132,7 +132,7 @@ def test_a_whole_read_fetches_the_file_and_no_more(step: int, cache_size: int) -
         assert sequentially(built, "RT", size, step) == sealed.plain
         built.settle()
         assert built.stored.bytes_read <= 1.02 * size
-        assert built.fetcher.bytes_fetched >= size
+        assert built.engine.bytes_fetched >= size
 
 
 def test_what_is_fetched_ahead_is_cut_into_ranges_and_forgotten_once_it_came() -> None:
@@ -361,7 +361,7 @@ def test_prefetching_that_fails_while_a_reader_waits_costs_it_nothing(error: Twf
     with house({"RT": sealed}) as built:
         reader = begin_reading_ahead(built)
         ahead = next(fetch for fetch in reader._ahead if not fetch.is_over)
-        at = ahead.plain_range.start
+        at = ahead.rest.start
         built.stored.failures["RT"], built.stored.fails_once = (at, error), True
         workers = Workers()
         workers.run(built.read, built.open("RT"), at, 100)
@@ -374,7 +374,7 @@ def test_prefetching_that_fails_while_a_reader_waits_costs_it_nothing(error: Twf
 def test_what_fails_again_for_the_reader_itself_has_failed() -> None:
     with house({"RT": medium_of(16 * MIB, None)}) as built:
         reader = begin_reading_ahead(built)
-        at = next(fetch for fetch in reader._ahead if not fetch.is_over).plain_range.start
+        at = next(fetch for fetch in reader._ahead if not fetch.is_over).rest.start
         built.stored.failures["RT"] = (at, Unreachable("down"))
         before = len(built.requests())
         workers = Workers()

@@ -9,10 +9,14 @@ import pytest
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline
 from twfs.errors import CredentialsRefused, TwfsError
-from twfs.mount.traffic import MeteredApiPool, MeteredMediaPool, Traffic
+from twfs.event_loop import LoopThread
+from twfs.mount.traffic import MeteredApiPool, MeteredTransport, Traffic
 from twfs.ranges import ByteRange
+from twfs.remote.answer_head import Head
+from twfs.remote.exchange import Sink
 from twfs.remote.http import Authorization
 from twfs.remote.retry import RateLimit
+from twfs.remote.s3 import Network
 from twfs.remote.store import MediaStore
 from twfs.remote.twilio import TwilioApi
 from twfs.resources import Kind, ListFilter, Medium
@@ -31,6 +35,7 @@ class Scene:
     traffic: Traffic
     api: TwilioApi
     store: MediaStore
+    network: Network
 
     def outcomes(self) -> dict[tuple[str, str], int]:
         return self.traffic.requests.outcomes.snapshot()
@@ -46,11 +51,11 @@ def scene() -> Iterator[Scene]:
     with Simulator(SimulatedAccount(clock=clock)) as simulator:
         account, traffic = simulator.account, Traffic(clock)
         api_pool = MeteredApiPool(4, Authorization(account.api_key, account.api_secret), traffic)
-        media_pool = MeteredMediaPool(4, Authorization(), traffic)
+        network = Network(MeteredTransport(4, traffic), LoopThread(2))
         api = TwilioApi(api_pool, simulator.url, RateLimit(1000, clock), clock, 30)
-        yield Scene(clock, simulator, traffic, api, MediaStore(api, media_pool, ("localhost",), clock))
+        yield Scene(clock, simulator, traffic, api, MediaStore(api, network, ("localhost",), clock), network)
         api_pool.close()
-        media_pool.close()
+        network.close()
 
 
 def test_each_request_is_counted_by_kind_and_outcome(scene: Scene) -> None:
@@ -59,9 +64,8 @@ def test_each_request_is_counted_by_kind_and_outcome(scene: Scene) -> None:
     scene.list_once()
     scene.api.fetch(Kind.RECORDING, sid)
     facts = scene.store.inspect(medium, deadline)
-    stream = scene.store.open(medium, ByteRange(0, 1000), facts)
-    stream.readinto(memoryview(bytearray(1000)), deadline)
-    stream.close()
+    body = bytearray()
+    scene.network.loop.call(lambda: scene.store.fetch(medium, ByteRange(0, 1000), facts, body.extend, deadline))
     assert scene.outcomes() == {
         ("list", "200"): 1,
         ("resource", "200"): 1,
@@ -122,8 +126,14 @@ def test_a_date_that_is_none_says_nothing() -> None:
 def test_an_error_of_twfs_is_what_is_raised() -> None:
     clock = HandClock()
     traffic = Traffic(clock)
-    pool = MeteredMediaPool(1, Authorization(), traffic)
+    network = Network(MeteredTransport(1, traffic), LoopThread(2))
+
+    def judge(_head: Head) -> Sink:
+        raise AssertionError("there is no answer")
+
     with pytest.raises(TwfsError):
-        pool.get("http://127.0.0.1:1/x", {"Range": "bytes=0-1"}, Deadline(clock, 5))
+        network.loop.call(
+            lambda: network.transport.get("http://127.0.0.1:1/x", {"Range": "bytes=0-1"}, judge, Deadline(clock, 5))
+        )
     assert traffic.requests.outcomes.snapshot() == {("range", "NotSent"): 1}
-    pool.close()
+    network.close()

@@ -5,10 +5,14 @@ from contextlib import contextmanager
 
 from tests.simulator.support import HandClock
 from twfs.clock import Deadline
+from twfs.event_loop import LoopThread
+from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.remote.http import Authorization, HttpPool
 from twfs.remote.retry import RateLimit
+from twfs.remote.s3 import Network
 from twfs.remote.store import MediaStore
+from twfs.remote.transport import Transport
 from twfs.remote.twilio import TwilioApi
 from twfs.resources import Kind, Medium
 from twfs.simulator.account import SimulatedAccount
@@ -28,14 +32,14 @@ class Rig:
         self.account = account
         self.clock = clock
         self.api_http = HttpPool(4, Authorization(account.api_key, account.api_secret))
-        self.media_http = HttpPool(4, Authorization())
+        self.network = Network(Transport(4), LoopThread(4))
         self.limit = RateLimit(rate, clock)
         self.api = TwilioApi(self.api_http, api_url or simulator.url, self.limit, clock, TIMEOUT)
-        self.store = MediaStore(self.api, self.media_http, HOSTS, clock)
+        self.store = MediaStore(self.api, self.network, HOSTS, clock)
 
     def close(self) -> None:
         self.api_http.close()
-        self.media_http.close()
+        self.network.close()
 
     def deadline(self, seconds: float = TIMEOUT) -> Deadline:
         return Deadline(self.clock, seconds)
@@ -45,15 +49,14 @@ class Rig:
         return Medium(self.account.add_recording(stored), Kind.RECORDING)
 
     def read(self, medium: Medium, stored_range: ByteRange) -> bytes:
-        """A range, by one stream, after one probe."""
-        facts = self.store.inspect(medium, self.deadline())
-        buffer = bytearray(stored_range.size)
-        stream = self.store.open(medium, stored_range, facts)
-        try:
-            stream.readinto(memoryview(buffer), self.deadline())
-        finally:
-            stream.close()
-        return bytes(buffer)
+        """A range, after one probe."""
+        return self.read_of(medium, stored_range, self.store.inspect(medium, self.deadline()))
+
+    def read_of(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts, seconds: float = TIMEOUT) -> bytes:
+        """A range of the object that `facts` describe."""
+        body, deadline = bytearray(), self.deadline(seconds)
+        self.network.loop.call(lambda: self.store.fetch(medium, stored_range, facts, body.extend, deadline))
+        return bytes(body)
 
     @property
     def costs(self) -> tuple[int, int]:

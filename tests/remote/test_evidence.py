@@ -27,11 +27,15 @@ def test_how_the_bucket_encrypts_at_rest_is_no_part_of_the_object(facts: ObjectF
     assert not is_replaced(facts, facts.stored_size, facts.etag, metadata)
 
 
-@given(st.binary(min_size=1, max_size=50), st.integers(1, 50), st.integers(0, 50))
-def test_the_last_bytes_are_those_that_were_seen(data: bytes, count: int, at: int) -> None:
+@given(st.binary(min_size=1, max_size=80), st.integers(0, 80), st.integers(0, 80), st.integers(0, 80))
+def test_the_last_bytes_are_those_that_were_seen_in_whatever_pieces_they_come(
+    data: bytes, one: int, other: int, at: int
+) -> None:
     facts = ObjectFacts(len(data), "", {}, data[-32:])
-    last = bytearray(data[-count:])
-    assert not ends_otherwise(facts, len(data), memoryview(last))
-    assert not ends_otherwise(facts, len(data) - 1, memoryview(bytes(count)))
-    last[-1 - at % min(len(last), 32)] ^= 1
-    assert ends_otherwise(facts, len(data), memoryview(last))
+    start, end = sorted((min(one, len(data)), min(other, len(data))))
+    piece = bytearray(data[start:end])
+    assert not ends_otherwise(facts, start, bytes(piece))
+    if piece:
+        place = at % len(piece)
+        piece[place] ^= 1
+        assert ends_otherwise(facts, start, bytes(piece)) == (start + place >= len(data) - 32)

@@ -11,11 +11,12 @@ from twfs.clock import Deadline, SystemClock
 from twfs.crypto.cbc import AES_BLOCK, IN_PLACE_SLACK, cipher_range, cipher_size
 from twfs.crypto.unlock import Unlocked, Unlocker
 from twfs.errors import NoKey, ObjectChanged
+from twfs.event_loop import LoopThread
 from twfs.probe import MediaState, ObjectFacts
 from twfs.ranges import ByteRange
-from twfs.remote.http import Authorization, HttpPool
 from twfs.remote.lease import UrlLease
-from twfs.remote.s3 import S3Object
+from twfs.remote.s3 import Network, S3Object
+from twfs.remote.transport import Transport
 
 KEY = "AC1/RT1"
 UNLOCKER = Unlocker(keyring(0))
@@ -29,9 +30,9 @@ def bucket() -> Iterator[MotoBucket]:
 
 @pytest.fixture
 def stored(bucket: MotoBucket) -> Iterator[S3Object]:
-    http = HttpPool(2, Authorization())
-    yield S3Object("RT1", http, UrlLease(lambda _: bucket.presign(KEY), SystemClock()), ("localhost",))
-    http.close()
+    network = Network(Transport(2), LoopThread(2))
+    yield S3Object("RT1", network, UrlLease(lambda _: bucket.presign(KEY), SystemClock()), ("localhost",))
+    network.close()
 
 
 def soon() -> Deadline:
@@ -54,9 +55,7 @@ def read(stored: S3Object, facts: ObjectFacts, unlocked: Unlocked, wanted: ByteR
     needed = cipher_range(wanted)
     buffer = bytearray(needed.size + IN_PLACE_SLACK)
     view = memoryview(buffer)
-    stream = stored.open(needed, facts)
-    stream.readinto(view[: needed.size], soon())
-    stream.close()
+    view[: needed.size] = stored.read(needed, facts, soon())
     before = AES_BLOCK if wanted.start >= AES_BLOCK else 0
     iv = bytes(view[:before]) or unlocked.iv
     unlocked.content_key.decryptor(iv).decrypt_in_place(view[before:], needed.size - before)
@@ -115,7 +114,5 @@ def test_an_object_put_anew_has_changed(bucket: MotoBucket, stored: S3Object) ->
     bucket.seal(KEY, plaintext(1000), rsa_key().public_key())
     facts = stored.inspect(soon())
     bucket.seal(KEY, plaintext(1000), rsa_key().public_key())
-    stream = stored.open(ByteRange(0, 16), facts)
     with pytest.raises(ObjectChanged):
-        stream.readinto(memoryview(bytearray(16)), soon())
-    stream.close()
+        stored.read(ByteRange(0, 16), facts, soon())

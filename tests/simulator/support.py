@@ -26,6 +26,9 @@ class HandClock:
     def sleep(self, seconds: float) -> None:
         self.seconds += seconds
 
+    async def pause(self, seconds: float) -> None:
+        self.sleep(seconds)
+
 
 class Client:
     """Asks the API with the account's key, and the bucket without."""

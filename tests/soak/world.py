@@ -81,14 +81,13 @@ class World:
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.house = House({}, cache_size=2 * MIB, connections=2, clock=self.clock)
         self.bucket = Bucket(self.clock)
+        self.house = House({}, cache_size=2 * MIB, connections=2, clock=self.clock, stored=self.bucket)
         self.twilio = Twilio(self.bucket)
         self.generations: dict[str, Generation] = {}
         """By ETag."""
         self.store = Store(None)
         self.count = 0
-        self.house.fetcher.start()
         self.mount()
 
     def mount(self) -> None:
@@ -96,11 +95,10 @@ class World:
         unlocker = self.house.unlocker
         self.catalog = Catalog(self.twilio, self.twilio, unlocker, self.store, CatalogSettings(), self.clock)
         library = MediaLibrary(
-            stored=self.bucket,
             unlocker=unlocker,
             cache=self.house.cache,
-            fetcher=self.house.fetcher,
-            settings=ReadingSettings(MIB),
+            engine=self.house.engine,
+            settings=ReadingSettings(MIB, TIMEOUT),
             clock=self.clock,
             on_changed=self.catalog.has_changed,
         )
@@ -148,7 +146,7 @@ class World:
 
     def close(self) -> None:
         self.house.settle()
-        self.house.fetcher.stop()
+        self.house.stop()
         self.catalog.stop()
 
     def _object(self, size: int) -> Sealed:

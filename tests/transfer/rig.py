@@ -19,7 +19,7 @@ from twfs.simulator.server import Simulator
 from twfs.transfer.choice import by_sid
 from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Outcome
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.verify import Verifier
 
 
@@ -46,7 +46,7 @@ class Rig:
     """One customer's session."""
 
     place: Customer
-    pool: RangePool
+    pool: ReaderPool
 
     @property
     def session(self) -> Session:
@@ -89,10 +89,10 @@ def rig(folder: Path, account: SimulatedAccount, *keys: RSAPrivateKey, **options
 
 
 @contextmanager
-def pool_of(place: Customer, options: Mapping[str, str]) -> Iterator[RangePool]:
+def pool_of(place: Customer, options: Mapping[str, str]) -> Iterator[ReaderPool]:
     """Those of another session of the same customer, that knows what sessions before have learnt."""
     config = load_config(place.source, {**place.options, **options}, {"HOME": "/nowhere"})
-    with open_session(config) as session, RangePool(session) as pool:
+    with open_session(config) as session, ReaderPool(session) as pool:
         yield pool
 
 

@@ -118,6 +118,9 @@ def test_caller_is_not_held_up_by_what_does_not_end() -> None:
         def sleep(self, seconds: float) -> None:
             self.now += seconds
 
+        async def pause(self, seconds: float) -> None:
+            self.sleep(seconds)
+
     results = work_through(range(2), work, 2, threading.Event(), Impatient())
     assert next(results) == 0
     results.close()

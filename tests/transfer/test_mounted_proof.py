@@ -27,7 +27,6 @@ PLAIN = bytes(range(256)) * 10_000
 def mounted_rig(folder: Path, account: SimulatedAccount, key: RSAPrivateKey) -> Iterator[Rig]:
     """A session that reads as a mount does."""
     with rig(folder, account, key) as here:
-        here.session.fetcher.start()
         yield here
 
 

@@ -10,7 +10,7 @@ from tests.crypto.keys import keyring, private_key
 from tests.crypto.sealed import IV, encrypt, seal
 from twfs.errors import MediaDamaged, NoKey
 from twfs.probe import ObjectFacts
-from twfs.transfer.range_pool import PIECE_SIZE
+from twfs.transfer.reader_pool import PIECE_SIZE
 from twfs.transfer.stored_digest import Seal, StoredDigest, is_multipart, md5_of, seal_of
 
 

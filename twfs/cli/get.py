@@ -21,7 +21,7 @@ from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.download import Downloader
 from twfs.transfer.outcome import Ending, Outcome
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 
 _SIZE_ENDS_AT = 16
 """Column: after the longest good ending, `unchanged`, and the longest size."""
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_session(config) as session, resumable():
         media = wanted.media(session)
         goal_of = _goals(arguments.output, wanted, config.keyring)
-        with RangePool(session) as pool:
+        with ReaderPool(session) as pool:
             outcomes = _download(pool, media, goal_of, arguments)
     missing = len(media) - sum(outcome.ending is not Ending.STOPPED for outcome in outcomes)
     if missing:
@@ -86,7 +86,7 @@ def _goals(output: str, wanted: Wanted, keyring: Keyring) -> Callable[[Medium], 
 
 
 def _download(
-    pool: RangePool, media: list[Medium], goal_of: Callable[[Medium], Path], arguments: argparse.Namespace
+    pool: ReaderPool, media: list[Medium], goal_of: Callable[[Medium], Path], arguments: argparse.Namespace
 ) -> list[Outcome]:
     session = pool.session
     progress = progress_of(session, media)

@@ -17,7 +17,7 @@ from twfs.mount.session import open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
 from twfs.transfer.outcome import Ending, Outcome
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.verify import Verifier
 from twfs.transfer.whole import Watch
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     with open_session(config) as session:
         media = wanted.media(session)
         progress = progress_of(session, media)
-        with RangePool(session) as pool:
+        with ReaderPool(session) as pool:
             outcomes = _verified(pool, media, progress, with_md5=not arguments.no_md5)
     if arguments.json:
         say(json.dumps({"media": [record_of(outcome) for outcome in outcomes], "endings": tally(outcomes)}, indent=2))
@@ -101,7 +101,7 @@ def record_of(outcome: Outcome) -> dict[str, Any]:
     return outcome.record() | {"length": length, "padding": padding}
 
 
-def _verified(pool: RangePool, media: list[Medium], progress: Progress, *, with_md5: bool) -> list[Outcome]:
+def _verified(pool: ReaderPool, media: list[Medium], progress: Progress, *, with_md5: bool) -> list[Outcome]:
     """One outcome per medium that was begun, in the order of `media`."""
     stop = threading.Event()
 

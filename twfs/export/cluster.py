@@ -27,7 +27,7 @@ from twfs.mount.hardening import environment
 from twfs.mount.session import Session, open_session
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.shortcomings import Shortcomings
 from twfs.transfer.whole import replacement
 
@@ -63,13 +63,13 @@ class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no t
         self.shortcomings = Shortcomings()
         self._lock = threading.Lock()
         self._resources = ExitStack()
-        self._pool: RangePool | None = None
+        self._pool: ReaderPool | None = None
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002 - distributed's signature
         """On the worker, after the last task."""
         self._resources.close()
 
-    def pool(self) -> RangePool:
+    def pool(self) -> ReaderPool:
         """The worker's session, and the threads that fetch in it.
 
         Raises:
@@ -82,7 +82,7 @@ class WorkerSession(WorkerPlugin):  # type: ignore[misc]  # distributed has no t
                 if config.account_sid != self._account_sid:
                     raise ConfigError(f"this worker is configured for {config.account_sid}, not {self._account_sid}")
                 session = self._resources.enter_context(open_session(config))
-                self._pool = self._resources.enter_context(RangePool(session))
+                self._pool = self._resources.enter_context(ReaderPool(session))
             return self._pool
 
 

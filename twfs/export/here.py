@@ -11,7 +11,7 @@ from twfs.mount.session import Session
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.crew import crew_size, work_through
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.shortcomings import Shortcomings
 from twfs.transfer.whole import Watch, unless_replaced
 
@@ -35,7 +35,7 @@ def export_here(
     of all media ends the work: the others have the same reason.
     """
     left = {medium.sid: medium for medium in media}
-    with RangePool(session) as pool:
+    with ReaderPool(session) as pool:
         export = _Export(pool, order)
         work = watched(export.carry_out)
         for outcome in work_through(media, work, crew_size(session.config), export.stop, session.clock):
@@ -48,7 +48,7 @@ def export_here(
 class _Export:
     """One run. Thread-safe."""
 
-    def __init__(self, pool: RangePool, order: Order) -> None:
+    def __init__(self, pool: ReaderPool, order: Order) -> None:
         self.stop = threading.Event()
         self._pool = pool
         self._order = order

@@ -14,7 +14,7 @@ from twfs.mount.session import Session
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.proof import Proof
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.shortcomings import Shortcomings
 from twfs.transfer.whole import Stopped, Watch, fetch_rest, readable_info, unless_deleted
 
@@ -56,7 +56,7 @@ def examine(session: Session, medium: Medium) -> Job | Outcome:
 
 
 def carry_out(
-    pool: RangePool,
+    pool: ReaderPool,
     job: Job,
     order: Order,
     stop: threading.Event,
@@ -114,7 +114,7 @@ def _refused(outcome: Outcome, error: Exception, url: str, destination: Destinat
     return replace(outcome, reason=obstacle.reason, is_shared=obstacle.is_everywhere) if obstacle else outcome
 
 
-def _pour(pool: RangePool, job: Job, write: Write, stop: threading.Event, watch: Watch, *, with_md5: bool) -> None:
+def _pour(pool: ReaderPool, job: Job, write: Write, stop: threading.Event, watch: Watch, *, with_md5: bool) -> None:
     """Give `write` all of the medium, and prove it.
 
     Raises:

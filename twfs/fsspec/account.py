@@ -188,7 +188,6 @@ def _opened(key: _Key) -> Account:
     with ExitStack() as resources:
         session = resources.enter_context(open_session(config))
         session.know_something()
-        session.fetcher.start()
         settings = FsSettings(os.geteuid(), os.getegid(), config.timeout)
         vfs = Vfs(session.catalog, session.library, settings, session.clock, {})
         return Account(session, vfs, resources.pop_all())

@@ -20,7 +20,7 @@ from cachetools import Cache, LRUCache
 
 from twfs.clock import Deadline
 from twfs.errors import ConfigError, without_traceback
-from twfs.media.decrypt import buffer_size
+from twfs.media.plain_object import buffer_size
 from twfs.ranges import ceil_div
 
 BLOCK_SIZE = 128 * 2**10

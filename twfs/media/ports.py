@@ -1,5 +1,6 @@
 """What reading needs from the network."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from twfs.clock import Deadline
@@ -8,22 +9,23 @@ from twfs.ranges import ByteRange
 from twfs.resources import Medium
 
 
-class StoredStream(Protocol):
-    """The stored bytes of one range, in order."""
-
-    def readinto(self, view: memoryview, deadline: Deadline) -> None:
-        """Fill `view` whole with the next bytes.
-
-        Raises:
-            ObjectChanged, RemoteError, CredentialsRefused: they cannot be had.
-        """
-
-    def close(self) -> None:
-        """Done with it, at whatever byte."""
-
-
 class StoredMedia(Protocol):
     """Where stored bytes come from (`twfs.remote.store.MediaStore`)."""
 
-    def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> StoredStream:
-        """A stream of a range; no request before its first read."""
+    async def fetch(
+        self,
+        medium: Medium,
+        stored_range: ByteRange,
+        facts: ObjectFacts,
+        take: Callable[[bytes], object],
+        deadline: Deadline,
+    ) -> None:
+        """Give `take` the bytes of a range of the object that `facts` describe: in order, each of them once.
+
+        They are taken from answers that say that they are these bytes of this object, over as many connections as it
+        takes. `take` may renew the deadline with each step that is made, and ends it all by raising something.
+
+        Raises:
+            ObjectChanged, RemoteError, CredentialsRefused: they cannot be had.
+            Exception: what `take` raises.
+        """

@@ -2,18 +2,18 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from twfs.clock import Clock, Deadline
 from twfs.crypto.unlock import Unlocker
 from twfs.errors import DeadlineExceeded, MediaDamaged, ObjectChanged, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE, Block, BlockCache
-from twfs.media.decrypt import PlainObject
-from twfs.media.fetcher import Cancelled, Fetch, Fetcher
+from twfs.media.block_job import BlockJob
 from twfs.media.lanes import Lanes
-from twfs.media.ports import StoredMedia
+from twfs.media.plain_object import PlainObject
 from twfs.media.prefetch import Plan, Prefetcher, Share, Stream
+from twfs.media.range_engine import Cancelled, RangeEngine
 from twfs.media.unlocking import Unlocking
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.ranges import ByteRange, block_indexes, runs
@@ -35,6 +35,8 @@ class ReadingSettings:
 
     readahead: int
     """Largest prefetch window of a stream, in bytes."""
+    timeout: float
+    """Seconds that a block may take to come."""
 
 
 class MediaLibrary:
@@ -43,22 +45,21 @@ class MediaLibrary:
     def __init__(
         self,
         *,
-        stored: StoredMedia,
         unlocker: Unlocker,
         cache: BlockCache,
-        fetcher: Fetcher,
+        engine: RangeEngine,
         settings: ReadingSettings,
         clock: Clock,
         on_changed: Callable[[str], None],
     ) -> None:
-        self._stored = stored
         self._unlocker = unlocker
         self.cache = cache
-        self.fetcher = fetcher
+        self.engine = engine
+        cache.on_wait = self._hurry
         self._settings = settings
         self._clock = clock
         self.on_changed = on_changed
-        self._lanes = Lanes(fetcher.connections)
+        self._lanes = Lanes(engine.connections)
         self._read_at: dict[MediumReader, float] = {}
         """Those not idle, by when they were last read: the one longest ago first."""
         self._content_keys: OrderedDict[tuple[str, str, int], Unlocking] = OrderedDict()
@@ -76,7 +77,15 @@ class MediaLibrary:
         if not info.encrypted and facts.stored_size != info.plain_size:
             raise MediaDamaged(f"{medium.sid}: its size is {facts.stored_size}, not {info.plain_size} as was known")
         unlocking = self._unlocking(medium.sid, facts, info.plain_size) if info.encrypted else None
-        return MediumReader(PlainObject(medium, facts, info.plain_size, unlocking, self._stored), self)
+        return MediumReader(PlainObject(medium, facts, info.plain_size, unlocking), self)
+
+    @property
+    def step_seconds(self) -> float:
+        """How long a block may take to come."""
+        return self._settings.timeout
+
+    def _hurry(self, blocks: Sequence[Block]) -> None:
+        self.engine.hurry(lambda job: isinstance(job, BlockJob) and job.is_for_any(blocks))
 
     def _unlocking(self, sid: str, facts: ObjectFacts, plain_size: int) -> Unlocking:
         """The object's content key, remembered: RSA takes some 6 ms, and players open a file many times."""
@@ -127,7 +136,7 @@ class MediumReader:
         self._object_key = (plain_object.medium.sid, plain_object.facts.fingerprint)
         self._prefetcher = Prefetcher(plain_object.plain_size)
         self._planning = threading.Lock()
-        self._ahead: list[Fetch] = []
+        self._ahead: list[BlockJob] = []
         self._is_closed = False
         self._is_changed = False
 
@@ -168,7 +177,7 @@ class MediumReader:
             self._is_closed = True
             ahead, self._ahead = self._ahead, []
             self._library.closed(self)
-        self._library.fetcher.cancel(ahead)
+        self._library.engine.cancel(ahead)
 
     def _copy(self, wanted: ByteRange, view: memoryview, asked: dict[int, Block], deadline: Deadline) -> None:
         """Copy what is wanted of all blocks; have fetched again what was dropped meanwhile, not what failed."""
@@ -215,13 +224,13 @@ class MediumReader:
             if self._is_closed:
                 return asked
             plan = self._prefetcher.plan(wanted, self._library.share(self), missed=bool(asked), late=not is_there)
-            dropped: list[Fetch] = []
+            dropped: list[BlockJob] = []
             if plan.jumped:
                 dropped, self._ahead = self._ahead, []
             elif plan.ahead.size:
                 self._fetch_ahead(plan)
         if dropped:
-            self._library.fetcher.cancel(dropped)
+            self._library.engine.cancel(dropped)
         return asked
 
     def _demand(self, missing: list[int], deadline: Deadline) -> dict[int, Block]:
@@ -236,8 +245,8 @@ class MediumReader:
             block = cache.reserve_ahead(key, size) if reserved else cache.reserve(key, size, deadline)
             if block is not None:
                 reserved[index] = block
-        for fetch in self._fetches(reserved, len(reserved), urgent=True):
-            self._library.fetcher.submit(fetch)
+        for job in self._jobs(reserved, len(reserved), urgent=True):
+            self._library.engine.submit(job)
         return reserved
 
     def _fetch_ahead(self, plan: Plan) -> None:
@@ -248,17 +257,18 @@ class MediumReader:
             block = cache.reserve_ahead((self._object_key, index), self._block_size(index))
             if block is not None:
                 reserved[index] = block
-        self._ahead = [fetch for fetch in self._ahead if not fetch.is_over]
-        for fetch in self._fetches(reserved, max(plan.part_size // BLOCK_SIZE, 1), urgent=False):
-            self._ahead.append(fetch)
-            self._library.fetcher.submit(fetch)
+        self._ahead = [job for job in self._ahead if not job.is_over]
+        for job in self._jobs(reserved, max(plan.part_size // BLOCK_SIZE, 1), urgent=False):
+            self._ahead.append(job)
+            self._library.engine.submit(job)
 
-    def _fetches(self, blocks: dict[int, Block], most_blocks: int, *, urgent: bool) -> list[Fetch]:
-        """Reserved blocks by ascending index, as fetches of neighbours, `most_blocks` at most in each."""
+    def _jobs(self, blocks: dict[int, Block], most_blocks: int, *, urgent: bool) -> list[BlockJob]:
+        """Reserved blocks by ascending index, as jobs of neighbours, `most_blocks` at most in each."""
+        cache, seconds = self._library.cache, self._library.step_seconds
         return [
-            Fetch(self._object, [blocks[index] for index in run[first : first + most_blocks]], urgent=urgent)
+            BlockJob(self._object, [blocks[index] for index in part], cache, seconds, urgent=urgent)
             for run in runs(list(blocks))
-            for first in range(0, len(run), most_blocks)
+            for part in (run[first : first + most_blocks] for first in range(0, len(run), most_blocks))
         ]
 
     def _block_size(self, index: int) -> int:

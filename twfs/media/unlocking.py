@@ -33,6 +33,10 @@ class Unlocking:
         if self._unlocked is None and not self._is_over.wait(_SENT):
             self.result()
 
+    def at_hand(self) -> Unlocked | None:
+        """What it takes to decrypt the object, if that has been found out."""
+        return self._unlocked
+
     def result(self) -> Unlocked:
         """What it takes to decrypt the object.
 

@@ -62,7 +62,7 @@ class _MountCollector(Collector):
             )
 
     def _reading(self) -> Iterator[Metric]:
-        files, fetched = self._seen.open_files, self._seen.session.fetcher.usage()
+        files, fetched = self._seen.open_files, self._seen.session.engine.usage()
         yield GaugeMetricFamily("twfs_open_files", "Media open now.", len(files.present()))
         yield CounterMetricFamily("twfs_opened_files", "Media opened.", files.opened_count)
         yield CounterMetricFamily("twfs_read_bytes", "Plaintext that the kernel has read.", files.bytes_read())

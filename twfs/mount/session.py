@@ -13,15 +13,21 @@ from twfs.config.config import Config
 from twfs.config.reload import Reloading
 from twfs.config.secrets import Credentials
 from twfs.crypto.unlock import Unlocker
+from twfs.event_loop import LoopThread
 from twfs.media.block_cache import BlockCache
-from twfs.media.fetcher import Fetcher
+from twfs.media.range_engine import RangeEngine
 from twfs.media.reader import MediaLibrary, ReadingSettings
-from twfs.mount.traffic import MeteredApiPool, MeteredMediaPool, Traffic
+from twfs.mount.traffic import MeteredApiPool, MeteredTransport, Traffic
 from twfs.remote.http import Authorization, HttpPool
 from twfs.remote.rest import RestApi
 from twfs.remote.retry import RateLimit
+from twfs.remote.s3 import Network
 from twfs.remote.store import MediaStore
 from twfs.remote.twilio import TwilioApi
+
+_BLOCKING = 16
+"""Threads for what blocks, begun as they are needed: each of so many small media that are read at once asks Twilio
+first where it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Session:
     api: TwilioApi
     catalog: Catalog
     cache: BlockCache
-    fetcher: Fetcher
+    engine: RangeEngine
     library: MediaLibrary
     stored: MediaStore
     traffic: Traffic
@@ -41,13 +47,13 @@ class Session:
 
     def start(self) -> None:
         """Start the background threads; after the daemonising fork."""
-        self.fetcher.start()
+        self.engine.start()
         self.catalog.start()
 
     def stop(self) -> None:
         """End them."""
         self.catalog.stop()
-        self.fetcher.stop()
+        self.engine.stop()
 
     def know_something(self) -> None:
         """Have a complete listing: an earlier one if there is one, else Twilio's now.
@@ -70,21 +76,20 @@ def open_session(config: Config) -> Iterator[Session]:
     traffic = Traffic(clock)
     authorization = _authorization(config.credentials)
     api_pool = MeteredApiPool(config.connections, authorization, traffic)
-    # Its own pool, without credentials: Authorization must never reach S3.
-    media_pool = MeteredMediaPool(config.connections, Authorization(), traffic)
     limit = RateLimit(config.api_rate, clock)
     reloading = Reloading(config, clock, lambda new: authorization.replace(*_login(new)))
     api = TwilioApi(
         api_pool, config.api_url, limit, clock, config.timeout, look_for_credentials=reloading.for_credentials
     )
-    stored = MediaStore(api, media_pool, config.media_hosts, clock)
-    session = _build(config, clock, api, stored, traffic, reloading)
+    # Without credentials: Authorization must never reach S3.
+    network = Network(MeteredTransport(config.connections, traffic), LoopThread(_BLOCKING))
+    session = _build(config, clock, api, network, traffic, reloading)
     try:
         yield session
     finally:
         session.stop()
+        network.close()
         api_pool.close()
-        media_pool.close()
 
 
 @contextmanager
@@ -107,7 +112,7 @@ def _login(credentials: Credentials) -> tuple[str, str, str]:
 
 
 def _build(  # noqa: PLR0917 - a composition root: what it is made of
-    config: Config, clock: Clock, api: TwilioApi, stored: MediaStore, traffic: Traffic, reloading: Reloading
+    config: Config, clock: Clock, api: TwilioApi, network: Network, traffic: Traffic, reloading: Reloading
 ) -> Session:
     settings = CatalogSettings(
         config.refresh, config.kind, config.room, config.since, config.until, timeout=config.timeout
@@ -115,18 +120,18 @@ def _build(  # noqa: PLR0917 - a composition root: what it is made of
     path = store_path(config.state_dir, config.account_sid, config.api_url, settings)
     check_state(path)
     store = Store(path)
+    stored = MediaStore(api, network, config.media_hosts, clock)
     unlocker = Unlocker(config.keyring, reloading.for_keys)
     catalog = Catalog(api, stored, unlocker, store, settings, clock)
     reloading.attach(on_keys=catalog.keys_added, on_credentials=catalog.try_again)
     cache = BlockCache(config.cache_size)
-    fetcher = Fetcher(cache, config.connections, clock, config.timeout)
+    engine = RangeEngine(stored, network.loop, config.connections, clock)
     library = MediaLibrary(
-        stored=stored,
         unlocker=unlocker,
         cache=cache,
-        fetcher=fetcher,
-        settings=ReadingSettings(config.readahead),
+        engine=engine,
+        settings=ReadingSettings(config.readahead, config.timeout),
         clock=clock,
         on_changed=catalog.has_changed,
     )
-    return Session(config, clock, api, catalog, cache, fetcher, library, stored, traffic, reloading)
+    return Session(config, clock, api, catalog, cache, engine, library, stored, traffic, reloading)

@@ -41,7 +41,7 @@ def status_of(seen: Observation) -> Callable[[], dict[str, Any]]:
             "memory_bytes": resident_bytes(),
             "catalog": redacted_tree(session.catalog.status()),
             "read": {"opened": seen.open_files.opened_count, "bytes": seen.open_files.bytes_read()},
-            "fetched": session.fetcher.usage(),
+            "fetched": session.engine.usage(),
             "cache": session.cache.usage(),
             "windows": session.library.windows(),
             "operations": _calls(seen.calls),

@@ -9,7 +9,10 @@ from email.utils import parsedate_to_datetime
 from twfs.clock import Clock, Deadline
 from twfs.errors import TwfsError
 from twfs.metrics import CallMeter
+from twfs.remote.answer_head import Head
+from twfs.remote.exchange import Judge, Sink
 from twfs.remote.http import Answer, Authorization, HttpPool
+from twfs.remote.transport import Transport
 
 LIST, MEDIA_URL, RESOURCE = "list", "media_url", "resource"
 """Requests of Twilio's API: a page of a list, a pre-signed URL, one resource or a change of it."""
@@ -47,7 +50,7 @@ class Traffic:
             self._forget_old_moments()
             return len(self._api_moments) / _RATE_SECONDS
 
-    def answered(self, kind: str, answer: Answer) -> None:
+    def answered(self, kind: str, answer: Answer | Head) -> None:
         """Headers came."""
         self.requests.outcomes.add((kind, str(answer.status)))
         date = answer.headers.get("Date")
@@ -121,11 +124,35 @@ class MeteredApiPool(_MeteredPool):
         return _api_kind(url)
 
 
-class MeteredMediaPool(_MeteredPool):
+class MeteredTransport(Transport):
     """For where the media are stored."""
 
-    def _kind(self, _url: str, headers: Mapping[str, str]) -> str:
-        return PROBE if headers.get("Range", "bytes=-").startswith("bytes=-") else RANGE
+    def __init__(self, connections: int, traffic: Traffic) -> None:
+        """As `Transport`."""
+        super().__init__(connections)
+        self._traffic = traffic
+
+    async def get(
+        self, url: str, headers: Mapping[str, str], judge: Judge, deadline: Deadline, *, attempt: int = 0
+    ) -> Head:
+        """As `Transport.get`."""
+        kind, meter = _media_kind(headers), self._traffic.requests
+        began, is_answered = meter.now(), False
+
+        def judged(head: Head) -> Sink:
+            nonlocal is_answered
+            is_answered = True
+            meter.ended(kind, began)
+            self._traffic.answered(kind, head)
+            return judge(head)
+
+        try:
+            return await super().get(url, headers, judged, deadline, attempt=attempt)
+        except TwfsError as error:
+            if not is_answered:
+                meter.ended(kind, began)
+                self._traffic.failed(kind, error)
+            raise
 
 
 def _api_kind(url: str) -> str:
@@ -133,3 +160,7 @@ def _api_kind(url: str) -> str:
     if path.endswith("/Media"):
         return MEDIA_URL
     return LIST if path.endswith(_LISTS) else RESOURCE
+
+
+def _media_kind(headers: Mapping[str, str]) -> str:
+    return PROBE if headers.get("Range", "bytes=-").startswith("bytes=-") else RANGE

@@ -1,7 +1,7 @@
 """Status and headers of an HTTP answer, from its lines as they come: bounded, and nothing believed that is not said."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from twfs.errors import Unreachable
@@ -14,24 +14,24 @@ _LARGEST = 64 * 2**10
 _MOST_INTERIM = 16
 
 
-class Headers(dict[str, str]):
+class Headers(Mapping[str, str]):
     """By name, in whatever case; what came several times is joined by commas (RFC 9110, 5.3)."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         """Of an answer."""
-        super().__init__((name.lower(), value) for name, value in headers.items())
+        self._values = {name.lower(): value for name, value in headers.items()}
 
     def __getitem__(self, name: str) -> str:
         """The value; KeyError if there is none."""
-        return super().__getitem__(name.lower())
+        return self._values[name.lower()]
 
-    def __contains__(self, name: object) -> bool:
-        """Whether there is such a header."""
-        return super().__contains__(name.lower() if isinstance(name, str) else name)
+    def __iter__(self) -> Iterator[str]:
+        """Names, in lower case."""
+        return iter(self._values)
 
-    def get(self, name: str, default: str | None = None) -> str | None:  # type: ignore[override]
-        """The value, or `default`."""
-        return super().get(name.lower(), default)
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,8 @@ class Head:
     """An answer without its body."""
 
     status: int
-    headers: Headers
+    headers: Mapping[str, str]
+    """Names in whatever case."""
 
 
 class Nonsense(Unreachable):

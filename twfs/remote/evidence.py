@@ -22,10 +22,11 @@ def is_replaced(facts: ObjectFacts, total: int, etag: str, metadata: Mapping[str
     return told != _of_the_object(facts.metadata)
 
 
-def ends_otherwise(facts: ObjectFacts, stored_end: int, last: memoryview) -> bool:
-    """Whether the bytes before `stored_end` of the object, `last`, contradict what is known of its end."""
-    count = min(len(last), len(facts.tail))
-    return stored_end == facts.stored_size and count > 0 and last[-count:] != facts.tail[-count:]
+def ends_otherwise(facts: ObjectFacts, start: int, piece: bytes) -> bool:
+    """Whether `piece`, which begins at byte `start` of the object, contradicts what is known of the object's end."""
+    tail_start = facts.stored_size - len(facts.tail)
+    first, end = max(start, tail_start), start + len(piece)
+    return first < end and piece[first - start :] != facts.tail[first - tail_start : end - tail_start]
 
 
 def _of_the_object(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -48,6 +48,11 @@ class UrlLease:
         self._current: SignedUrl | None = None
         self.renewals = 0
 
+    def at_hand(self) -> SignedUrl | None:
+        """A URL that should work, if there is one."""
+        current = self._current
+        return current if current is not None and self._is_fresh(current) else None
+
     def get(self, deadline: Deadline) -> SignedUrl:
         """A URL that should work.
 

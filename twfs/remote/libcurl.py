@@ -84,8 +84,8 @@ _WORDS = {
     pycurl.E_GOT_NOTHING: "the connection closed without an answer",
     pycurl.E_OPERATION_TIMEDOUT: "no connection in time",
     _E_TOO_LARGE: "its headers never end",
-    pycurl.E_SEND_ERROR: "the connection broke",
-    pycurl.E_RECV_ERROR: "the connection broke",
+    pycurl.E_SEND_ERROR: "it broke off",
+    pycurl.E_RECV_ERROR: "it broke off",
 }
 
 

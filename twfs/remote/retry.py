@@ -15,6 +15,9 @@ _ATTEMPTS = 6
 
 _FIRST_PAUSE = 0.1
 
+_SHORTEST_PAUSE = 0.001
+"""However little time is left: what breaks at once must not be tried again without end."""
+
 
 class Transient(Unreachable):
     """A failure that another attempt may mend; `after` is how many seconds the server asked to wait."""
@@ -63,15 +66,27 @@ def pause_before_retry(number: int, error: Unreachable, deadline: Deadline) -> N
         Unreachable: `error`, if it is `Lasting`, or if the deadline would pass meanwhile; it says more than that
             time is up.
     """
-    if isinstance(error, Lasting):
-        raise error
-    pause = _FIRST_PAUSE * 2**number * random.uniform(0.5, 1.5)  # noqa: S311  (no secret)
-    asked = error.after if isinstance(error, Transient) else None
     try:
-        pause = min(pause, deadline.remaining() / (_ATTEMPTS - number))
-        deadline.sleep(pause if asked is None else max(asked, pause))
+        deadline.sleep(_pause(number, error, deadline))
     except DeadlineExceeded:
         raise error from None
+
+
+async def pause_task_before_retry(number: int, error: Unreachable, deadline: Deadline) -> None:
+    """As `pause_before_retry`, for a task."""
+    try:
+        await deadline.pause(_pause(number, error, deadline))
+    except DeadlineExceeded:
+        raise error from None
+
+
+def _pause(number: int, error: Unreachable, deadline: Deadline) -> float:
+    if isinstance(error, Lasting):
+        raise error
+    pause = _FIRST_PAUSE * 2.0**number * random.uniform(0.5, 1.5)  # noqa: S311  (no secret)
+    asked = error.after if isinstance(error, Transient) else None
+    pause = max(min(pause, deadline.remaining() / (_ATTEMPTS - number)), _SHORTEST_PAUSE)
+    return pause if asked is None else max(asked, pause)
 
 
 def attempts_left(number: int) -> bool:

@@ -4,19 +4,39 @@ Facts used: the URLs are signed for GET, so there is no HEAD; an expired one ans
 XML body; S3 sends all metadata headers with each 206; a ranged GET of an empty object is 416.
 """
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from twfs.clock import Deadline
-from twfs.errors import MediaAbsent, MediaDamaged, NotFound, ObjectChanged, RemoteError, Unreachable
+from twfs.errors import (
+    MediaAbsent,
+    MediaDamaged,
+    NotFound,
+    ObjectChanged,
+    RemoteError,
+    TwfsError,
+    Unreachable,
+    without_traceback,
+)
+from twfs.event_loop import LoopThread
 from twfs.probe import STORE_ENCRYPTION, TAIL_SIZE, ObjectFacts
 from twfs.ranges import ByteRange
+from twfs.remote.answer_head import Head
 from twfs.remote.evidence import ends_otherwise, is_replaced
+from twfs.remote.exchange import Judge, Sink
 from twfs.remote.hosts import check_media_url, joined
-from twfs.remote.http import Answer, HttpPool, NotSent
+from twfs.remote.http import NotSent
 from twfs.remote.lease import SignedUrl, UrlLease
-from twfs.remote.retry import Transient, attempts_left, pause_before_retry, retry_after, retrying
+from twfs.remote.retry import (
+    Transient,
+    attempts_left,
+    pause_task_before_retry,
+    retry_after,
+    retrying,
+)
+from twfs.remote.transport import Transport
 
 _METADATA_PREFIX = "x-amz-meta-"
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
@@ -26,6 +46,9 @@ _ERROR_CODE = re.compile(rb"<Code>([A-Za-z]{1,60})</Code>")
 _LARGEST_ERROR = 16 * 2**10
 _LARGEST_METADATA = 16 * 2**10
 """S3 allows 2 KiB of user metadata; a wrapped key of 16384 bits takes 2.7 KiB."""
+
+_TAKEN = (200, 206)
+"""Answers with bytes of the object; others have bodies that are S3's words."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 3
@@ -44,82 +67,187 @@ class _Gone(NotFound):
     """S3 has no such object."""
 
 
+class Network:
+    """How objects are asked for: connections in a loop, and threads beside it for what blocks."""
+
+    def __init__(self, transport: Transport, loop: LoopThread) -> None:
+        """`transport` is used in `loop` only, and carries no credentials."""
+        self.transport = transport
+        self.loop = loop
+
+    def close(self) -> None:
+        """Drop all connections and end the loop."""
+
+        async def drop() -> None:
+            self.transport.close()
+
+        self.loop.end(drop)
+
+
 class S3Object:
     """The stored object of one medium, behind its lease. Safe for use by several threads."""
 
-    def __init__(self, sid: str, http: HttpPool, lease: UrlLease, hosts: tuple[str, ...]) -> None:
-        """`http` must carry no credentials: S3 refuses them, and they are none of its business."""
+    def __init__(self, sid: str, network: Network, lease: UrlLease, hosts: tuple[str, ...]) -> None:
+        """Nothing is asked for yet."""
         self.sid = sid
-        self._http = http
+        self._network = network
         self._lease = lease
         self._hosts = hosts
+        self._renewal: asyncio.Future[SignedUrl] | None = None
 
     def inspect(self, deadline: Deadline) -> ObjectFacts:
-        """Size, ETag, metadata and last bytes, in one request (two for an empty object).
+        """Size, ETag, metadata and last bytes, in one request (two for an empty object). The calling thread waits.
 
         Raises:
             MediaAbsent: Twilio has no media for it.
             RemoteError, CredentialsRefused, MediaDamaged: no usable answer.
         """
-        return retrying(lambda: self._inspect_once(deadline), deadline)
+        return retrying(lambda: self._network.loop.call(lambda: self._inspect_once(deadline)), deadline)
 
-    def _inspect_once(self, deadline: Deadline) -> ObjectFacts:
-        with self._get({"Range": f"bytes=-{TAIL_SIZE}"}, deadline) as answer:
-            if answer.status != 416:
-                return self._facts(answer, deadline)
-            answer.read_bounded(_LARGEST_ERROR, deadline)
-            if not _EMPTY_RANGE.fullmatch(answer.headers.get("Content-Range", "bytes */0")):
-                raise Transient(f"{self.sid}: S3 refused to send the last bytes of an object that has some")
-        with self._get({}, deadline) as answer:
-            if answer.headers.get("Content-Length") != "0":
+    def read(self, stored_range: ByteRange, facts: ObjectFacts, deadline: Deadline) -> bytes:
+        """A few bytes of the object that `facts` describe. The calling thread waits.
+
+        Raises:
+            ObjectChanged, RemoteError, CredentialsRefused: as `fetch`.
+        """
+        body = bytearray()
+        self._network.loop.call(lambda: self.fetch(stored_range, facts, body.extend, deadline))
+        return bytes(body)
+
+    async def _inspect_once(self, deadline: Deadline) -> ObjectFacts:
+        tail = bytearray()
+
+        def judge(head: Head) -> Sink:
+            part, total = self._part(head)
+            if part != ByteRange(max(0, total - TAIL_SIZE), total):
+                raise Transient(f"{self.sid}: S3 sent another range than the last {TAIL_SIZE} bytes")
+            _metadata(head.headers)
+            return _Body(part, tail.extend).take
+
+        head = await self._ask({"Range": f"bytes=-{TAIL_SIZE}"}, judge, deadline, 0)
+        if head.status == 416:
+            return await self._inspect_empty(head, deadline)
+        _, total = self._part(head)
+        if len(tail) < min(TAIL_SIZE, total):
+            raise Transient(f"{self.sid}: the connection closed before the promised length")
+        return ObjectFacts(total, head.headers.get("ETag", ""), _metadata(head.headers), bytes(tail))
+
+    async def _inspect_empty(self, head: Head, deadline: Deadline) -> ObjectFacts:
+        if not _EMPTY_RANGE.fullmatch(head.headers.get("Content-Range", "bytes */0")):
+            raise Transient(f"{self.sid}: S3 refused to send the last bytes of an object that has some")
+
+        def judge(head: Head) -> Sink:
+            if head.headers.get("Content-Length") != "0":
                 raise Transient(f"{self.sid}: S3 contradicts itself on whether the object is empty")
-            return ObjectFacts(0, answer.headers.get("ETag", ""), _metadata(answer.headers), b"")
+            return _Body(ByteRange(0, 0), lambda _: None).take
 
-    def _facts(self, answer: Answer, deadline: Deadline) -> ObjectFacts:
-        part, total = self._part(answer)
-        if part != ByteRange(max(0, total - TAIL_SIZE), total):
-            raise Transient(f"{self.sid}: S3 sent another range than the last {TAIL_SIZE} bytes")
-        tail = bytearray(part.size)
-        filled = 0
-        while filled < part.size:
-            filled += _receive(memoryview(tail)[filled:], answer, deadline)
-        return ObjectFacts(total, answer.headers.get("ETag", ""), _metadata(answer.headers), bytes(tail))
+        whole = await self._ask({}, judge, deadline, 0)
+        if whole.status == 416:
+            raise Transient(f"{self.sid}: S3 contradicts itself on whether the object is empty")
+        return ObjectFacts(0, whole.headers.get("ETag", ""), _metadata(whole.headers), b"")
 
-    def open(self, stored_range: ByteRange, facts: ObjectFacts) -> "RangeStream":
-        """A stream of the object's bytes `stored_range`; nothing is asked for before the first read."""
-        return RangeStream(self, stored_range, facts)
-
-    def get_range(self, stored_range: ByteRange, facts: ObjectFacts, deadline: Deadline) -> Answer:
-        """One ranged GET of the object that `facts` describe, headers checked, body to be read.
+    async def fetch(
+        self, stored_range: ByteRange, facts: ObjectFacts, take: Callable[[bytes], object], deadline: Deadline
+    ) -> None:
+        """Give `take` the bytes of a range in order; where a connection breaks go on, on another one, from that byte.
 
         Raises:
             ObjectChanged: it is another object now, or gone.
-            Transient, Unreachable, DeadlineExceeded, CredentialsRefused: no usable answer this time.
+            RemoteError, CredentialsRefused: it cannot be had, after retries, by the deadline, which may be renewed.
+            Exception: what `take` raises.
         """
-        headers = {"Range": f"bytes={stored_range.start}-{stored_range.end - 1}"}
+
+        def check(start: int, piece: bytes) -> None:
+            if ends_otherwise(facts, start, piece):
+                raise ObjectChanged(f"{self.sid}: the object does not end as it did when it was looked at")
+
+        body = _Body(stored_range, take, check)
+        failures = 0
+        while body.rest.size:
+            before = body.rest
+            try:
+                await self._fetch_once(body, facts, deadline, failures)
+            except Unreachable as error:
+                failures = failures if body.rest == before else 0
+                if not attempts_left(failures):
+                    raise
+                await pause_task_before_retry(failures, error, deadline)
+                failures += 1
+
+    async def _fetch_once(self, body: "_Body", facts: ObjectFacts, deadline: Deadline, attempt: int) -> None:
+        wanted = body.rest
+        headers = {"Range": f"bytes={wanted.start}-{wanted.end - 1}"}
         if facts.etag:
             headers["If-Match"] = facts.etag
+
+        def judge(head: Head) -> Sink:
+            self._check(head, wanted, facts)
+            return body.take
+
         try:
-            answer = self._get(headers, deadline)
+            head = await self._ask(headers, judge, deadline, attempt)
         except (_Gone, MediaAbsent):
             raise ObjectChanged(f"{self.sid}: the media were deleted while open") from None
-        try:
-            self._check(answer, stored_range, facts)
-        except BaseException:
-            answer.close()
-            raise
-        return answer
-
-    def _check(self, answer: Answer, stored_range: ByteRange, facts: ObjectFacts) -> None:
-        if answer.status == 416:
+        if head.status == 416:
             raise ObjectChanged(f"{self.sid}: the object is shorter than when it was opened")
+        if body.rest.size:
+            raise Transient(f"{self.sid}: the connection closed before the promised length")
+
+    async def _ask(self, headers: Mapping[str, str], judge: Judge, deadline: Deadline, attempt: int) -> Head:
+        """The headers of a 200, 206 or 416, whose body went where `judge` says; with a fresh URL if one is refused."""
+        signed_url = self._lease.at_hand() or await self._renewed(self._lease.get, deadline)
+        try:
+            return await self._ask_signed(signed_url, headers, judge, deadline, attempt)
+        except NotSent:
+            self._lease.leads_nowhere(signed_url)
+            raise
+        except _Refused:
+            fresh = await self._renewed(self._lease.refused, signed_url, deadline)
+        try:
+            return await self._ask_signed(fresh, headers, judge, deadline, attempt)
+        except _Refused as error:
+            raise Transient(f"{self.sid}: S3 refuses a fresh pre-signed URL ({error})") from None
+
+    async def _renewed(self, renew: Callable[..., SignedUrl], *arguments: object) -> SignedUrl:
+        """What a thread beside gets from Twilio; of all who want one, one asks."""
+        if self._renewal is None:
+            self._renewal = asyncio.ensure_future(self._network.loop.blocking(renew, *arguments))
+            self._renewal.add_done_callback(self._renewal_ended)
+        try:
+            return await asyncio.shield(self._renewal)
+        except TwfsError as error:
+            # Its own for each: tasks that raise one and the same write into each other's traceback.
+            raise without_traceback(error) from None
+
+    def _renewal_ended(self, renewal: "asyncio.Future[SignedUrl]") -> None:
+        self._renewal = None
+        if not renewal.cancelled():
+            renewal.exception()  # or asyncio complains of one that nobody waited for
+
+    async def _ask_signed(
+        self, signed_url: SignedUrl, headers: Mapping[str, str], judge: Judge, deadline: Deadline, attempt: int
+    ) -> Head:
+        url = signed_url.url
+        for _ in range(_MOST_REDIRECTS):
+            check_media_url(url, self._hosts)
+            page = _Page(judge)
+            head = await page.fetched(self._network.transport, url, headers, deadline, attempt)
+            if head.status in (*_TAKEN, 416):
+                return head
+            location = head.headers.get("Location")
+            if head.status not in _REDIRECTS or not location:
+                self._raise_failure(head, bytes(page.body))
+            url = joined(url, location)
+        raise RemoteError(f"{self.sid}: the media URL leads from one host to the next without end")
+
+    def _check(self, answer: Head, stored_range: ByteRange, facts: ObjectFacts) -> None:
         part, total = self._part(answer)
         if is_replaced(facts, total, answer.headers.get("ETag", ""), _metadata_of(answer.headers)):
             raise ObjectChanged(f"{self.sid}: the object changed while open")
         if part != stored_range:
             raise Transient(f"{self.sid}: S3 sent another range than was asked for")
 
-    def _part(self, answer: Answer) -> tuple[ByteRange, int]:
+    def _part(self, answer: Head) -> tuple[ByteRange, int]:
         """Which part of how large an object a 200 or 206 carries."""
         length = answer.headers.get("Content-Length", "")
         if answer.status == 200 and _LENGTH.fullmatch(length):
@@ -137,37 +265,8 @@ class S3Object:
             raise Transient(f"{self.sid}: the answer was compressed on its way; is a proxy in between?")
         return part, total
 
-    def _get(self, headers: Mapping[str, str], deadline: Deadline) -> Answer:
-        """A GET that has an answer of 200, 206 or 416, with one fresh URL if the first is refused."""
-        signed_url = self._lease.get(deadline)
-        try:
-            return self._get_signed(signed_url, headers, deadline)
-        except NotSent:
-            self._lease.leads_nowhere(signed_url)
-            raise
-        except _Refused:
-            fresh = self._lease.refused(signed_url, deadline)
-        try:
-            return self._get_signed(fresh, headers, deadline)
-        except _Refused as error:
-            raise Transient(f"{self.sid}: S3 refuses a fresh pre-signed URL ({error})") from None
-
-    def _get_signed(self, signed_url: SignedUrl, headers: Mapping[str, str], deadline: Deadline) -> Answer:
-        url = signed_url.url
-        for _ in range(_MOST_REDIRECTS):
-            check_media_url(url, self._hosts)
-            answer = self._http.get(url, {"Accept-Encoding": "identity", **headers}, deadline)
-            if answer.status in (200, 206, 416):
-                return answer
-            with answer:
-                location = answer.headers.get("Location")
-                if answer.status not in _REDIRECTS or not location:
-                    self._fail(answer, deadline)
-            url = joined(url, location)
-        raise RemoteError(f"{self.sid}: the media URL leads from one host to the next without end")
-
-    def _fail(self, answer: Answer, deadline: Deadline) -> NoReturn:
-        match = _ERROR_CODE.search(answer.read_bounded(_LARGEST_ERROR, deadline))
+    def _raise_failure(self, answer: Head, body: bytes) -> NoReturn:
+        match = _ERROR_CODE.search(body)
         code = match[1].decode() if match else "no code"
         if answer.status == 403 or code in _WORN_OUT:
             raise _Refused(f"HTTP {answer.status}, {code}")
@@ -185,70 +284,6 @@ class S3Object:
         raise RemoteError(message)
 
 
-class RangeStream:
-    """The bytes of one range in order; where a connection breaks it goes on, on another one, from the same byte."""
-
-    def __init__(self, stored_object: S3Object, stored_range: ByteRange, facts: ObjectFacts) -> None:
-        """Nothing is asked for yet."""
-        self._object = stored_object
-        self._facts = facts
-        self._position = stored_range.start
-        self._end = stored_range.end
-        self._answer: Answer | None = None
-
-    def readinto(self, view: memoryview, deadline: Deadline) -> None:
-        """Fill `view` whole with the next bytes of the range; it must not reach beyond the range's end.
-
-        After an error the next bytes are the same still.
-
-        Raises:
-            ObjectChanged: the object is another one now.
-            RemoteError, CredentialsRefused: it cannot be had, after retries, by the deadline.
-        """
-        start = self._position
-        try:
-            self._fill(view, deadline)
-        except BaseException:
-            self.close()
-            self._position = start
-            raise
-
-    def _fill(self, view: memoryview, deadline: Deadline) -> None:
-        failures = filled = 0
-        while filled < len(view):
-            try:
-                filled += self._read_some(view[filled:], deadline)
-                failures = 0
-            except Unreachable as error:
-                self.close()
-                if not attempts_left(failures):
-                    raise
-                pause_before_retry(failures, error, deadline)
-                failures += 1
-        if ends_otherwise(self._facts, self._position, view):
-            raise ObjectChanged(f"{self._object.sid}: the object does not end as it did when it was looked at")
-
-    def _read_some(self, view: memoryview, deadline: Deadline) -> int:
-        if self._answer is None:
-            self._answer = self._object.get_range(ByteRange(self._position, self._end), self._facts, deadline)
-        count = _receive(view, self._answer, deadline)
-        self._position += count
-        return count
-
-    def close(self) -> None:
-        """Done with it, at whatever byte. A connection with bytes left on it is dropped."""
-        if self._answer is not None:
-            self._answer.close()
-            self._answer = None
-
-
-def _receive(view: memoryview, answer: Answer, deadline: Deadline) -> int:
-    count = answer.readinto(view, deadline)
-    if count == 0:
-        raise Transient("the connection closed before the promised length")
-    return count
-
-
 def _metadata(headers: Mapping[str, str]) -> dict[str, str]:
     found = _metadata_of(headers)
     if sum(len(name) + len(value) for name, value in found.items()) > _LARGEST_METADATA:
@@ -262,3 +297,71 @@ def _metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
         for name, value in headers.items()
         if name.lower().startswith(_METADATA_PREFIX)
     } | {name: headers[name] for name in STORE_ENCRYPTION if name in headers}
+
+
+class _Body:
+    """The bytes of a range, on their way to who takes them."""
+
+    def __init__(
+        self,
+        stored_range: ByteRange,
+        take: Callable[[bytes], object],
+        check: Callable[[int, bytes], object] = lambda _start, _piece: None,
+    ) -> None:
+        """Nothing has come yet; `check` is given each piece, with its place in the object, before `take`."""
+        self.rest = stored_range
+        self._take = take
+        self._check = check
+
+    def take(self, piece: bytes) -> None:
+        """The next bytes.
+
+        Raises:
+            Transient: more come than were asked for.
+            Exception: what `check` or `take` raises.
+        """
+        start, end = self.rest
+        if len(piece) > end - start:
+            raise Transient("S3 sent more than it said")
+        self._check(start, piece)
+        self.rest = ByteRange(start + len(piece), end)
+        self._take(piece)
+
+
+class _Enough(Exception):
+    """The rest of a page is not read."""
+
+
+class _Page:
+    """One answer: what is about the object goes on, of anything else a little is kept."""
+
+    def __init__(self, judge: Judge) -> None:
+        """`judge` is asked of answers about the object."""
+        self.body = bytearray()
+        self._judge = judge
+        self._head: Head | None = None
+
+    async def fetched(
+        self, transport: Transport, url: str, headers: Mapping[str, str], deadline: Deadline, attempt: int
+    ) -> Head:
+        """Its headers, once the body has come, or enough of it.
+
+        Raises:
+            Exception: as `Transport.get`.
+        """
+        sent = {"Accept-Encoding": "identity", **headers}
+        try:
+            return await transport.get(url, sent, self._judged, deadline, attempt=attempt)
+        except _Enough:
+            if self._head is None:
+                raise AssertionError("a body without headers") from None
+            return self._head
+
+    def _judged(self, head: Head) -> Sink:
+        self._head = head
+        return self._judge(head) if head.status in _TAKEN else self._keep
+
+    def _keep(self, piece: bytes) -> None:
+        self.body += piece[: _LARGEST_ERROR - len(self.body)]
+        if len(self.body) == _LARGEST_ERROR:
+            raise _Enough

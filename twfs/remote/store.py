@@ -1,7 +1,7 @@
 """The stored media of an account, by SID: Twilio's /Media and S3 put together. What catalog and media are given."""
 
 import threading
-from contextlib import closing
+from collections.abc import Callable
 from functools import lru_cache
 
 from twfs.clock import Clock, Deadline
@@ -10,9 +10,8 @@ from twfs.log import log
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.remote.hosts import check_media_url
-from twfs.remote.http import HttpPool
 from twfs.remote.lease import UrlLease
-from twfs.remote.s3 import RangeStream, S3Object
+from twfs.remote.s3 import Network, S3Object
 from twfs.remote.twilio import TwilioApi
 from twfs.remote.unsealed import (
     HEAD_SIZE,
@@ -25,6 +24,8 @@ from twfs.resources import Kind, Medium
 
 _LEASES = 4096
 """Media whose pre-signed URL is kept for the next read: about 2 KiB each."""
+_HEAD = ByteRange(0, HEAD_SIZE)
+"""An object that could be ciphertext has as many bytes."""
 _SETTINGS_SECONDS = 600.0
 """How long the account's word on encryption is good for: settings are seldom changed."""
 
@@ -32,10 +33,10 @@ _SETTINGS_SECONDS = 600.0
 class MediaStore:
     """Looks at stored objects and reads ranges of them. Safe for use by several threads."""
 
-    def __init__(self, api: TwilioApi, http: HttpPool, hosts: tuple[str, ...], clock: Clock) -> None:
-        """`http` carries no credentials; `hosts` are the suffixes that media may come from."""
+    def __init__(self, api: TwilioApi, network: Network, hosts: tuple[str, ...], clock: Clock) -> None:
+        """`network` carries no credentials; `hosts` are the suffixes that media may come from."""
         self._api = api
-        self._http = http
+        self._network = network
         self._hosts = hosts
         self._clock = clock
         self._encrypts: dict[Kind, tuple[float, bool]] = {}
@@ -61,9 +62,21 @@ class MediaStore:
             )
         return facts
 
-    def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> RangeStream:
-        """A stream of bytes `stored_range` of the object that `facts` describe; no request before its first read."""
-        return self._object(medium.kind, medium.sid).open(stored_range, facts)
+    async def fetch(
+        self,
+        medium: Medium,
+        stored_range: ByteRange,
+        facts: ObjectFacts,
+        take: Callable[[bytes], object],
+        deadline: Deadline,
+    ) -> None:
+        """Give `take` bytes `stored_range` of the object that `facts` describe, in order.
+
+        Raises:
+            ObjectChanged, RemoteError, CredentialsRefused: they cannot be had.
+            Exception: what `take` raises.
+        """
+        await self._object(medium.kind, medium.sid).fetch(stored_range, facts, take, deadline)
 
     def _lost_its_envelope(
         self, medium: Medium, stored_object: S3Object, facts: ObjectFacts, deadline: Deadline
@@ -74,12 +87,12 @@ class MediaStore:
                 return False
         except Unreachable as error:
             # Nobody says whether it should be, for now: only what looks like plain media can be taken for that.
-            if begins_like_media(_head(stored_object, facts, deadline)):
+            if begins_like_media(stored_object.read(_HEAD, facts, deadline)):
                 return False
             raise Unreachable(
                 f"{medium.sid}: came without an envelope, and whether it should have one cannot be found out ({error})"
             ) from None
-        return not begins_like_media(_head(stored_object, facts, deadline))
+        return not begins_like_media(stored_object.read(_HEAD, facts, deadline))
 
     def _should_be_encrypted(self, medium: Medium, facts: ObjectFacts, deadline: Deadline) -> bool:
         if record_says_encrypted(medium, facts):
@@ -116,12 +129,4 @@ class MediaStore:
             check_media_url(url, self._hosts)
             return url
 
-        return S3Object(sid, self._http, UrlLease(obtain, self._clock), self._hosts)
-
-
-def _head(stored_object: S3Object, facts: ObjectFacts, deadline: Deadline) -> bytes:
-    """The first bytes of the object that `facts` describe; it has `HEAD_SIZE`, for it could be ciphertext."""
-    head = bytearray(HEAD_SIZE)
-    with closing(stored_object.open(ByteRange(0, HEAD_SIZE), facts)) as stream:
-        stream.readinto(memoryview(head), deadline)
-    return bytes(head)
+        return S3Object(sid, self._network, UrlLease(obtain, self._clock), self._hosts)

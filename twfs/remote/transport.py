@@ -27,6 +27,9 @@ _LONGEST_IDLE = 60
 _BESIDES = 16
 """Connections kept for what may run beside the ranged requests: probes, by readers and in the background."""
 
+_SHORTEST_LOOK = 0.001
+"""Seconds between two looks at how long something has been silent."""
+
 _ALIVE_KEPT = 1024
 """Connections of which it is remembered when they were last known to be alive."""
 
@@ -223,7 +226,7 @@ class _Multi:
         elif now >= given_up_at:
             self._condemn(easy, exchange)
         else:
-            wait = min(exchange.deadline.remaining(), given_up_at - now)
+            wait = max(min(exchange.deadline.remaining(), given_up_at - now), _SHORTEST_LOOK)
             exchange.alarm = self.loop.call_later(wait, self._look, easy, exchange)
 
     def _condemn(self, easy: Any, exchange: Exchange) -> None:

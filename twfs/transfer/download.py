@@ -17,7 +17,7 @@ from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.part_file import PartFile
 from twfs.transfer.present import is_there
 from twfs.transfer.proof import Md5, Proof
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.shortcomings import Shortcomings
 from twfs.transfer.whole import (
     Stopped,
@@ -50,7 +50,7 @@ class Downloader:
 
     def __init__(
         self,
-        pool: RangePool,
+        pool: ReaderPool,
         goal_of: Callable[[Medium], Path],
         stop: threading.Event,
         *,

@@ -8,14 +8,14 @@ from twfs.probe import MediaInfo
 from twfs.resources import Medium
 from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.proof import Md5, Proof
-from twfs.transfer.range_pool import RangePool
+from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.whole import Watch, fetch_rest, readable_info, remembering_damage, unless_deleted, unless_replaced
 
 
 class Verifier:
     """Verifies media of one session. Safe for use by several threads."""
 
-    def __init__(self, pool: RangePool, watch: Watch, stop: threading.Event, *, with_md5: bool) -> None:
+    def __init__(self, pool: ReaderPool, watch: Watch, stop: threading.Event, *, with_md5: bool) -> None:
         """`stop` is set when nothing more can succeed, and may be set by others."""
         self._pool = pool
         self._session = pool.session

@@ -14,7 +14,7 @@ from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ByteRange
 from twfs.resources import Medium, parse_medium
 from twfs.transfer.proof import Proof
-from twfs.transfer.range_pool import PIECE_SIZE, RangePool
+from twfs.transfer.reader_pool import PIECE_SIZE, ReaderPool
 from twfs.transfer.stored_digest import Seal
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ def _readable(info: MediaInfo) -> MediaInfo:
 
 
 def fetch_rest(
-    pool: RangePool,
+    pool: ReaderPool,
     medium: Medium,
     proof: Proof,
     plain_offset: int,

@@ -1,17 +1,20 @@
-import itertools
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 
-from twfs.clock import Clock, Deadline, SystemClock
-from twfs.errors import DeadlineExceeded, ObjectChanged, TwfsError, Unreachable
+from tests.media.fakes import reached
+from twfs.clock import Deadline, SystemClock
+from twfs.errors import ObjectChanged, TwfsError, Unreachable
+from twfs.event_loop import LoopThread
+from twfs.media.range_engine import RangeEngine
 from twfs.probe import ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.resources import Kind, Medium
-from twfs.transfer.range_pool import PIECE_SIZE, RangePool, StoredReader
+from twfs.transfer.reader_pool import PIECE_SIZE, ReaderPool, StoredReader
 
 MIB = 2**20
 PART = 4 * MIB
@@ -35,55 +38,50 @@ class Bucket:
         self.asked: list[ByteRange] = []
         self.failures: dict[int, list[Exception]] = {}
         self.sent = 0
-        self.open_streams = 0
+        self.under_way = 0
+        self.piece_size = 2**16
+        self.deadlines: list[float] = []
         self._shut = shut
         self._let_through: set[int] = set()
         self._changed = threading.Condition()
 
-    def open(self, medium: Medium, stored_range: ByteRange, facts: ObjectFacts) -> "Stream":
+    async def fetch(
+        self,
+        medium: Medium,
+        stored_range: ByteRange,
+        facts: ObjectFacts,
+        take: Callable[[bytes], object],
+        deadline: Deadline,
+    ) -> None:
         with self._changed:
             self.asked.append(stored_range)
-            self.open_streams += 1
+            self.under_way += 1
             self._changed.notify_all()
-        return Stream(self, stored_range.start)
+        try:
+            await self._send(stored_range, take, deadline)
+        finally:
+            self.under_way -= 1
+
+    async def _send(self, stored_range: ByteRange, take: Callable[[bytes], object], deadline: Deadline) -> None:
+        for start in range(stored_range.start, stored_range.end, self.piece_size):
+            await asyncio.sleep(0)
+            await reached(lambda: not self._shut or stored_range.start in self._let_through)
+            self.deadlines.append(deadline.remaining())
+            failures = self.failures.get(stored_range.start, [])
+            if failures:
+                raise failures.pop()
+            end = min(start + self.piece_size, stored_range.end)
+            self.sent += end - start
+            take(content(start, end))
 
     def let_through(self, *starts: int) -> None:
         """Ranges that begin there; all if none is named."""
-        with self._changed:
-            self._let_through.update(starts)
-            self._shut = bool(starts)
-            self._changed.notify_all()
-
-    def wait_for_turn(self, start: int) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: not self._shut or start in self._let_through, PATIENCE)
+        self._let_through.update(starts)
+        self._shut = bool(starts)
 
     def wait_until_asked(self, count: int) -> None:
         with self._changed:
             assert self._changed.wait_for(lambda: len(self.asked) >= count, PATIENCE)
-
-    def count(self, *, sent: int = 0, closed: int = 0) -> None:
-        with self._changed:
-            self.sent += sent
-            self.open_streams -= closed
-
-
-class Stream:
-    def __init__(self, bucket: Bucket, start: int) -> None:
-        self._bucket = bucket
-        self._start = self._position = start
-
-    def readinto(self, view: memoryview, deadline: Deadline) -> None:
-        self._bucket.wait_for_turn(self._start)
-        failures = self._bucket.failures.get(self._start, [])
-        if failures:
-            raise failures.pop()
-        view[:] = content(self._position, self._position + len(view))
-        self._position += len(view)
-        self._bucket.count(sent=len(view))
-
-    def close(self) -> None:
-        self._bucket.count(closed=1)
 
 
 @dataclass
@@ -95,20 +93,27 @@ class Settings:
 
 @dataclass
 class House:
-    """What pool need of a session."""
+    """What pools need of a session."""
 
-    stored: Bucket
     config: Settings
-    clock: Clock = field(default_factory=SystemClock)
+    engine: RangeEngine
 
 
 @contextmanager
-def pool_for(bucket: Bucket, **settings: int) -> Iterator[RangePool]:
-    with RangePool(House(bucket, Settings(**settings))) as pool:  # type: ignore[arg-type]
-        yield pool
+def pool_for(bucket: Bucket, **settings: int) -> Iterator[ReaderPool]:
+    config, loop = Settings(**settings), LoopThread(1)
+    engine = RangeEngine(bucket, loop, config.connections, SystemClock())
+    try:
+        with ReaderPool(House(config, engine)) as pool:  # type: ignore[arg-type]
+            yield pool
+    finally:
+        bucket.let_through()
+        engine.stop()
+        loop.stop()
+    assert bucket.under_way == 0
 
 
-def opened(pool: RangePool, start: int, end: int) -> "closing[StoredReader]":
+def opened(pool: ReaderPool, start: int, end: int) -> "closing[StoredReader]":
     return closing(pool.open(MEDIUM, ObjectFacts(end, '"e"'), ByteRange(start, end)))
 
 
@@ -130,7 +135,6 @@ def test_bytes_in_order_each_asked_for_once(bucket: Bucket, start: int, size: in
     assert all(len(piece) <= PIECE_SIZE for piece in pieces)
     assert len(bucket.asked) == -(-size // PART)
     assert sum(each.size for each in bucket.asked) == bucket.sent == size
-    assert bucket.open_streams == 0
 
 
 def test_memory_is_used_again_only_when_nobody_needs_it(bucket: Bucket) -> None:
@@ -239,7 +243,6 @@ def test_failure_comes_in_its_place(bucket: Bucket, failure: TwfsError) -> None:
         assert sum(len(next(source)) for _ in range(PART // PIECE_SIZE)) == PART
         with pytest.raises(type(failure)):
             next(source)
-    assert bucket.open_streams == 0
 
 
 def test_unforeseen_failure_leaves_nobody_waiting(bucket: Bucket) -> None:
@@ -252,15 +255,16 @@ def test_unforeseen_failure_leaves_nobody_waiting(bucket: Bucket) -> None:
         next(reader.pieces(at_once))
 
 
-@pytest.mark.parametrize(("timeouts", "is_enough"), [(3, True), (4, False)])
-def test_patience(bucket: Bucket, timeouts: int, is_enough: bool) -> None:
-    bucket.failures = {0: [DeadlineExceeded("late") for _ in range(timeouts)]}
-    with pool_for(bucket) as pool, opened(pool, 0, 1000) as reader:
-        if is_enough:
-            assert b"".join(map(bytes, reader.pieces(at_once))) == content(0, 1000)
-        else:
-            with pytest.raises(DeadlineExceeded):
-                next(reader.pieces(at_once))
+def test_each_step_has_four_times_the_patience_of_a_mount(bucket: Bucket) -> None:
+    with pool_for(bucket, timeout=30) as pool, opened(pool, 0, PART) as reader:
+        list(reader.pieces(at_once))
+    assert min(bucket.deadlines) > 115
+
+
+def test_pieces_of_any_size_are_the_same_bytes(bucket: Bucket) -> None:
+    for bucket.piece_size in (1000, 2**18, 2**20 + 1, 3 * 2**20):
+        with pool_for(bucket) as pool, opened(pool, 0, 2 * PART + 77) as reader:
+            assert b"".join(map(bytes, reader.pieces(at_once))) == content(0, 2 * PART + 77)
 
 
 def test_what_is_not_wanted_any_more_ends_at_its_next_step() -> None:
@@ -271,32 +275,23 @@ def test_what_is_not_wanted_any_more_ends_at_its_next_step() -> None:
             next(reader.pieces(at_once))
         bucket.let_through()
     assert bucket.sent <= PART + 3 * PIECE_SIZE
-    assert bucket.open_streams == 0
-
-
-class HastyClock(SystemClock):
-    """Every look at it is an hour after the one before: nobody is waited for."""
-
-    def __init__(self) -> None:
-        self._hours = itertools.count()
-
-    def monotonic(self) -> float:
-        return 3600.0 * next(self._hours)
 
 
 def test_who_still_reads_at_the_end_is_told() -> None:
     bucket = Bucket(shut=True)
     bucket.let_through(0)
-    with RangePool(House(bucket, Settings(connections=1), HastyClock())) as pool:  # type: ignore[arg-type]
+    with pool_for(bucket, connections=1) as pool:
         reader = pool.open(MEDIUM, ObjectFacts(4 * PART, '"e"'), ByteRange(0, 4 * PART))
         source = reader.pieces(at_once)
         for _ in range(PART // PIECE_SIZE):
             next(source)
         bucket.wait_until_asked(2)
-    bucket.let_through()
-    with pytest.raises(Unreachable, match="going down"):
-        list(source)
-    reader.close()
+        pool.__exit__(None, None, None)
+        with pytest.raises(Unreachable, match="going down"):
+            list(source)
+        with opened(pool, 0, PART) as late, pytest.raises(Unreachable, match="going down"):
+            list(late.pieces(at_once))
+        reader.close()
     assert bucket.sent < 2 * PART
 
 

@@ -1,15 +1,13 @@
 import logging
-import threading
+import os
 
 import pytest
 
-from tests.clocks import ManualClock
 from tests.media.fakes import (
     MIB,
     PATIENCE,
     House,
     Workers,
-    check_buffers,
     eventually,
     house,
     plain_object,
@@ -19,7 +17,9 @@ from tests.media.fakes import (
 from twfs.clock import Deadline
 from twfs.errors import TwfsError, Unreachable
 from twfs.media.block_cache import BLOCK_SIZE, Block
-from twfs.media.fetcher import Cancelled, Fetch
+from twfs.media.block_job import BlockJob
+from twfs.media.range_engine import Cancelled
+from twfs.media.range_queue import RangeQueue
 
 SIZE = 16 * MIB
 
@@ -28,19 +28,19 @@ def small_house(**options: object):  # type: ignore[no-untyped-def]
     return house({"RT": plain_object(random_bytes(SIZE))}, **options)
 
 
-def fetch_of(built: House, first: int, count: int = 1, *, urgent: bool = False) -> Fetch:
+def job_of(built: House, first: int, count: int = 1, *, urgent: bool = False) -> BlockJob:
     reader = built.open("RT")
     blocks = []
     for index in range(first, first + count):
         block = built.cache.reserve((reader._object_key, index), BLOCK_SIZE, Deadline(built.clock, 10))
         assert block is not None
         blocks.append(block)
-    return Fetch(reader._object, blocks, urgent=urgent)
+    return BlockJob(reader._object, blocks, built.cache, built.timeout, urgent=urgent)
 
 
-def submitted(built: House, first: int, count: int = 1, *, urgent: bool = False) -> Fetch:
-    fetch = fetch_of(built, first, count, urgent=urgent)
-    built.fetcher.submit(fetch)
+def submitted(built: House, first: int, count: int = 1, *, urgent: bool = False) -> BlockJob:
+    fetch = job_of(built, first, count, urgent=urgent)
+    built.engine.submit(fetch)
     return fetch
 
 
@@ -69,10 +69,10 @@ def test_prefetching_takes_all_connections(connections: int) -> None:
         for index in range(connections + 3):
             submitted(built, index)
         reached_the_gate(built, connections)
-        assert len(built.fetcher._running_ahead) == connections
+        assert built.engine.usage()["running"] == connections
         built.stored.unblock()
         built.settle()
-        eventually(lambda: not built.fetcher._running_ahead)
+        eventually(lambda: not built.engine.usage()["running"])
         assert built.stored.most_open_streams == connections
         assert len(built.requests()) == connections + 3
 
@@ -92,7 +92,7 @@ def test_what_was_begun_last_gives_way_to_what_a_reader_waits_for_and_goes_on_af
         assert ranges[2:] == [(30, 31), (11, 14)]
         assert all(fetch.is_over for fetch in (first, last, urgent))
         assert all(block.is_ready for fetch in (first, last, urgent) for block in fetch.blocks)
-        assert built.fetcher.bytes_fetched == 9 * BLOCK_SIZE
+        assert built.engine.bytes_fetched == 9 * BLOCK_SIZE
 
 
 def test_what_a_reader_waits_for_does_not_give_way() -> None:
@@ -114,7 +114,7 @@ def test_what_gave_way_and_is_cancelled_is_not_begun_again() -> None:
         running = submitted(built, 0, 4)
         reached_the_gate(built, 1)
         submitted(built, 30, urgent=True)
-        built.fetcher.cancel([running])
+        built.engine.cancel([running])
         built.stored.unblock()
         built.settle()
         assert order_of_ranges(built) == [0, 30]
@@ -158,32 +158,29 @@ def test_a_reader_that_waits_before_the_fetch_is_handed_in_counts_too() -> None:
         submitted(built, 0)
         reached_the_gate(built, 1)
         submitted(built, 10)
-        late = fetch_of(built, 20)
+        late = job_of(built, 20)
         workers = wait_for(built, late.blocks[0])
-        built.fetcher.submit(late)
+        built.engine.submit(late)
         built.stored.unblock()
         built.settle()
         assert order_of_ranges(built) == [0, 20, 10]
         assert len(workers.join().results) == 1
 
 
-def test_what_is_urgent_and_queued_takes_a_thread_too() -> None:
+def test_what_is_urgent_and_queued_takes_a_connection_too() -> None:
     with small_house(connections=2) as built:
-        built.stored.block()
-        ahead = submitted(built, 0, 4)
-        reached_the_gate(built, 1)
-        # Handed in at once: the idle thread takes one of them, and for the other there is none.
-        for index in (10, 20):
-            with built.fetcher._changed:
-                fetch = fetch_of(built, index, urgent=True)
-                built.fetcher._queue.append(fetch)
-                built.fetcher._make_way(fetch)
-            assert ahead.gives_way == (index == 20)
-        with built.fetcher._changed:
-            built.fetcher._changed.notify_all()
-        built.stored.unblock()
-        built.settle()
-        assert order_of_ranges(built) == [0, 10, 20, 1]
+        queue = RangeQueue(2)
+        ahead, first, second = job_of(built, 0, 4), job_of(built, 10, urgent=True), job_of(built, 20, urgent=True)
+        queue.add(ahead)
+        assert queue.next(0) is ahead
+        # Handed in at once: for one of them there is a connection, and for the other there is none.
+        queue.add(first)
+        assert not ahead.gives_way
+        queue.add(second)
+        assert ahead.gives_way
+        assert [queue.next(0), queue.next(0)] == [first, None]
+        for job in (ahead, first, second):
+            job.fail(Cancelled("the test is over"))
 
 
 def test_what_nobody_waits_for_gives_way_first() -> None:
@@ -193,7 +190,8 @@ def test_what_nobody_waits_for_gives_way_first() -> None:
         reached_the_gate(built, 2)
         workers = wait_for(built, last.blocks[3])
         submitted(built, 30, urgent=True)
-        assert (first.gives_way, last.gives_way) == (True, False)
+        eventually(lambda: first.gives_way)
+        assert not last.gives_way
         built.stored.unblock()
         built.settle()
         assert sorted(order_of_ranges(built)) == [0, 1, 10, 30]
@@ -225,8 +223,8 @@ def test_cancelled_while_queued_is_never_begun() -> None:
         submitted(built, 0)
         reached_the_gate(built, 1)
         dropped = submitted(built, 10, 4)
-        built.fetcher.cancel([dropped])
-        assert dropped.is_over
+        built.engine.cancel([dropped])
+        eventually(lambda: dropped.is_over)
         assert [type(block.error) for block in dropped.blocks] == [Cancelled] * 4
         built.stored.unblock()
         built.settle()
@@ -240,7 +238,7 @@ def test_cancelled_while_queued_but_awaited_is_fetched() -> None:
         reached_the_gate(built, 1)
         wanted = submitted(built, 10, 2)
         workers = wait_for(built, wanted.blocks[0])
-        built.fetcher.cancel([wanted])
+        built.engine.cancel([wanted])
         assert not wanted.is_over
         built.stored.unblock()
         assert workers.join().errors == []
@@ -251,7 +249,7 @@ def test_cancelled_while_running_ends_at_the_next_block() -> None:
         built.stored.block()
         running = submitted(built, 0, 8)
         reached_the_gate(built, 1)
-        built.fetcher.cancel([running])
+        built.engine.cancel([running])
         built.stored.unblock()
         built.settle()
         assert [block.is_ready for block in running.blocks] == [True] + [False] * 7
@@ -264,7 +262,7 @@ def test_cancelled_but_awaited_goes_on_as_far_as_somebody_waits() -> None:
         running = submitted(built, 0, 8)
         reached_the_gate(built, 1)
         workers = wait_for(built, running.blocks[3])
-        built.fetcher.cancel([running])
+        built.engine.cancel([running])
         built.stored.unblock()
         assert workers.join().errors == []
         built.settle()
@@ -278,7 +276,7 @@ def test_a_reader_that_begins_to_wait_just_after_the_end_was_decided_has_it_fetc
         built.stored.block()
         running = submitted(built, 0, 4)
         reached_the_gate(built, 1)
-        built.fetcher.cancel([running])
+        built.engine.cancel([running])
         built.stored.may_close.clear()
         built.stored.unblock()
         assert built.stored.closing.acquire(timeout=PATIENCE)
@@ -295,13 +293,13 @@ def test_cancelling_what_is_over_does_nothing() -> None:
     with small_house() as built:
         done = submitted(built, 0)
         built.settle()
-        built.fetcher.cancel([done, done])
+        built.engine.cancel([done, done])
         assert done.blocks[0].is_ready
 
 
 @pytest.mark.parametrize("where", ["open_error", "close_error"])
 @pytest.mark.parametrize("error", [Unreachable("no"), RuntimeError("a mistake in the program")])
-def test_no_failure_costs_a_thread_or_leaves_a_block_unfinished(
+def test_no_failure_costs_a_connection_or_leaves_a_block_unfinished(
     where: str, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     with small_house(connections=1) as built, caplog.at_level(logging.CRITICAL, logger="twfs"):
@@ -312,8 +310,8 @@ def test_no_failure_costs_a_thread_or_leaves_a_block_unfinished(
         setattr(built.stored, where, None)
         submitted(built, 10)
         built.settle()
-        eventually(lambda: built.fetcher.fetches == 2)
-        assert built.fetcher._running_ahead == {}
+        eventually(lambda: built.engine.requests == 2)
+        assert built.engine.usage()["running"] == 0
         assert order_of_ranges(built)[-1] == 10
 
 
@@ -339,66 +337,49 @@ def test_stopping_leaves_nobody_waiting() -> None:
         assert built.waiting.acquire(timeout=PATIENCE)
         workers.run(built.read, built.open("RT"), 0, MIB)
         assert built.waiting.acquire(timeout=PATIENCE)
-        stopping = Workers()
-        stopping.run(built.fetcher.stop)
-        eventually(lambda: built.fetcher._stopping)
-        built.stored.unblock()
-        stopping.join()
+        built.engine.stop()
         assert [type(error) for error in workers.join().errors] == [Unreachable] * 3
-        assert all(fetch.is_over for fetch in [*running, queued])
+        assert all(job.is_over for job in [*running, queued])
         with pytest.raises(TwfsError, match="going down"):
             built.read(built.open("RT"), 5 * MIB, 1)
 
 
-def test_stopping_is_an_error_to_the_reader_whose_fetch_it_ends() -> None:
-    with small_house(connections=1) as built:
-        built.stored.block()
-        workers, stopping = Workers(), Workers()
-        workers.run(built.read, built.open("RT"), 0, MIB)
-        reached_the_gate(built, 1)
-        stopping.run(built.fetcher.stop)
-        eventually(lambda: built.fetcher._stopping)
-        built.stored.unblock()
-        stopping.join()
-        assert [type(error) for error in workers.join().errors] == [Unreachable]
-        assert built.stored.bytes_read == BLOCK_SIZE
-
-
-def test_stopping_does_not_wait_long_for_who_is_stuck() -> None:
+def test_stopping_waits_for_nobody_who_is_stuck() -> None:
     with small_house(connections=16) as built:
         built.stored.block()
         stuck = [submitted(built, index, urgent=True) for index in range(16)]
         reached_the_gate(built, 16)
         begun = built.clock.monotonic()
-        built.fetcher.stop()
-        assert built.clock.monotonic() - begun < 6
-        built.stored.unblock()
-        eventually(lambda: all(fetch.is_over for fetch in stuck))
+        built.engine.stop()
+        assert built.clock.monotonic() - begun < 5
+        assert all(job.is_over for job in stuck)
+        assert built.stored.bytes_read == 0
 
 
-def test_stopping_waits_for_all_threads_together_as_long_as_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    built = House({"RT": plain_object(random_bytes(1))})
-    clock, waits = ManualClock(), []
+def test_a_forked_child_fetches_what_it_wants_itself() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        parents = submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        child = os.fork()
+        if child == 0:
+            built.stored.unblock()
+            got = built.read(built.open("RT"), 5 * MIB, 100)
+            os._exit(0 if got == random_bytes(SIZE)[5 * MIB :][:100] and parents.is_over else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert not parents.is_over
 
-    class Slow(threading.Thread):
-        def join(self, timeout: float | None = None) -> None:
-            waits.append(timeout)
-            clock.sleep(min(timeout or 0.0, 1.5))
 
-    monkeypatch.setattr(built.fetcher, "_clock", clock)
-    built.fetcher._threads.extend(Slow() for _ in range(3))
-    built.fetcher.stop()
-    assert waits == [2.0, 0.5, 0.0]
-
-
-def test_what_is_handed_in_before_the_start_is_fetched_after_it() -> None:
-    built = House({"RT": plain_object(random_bytes(SIZE))})
-    early = submitted(built, 0, 2)
-    built.fetcher.start()
-    built.settle()
-    assert all(block.is_ready for block in early.blocks)
-    built.fetcher.stop()
-    check_buffers(built.cache)
+def test_a_forked_child_that_only_ends_does_not_wait_for_what_its_parent_does() -> None:
+    with small_house(connections=1) as built:
+        built.stored.block()
+        submitted(built, 0, 4)
+        reached_the_gate(built, 1)
+        child = os.fork()
+        if child == 0:
+            built.engine.stop()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
 
 
 def test_bytes_and_ranges_are_counted() -> None:
@@ -406,9 +387,9 @@ def test_bytes_and_ranges_are_counted() -> None:
         for first in range(0, 100, 10):
             submitted(built, first, 2)
         built.settle()
-        eventually(lambda: built.fetcher.fetches == 10)
-        assert built.fetcher.bytes_fetched == built.stored.bytes_read == 20 * BLOCK_SIZE
-        assert built.fetcher.usage() == {"requests": 10, "bytes": 20 * BLOCK_SIZE, "running": 0, "queued": 0}
+        eventually(lambda: built.engine.requests == 10)
+        assert built.engine.bytes_fetched == built.stored.bytes_read == 20 * BLOCK_SIZE
+        assert built.engine.usage() == {"requests": 10, "bytes": 20 * BLOCK_SIZE, "running": 0, "queued": 0}
 
 
 def test_what_is_under_way_and_what_waits_are_told_apart() -> None:
@@ -417,5 +398,4 @@ def test_what_is_under_way_and_what_waits_are_told_apart() -> None:
         for first in range(0, 50, 10):
             submitted(built, first)
         reached_the_gate(built, 2)
-        usage = built.fetcher.usage()
-        assert (usage["running"], usage["queued"]) == (2, 3)
+        eventually(lambda: (built.engine.usage()["running"], built.engine.usage()["queued"]) == (2, 3))
