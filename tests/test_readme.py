@@ -17,9 +17,14 @@ README = Path(__file__).parent.parent / "README.md"
 KEPT = Path(__file__).parent / "benchmarks" / "kept"
 
 
-def rows(heading: str) -> list[list[str]]:
+OPTIONS = README.parent / "twfs/config/README.md"
+
+
+def rows(heading: str, document: Path = README) -> list[list[str]]:
     """The cells of the table under a heading, without its head."""
-    section = README.read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    section = re.split(rf"^#+ {heading}\n", document.read_text(), maxsplit=1, flags=re.MULTILINE)[1].split("\n## ", 1)[
+        0
+    ]
     lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 
@@ -33,12 +38,12 @@ def documented_default(option: Option, text: str) -> object:
 
 
 def test_every_option_stands_there_in_order() -> None:
-    assert [row[0].strip("`") for row in rows("Options")] == [option.name for option in TABLE]
+    assert [row[0].strip("`") for row in rows("Options", OPTIONS)] == [option.name for option in TABLE]
 
 
 @pytest.mark.parametrize("option", TABLE, ids=lambda option: option.name)
 def test_the_default_is_the_documented_one(option: Option) -> None:
-    (row,) = [row for row in rows("Options") if row[0] == f"`{option.name}`"]
+    (row,) = [row for row in rows("Options", OPTIONS) if row[0] == f"`{option.name}`"]
     assert documented_default(option, row[2]) == option.default
 
 

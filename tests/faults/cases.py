@@ -1,6 +1,6 @@
-"""What can go wrong, and what a reader sees then: the table that tests act out and the README shows.
+"""What can go wrong, and what a reader sees then: the table that tests act out and README.md of this folder shows.
 
-`python -m tests.faults.cases` prints the README's table.
+`python -m tests.faults.cases` prints its table.
 """
 
 import json
@@ -694,7 +694,7 @@ DELETION = {
 """Faults while a medium is to be deleted (`allow_delete`), and what becomes of it."""
 
 
-# The README's table
+# The table of README.md
 
 
 def rows() -> list[tuple[str, str, str]]:
