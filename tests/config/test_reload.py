@@ -1,5 +1,6 @@
 import logging
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -188,6 +189,31 @@ def test_what_is_wrong_with_both_is_one_line(home: Home, caplog: pytest.LogCaptu
     Reloading(config, ManualClock(), lambda _new: None).for_credentials()
     (line,) = said(caplog)
     assert line.startswith("credentials and private keys in use are kept, for new ones do not do: configuration file")
+
+
+@pytest.mark.parametrize("name", ["credentials", "private_key"])
+def test_a_pipe_is_not_waited_for_and_the_other_of_the_two_is_read(
+    home: Home, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    """Such as `--private-key <(vault read ...)`: all that it holds was read at the start."""
+    files = {
+        "credentials": home.write("c", credentials("first")),
+        "private_key": home.write("keys/a.pem", pem(0)).parent,
+    }
+    pipe = home.path / "pipe"
+    os.mkfifo(pipe, 0o600)
+    content = credentials("first").encode() if name == "credentials" else (home.path / "keys/a.pem").read_bytes()
+    writer = threading.Thread(target=pipe.write_bytes, args=[content])
+    writer.start()
+    config = home.load(overrides={key: str(path) for key, path in (files | {name: pipe}).items()}, environ={})
+    writer.join()
+    home.write("c", credentials("second"))
+    home.write("keys/b.pem", pem(1))
+    reloading = Reloading(config, ManualClock(), lambda _new: None)
+    reloading.for_credentials()
+    assert f"{name}: {pipe} is no file, and can be read once only; to change it mount again" in said(caplog)[0]
+    is_second = reloading.credentials.secret.reveal() == "second"
+    assert (is_second, len(config.keyring)) == ((False, 2) if name == "credentials" else (True, 1))
 
 
 def test_a_deleted_file_keeps_the_old(mount: Mounted, caplog: pytest.LogCaptureFixture) -> None:

@@ -11,7 +11,7 @@ it lacks, only SOURCE, an option or the profile may give, never the secrets' oth
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from twfs.config.layers import Layer, naming, value_of
@@ -53,6 +53,8 @@ class Places:
     environ: Mapping[str, str]
     systemd_folder: Path | None
     home: Path
+    _files: dict[Path, CredentialSet] = field(default_factory=dict, repr=False)
+    """Those that were read: of a pipe there is nothing to read twice."""
 
     def named(self, name: str, layers: Sequence[Layer]) -> str | None:
         """The option's value in `layers`, if it is given there."""
@@ -70,8 +72,10 @@ class Places:
     def file_of(self, layer: Layer) -> CredentialSet | None:
         """What the credentials file given by the layer holds."""
         path = value_of(OPTIONS["credentials"], [layer], self.home)
-        with naming("credentials", [layer]):
-            return read_credentials_file(path, self.systemd_folder) if path else None
+        if path is not None and path not in self._files:
+            with naming("credentials", [layer]):
+                self._files[path] = read_credentials_file(path, self.systemd_folder)
+        return self._files.get(path)
 
     def twilio_variables(self) -> CredentialSet:
         """The environment as Twilio's own tools read it."""

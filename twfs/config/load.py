@@ -5,7 +5,8 @@ credentials. systemd's credentials folder serves what nothing else gives: `crede
 (`private_key*`, `*.pem`, `*.key`) and `private_key_passphrase`.
 """
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +17,11 @@ from twfs.config.config import Again, Config
 from twfs.config.keys import is_key_file, keys_among, keys_of_folder, none_but_closed, read_private_keys
 from twfs.config.layers import Layer, environment_layer, flags_layer, home_folder, naming, value_of
 from twfs.config.profiles import parse_source, profile_layer, profile_names
-from twfs.config.secrets import Credentials, is_folder, list_folder, read_passphrase, systemd_file
+from twfs.config.secrets import Credentials, is_folder, is_stream, list_folder, read_passphrase, systemd_file
 from twfs.config.table import OPTIONS, TABLE, refuse_secret, unknown_option
 from twfs.config.urls import checked_base_url
 from twfs.crypto.keyring import Keyring
+from twfs.errors import ConfigError
 from twfs.fs.options import MODES_WITH_UMASK
 from twfs.remote.hosts import is_loopback
 
@@ -48,16 +50,44 @@ def _load(source: str, overrides: Mapping[str, str], environ: Mapping[str, str],
     values = {option.name: value_of(option, layers, places.home) for option in TABLE}
     account_sid, credentials = _credentials(source, places)
     values["state_dir"] = values["state_dir"] or default_state_dir({**environ, "HOME": str(places.home)})
+
+    def again(*names: str) -> Places:
+        return _places_again(source, overrides, environ, here, names)
+
     found = {
         "account_sid": account_sid,
         "credentials": credentials,
         "keyring": _keyring(places),
         "again": Again(
-            credentials=lambda: _credentials(source, _places(source, overrides, environ, here)),
-            keyring=lambda: _keyring(_places(source, overrides, environ, here)),
+            credentials=lambda: _credentials(source, again("credentials")),
+            keyring=lambda: _keyring(again("private_key", "private_key_passphrase_file")),
         ),
     }
     return Config(**(values | _addresses(values, layers) | _modes(values, layers) | found))
+
+
+def _places_again(
+    source: str, overrides: Mapping[str, str], environ: Mapping[str, str], here: Path, names: Sequence[str]
+) -> Places:
+    """As `_places`, for who will read once more what the options of these names lead to.
+
+    Raises:
+        ConfigError: as well if one leads to a pipe or a terminal, of which all was read: to wait there for more may
+            last for ever.
+    """
+    explicit, home = [flags_layer(overrides, here), environment_layer(environ, here)], here / home_folder(environ)
+    _refuse_streams(explicit, home, ("config", *names))
+    places = _places(source, overrides, environ, here)
+    _refuse_streams([places.profile], home, names)
+    return places
+
+
+def _refuse_streams(layers: Iterable[Layer], home: Path, names: Iterable[str]) -> None:
+    for layer, name in itertools.product(layers, names):
+        value = value_of(OPTIONS[name], [layer], home) or ()
+        for path in value if isinstance(value, tuple) else (value,):
+            if is_stream(path):
+                raise ConfigError(f"{name}: {path} is no file, and can be read once only; to change it mount again")
 
 
 def _places(source: str, overrides: Mapping[str, str], environ: Mapping[str, str], here: Path) -> Places:

@@ -151,6 +151,16 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_stream(path: Path) -> bool:
+    """Whether it is a pipe, a socket or a terminal: they give what they hold once, and who reads them may wait."""
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    is_null = stat.S_ISCHR(status.st_mode) and status.st_rdev == Path(os.devnull).stat().st_rdev
+    return not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode) or is_null)
+
+
 def list_folder(path: Path) -> list[Path]:
     """A folder's entries in the order of their names.
 
