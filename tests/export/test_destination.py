@@ -17,7 +17,7 @@ from twfs.ranges import ceil_div
 
 CONTENT = b"plaintext" * 100
 LARGE = os.urandom(2**20) * 9
-GOODS = Goods("2017/11/23/a [b] ü_RT1.mkv", len(CONTENT), 1511455637, "RT1", '"0123-2"')
+GOODS = Goods("2017/11/23/a [b] ü_RT1.mkv", len(CONTENT), 1511455637, "RT1", "89ab", '"0123-2"')
 
 
 class Interrupted(Exception):
@@ -218,11 +218,19 @@ def test_s3(content: bytes, s3: Any) -> None:
     path = f"{BUCKET}/prefix/{goods.name}"
     assert s3.find(BUCKET) == [path]
     assert s3.cat_file(path) == content
-    assert s3.metadata(path) == {"twilio-sid": "RT1", "twilio-etag": "0123-2"}
+    assert s3.metadata(path) == {"twilio-sid": "RT1", "twilio-etag": "0123-2", "twilio-object": "89ab"}
     assert s3.info(path)["ETag"].endswith('-2"') == (content is LARGE)  # parts
     assert destination.has(goods)
-    assert not destination.has(replace(goods, etag='"other"'))
+    assert not destination.has(replace(goods, identity="other"))
     assert not destination.has(replace(goods, plain_size=len(content) + 1))
+
+
+@pytest.mark.parametrize(("etag", "is_there"), [('"0123-2"', True), ('"other"', False), ("", False)])
+def test_s3_copy_made_before_the_object_was_noted(etag: str, is_there: bool, s3: Any) -> None:
+    metadata = {"twilio-sid": "RT1", "twilio-etag": etag.strip('"')}
+    s3.pipe_file(f"{BUCKET}/{GOODS.name}", CONTENT, Metadata=metadata)
+    goods = replace(GOODS, etag=etag if is_there or not etag else GOODS.etag)
+    assert Destination.at(f"s3://{BUCKET}").has(goods) == is_there
 
 
 @pytest.mark.parametrize("content", [CONTENT, LARGE], ids=["one request", "multipart"])

@@ -1,8 +1,10 @@
+import base64
 import errno
 import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from twfs.fsspec import NotConfigured, TwilioFileSystem
 from twfs.resources import Kind
 from twfs.simulator.exchange import Request
 from twfs.simulator.faults import Fault
+from twfs.simulator.objects import StoredObject
 from twfs.simulator.samples import sample_bytes
 
 
@@ -124,6 +127,20 @@ def test_ukey_tells_objects_apart(simulated: Simulated, fs: TwilioFileSystem) ->
     assert len(set(keys)) == len(keys)
     assert [other.ukey(name) for name in fs.find("")] == keys
     assert fs.checksum(a_file(fs)) == int(fs.ukey(a_file(fs)), 16)
+
+
+def test_ukey_tells_an_object_from_the_one_it_replaced_under_its_etag(
+    simulated: Simulated, fs: TwilioFileSystem
+) -> None:
+    account, name = simulated.simulator.account, a_file(fs)
+    sid, before = fs.info(name)["sid"], fs.ukey(name)
+    old = account.medium(sid).stored
+    assert isinstance(old, StoredObject)
+    other_iv = {"x-amz-iv": base64.b64encode(bytes(16)).decode()}
+    account.replace(sid, replace(old, metadata={**old.metadata, **other_iv}))
+    with pytest.raises(OSError, match="changed while open"):
+        fs.cat_file(name)
+    assert fs.ukey(name) != before
 
 
 def test_reading_as_of_any_file(fs: TwilioFileSystem) -> None:

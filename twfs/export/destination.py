@@ -5,10 +5,11 @@ What counts as there and equal, and how a file gets its name only when it is who
 | destination | equal | whole |
 |---|---|---|
 | local folder | size and modification time (set to the medium's), as rsync judges (*) | temporary name, then renamed |
-| S3 | size and the ETag kept in the object's metadata | an upload appears when it is completed |
+| S3 | size and the stored object's identity, kept in the copy's metadata (+) | an upload appears when it is completed |
 | others | size; the SID in the name says the rest, for finished media do not change | temporary name, then moved |
 
 (*) Where the folder's file system keeps no times: as others.
+(+) Copies made before there was one: the ETag beside it, if equal ETags mean equal bytes. Others are made once more.
 
 A destination is made by each thread for itself: not all of fsspec's file systems may be used by several. Access to it
 is configured where it is used, by the environment or the files of its own library.
@@ -17,7 +18,7 @@ is configured where it is used, by the environment or the files of its own libra
 import os
 import secrets
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,9 @@ _MOST_PARTS = 9_000
 _LIBRARIES = frozenset(("s3fs", "gcsfs", "adlfs", "paramiko", "aiohttp", "requests"))
 """Packages that bring what fsspec lacks: for S3, Google's and Microsoft's clouds, SFTP, and HTTP."""
 
+_ETAG, _IDENTITY = "twilio-etag", "twilio-object"
+"""Names of metadata, in lower case as S3 gives them back."""
+
 Write = Callable[[memoryview], Any]
 
 
@@ -60,8 +64,10 @@ class Goods:
     changed_at: int
     """Seconds since 1970 UTC."""
     sid: str
-    etag: str
-    """Of the stored object."""
+    identity: str
+    """Of the stored object: printable ASCII, another one for another object."""
+    etag: str = ""
+    """The stored object's, if equal ETags mean equal bytes."""
 
 
 class Destination(ABC):
@@ -141,17 +147,15 @@ class S3Prefix(Destination):
         self._root = root.rstrip("/")
 
     def has(self, goods: Goods) -> bool:
-        """By size and the ETag in the metadata."""
+        """By size and what the metadata say of the object it is a copy of."""
         path = f"{self._root}/{goods.name}"
-        return _size_at(self._fs, path) == goods.plain_size and self._fs.metadata(path).get("twilio-etag") == _mark(
-            goods
-        )
+        return _size_at(self._fs, path) == goods.plain_size and _is_of(goods, self._fs.metadata(path))
 
     @contextmanager
     def writing(self, goods: Goods) -> Iterator[Write]:
         """In one request if it is small, else as a multipart upload, given up if the block fails."""
         path = f"{self._root}/{goods.name}"
-        metadata = {"twilio-sid": goods.sid, "twilio-etag": _mark(goods)}
+        metadata = {"twilio-sid": goods.sid, _ETAG: _mark(goods), _IDENTITY: goods.identity}
         if goods.plain_size <= _ONE_REQUEST:
             gathered = bytearray()
             yield gathered.extend
@@ -272,6 +276,13 @@ def _part_size(size: int) -> int:
 def _check_size(goods: Goods, size: int | None) -> None:
     if size != goods.plain_size:
         raise MediaDamaged(f"{size} bytes came to the destination where there must be {goods.plain_size}")
+
+
+def _is_of(goods: Goods, metadata: Mapping[str, str]) -> bool:
+    """Whether a copy with these metadata was made of that very stored object."""
+    if _IDENTITY in metadata:
+        return metadata[_IDENTITY] == goods.identity
+    return goods.etag != "" and metadata.get(_ETAG) == _mark(goods)
 
 
 def _mark(goods: Goods) -> str:

@@ -38,8 +38,9 @@ class Job:
     @property
     def goods(self) -> Goods:
         """As the destination sees it."""
-        medium = self.medium
-        return Goods(name_of(medium), self.info.plain_size, medium.changed_at, medium.sid, self.info.etag)
+        medium, info = self.medium, self.info
+        etag = info.etag if info.facts is not None and info.facts.has_strong_etag else ""
+        return Goods(name_of(medium), info.plain_size, medium.changed_at, medium.sid, info.identity, etag)
 
 
 def name_of(medium: Medium) -> str:

@@ -79,6 +79,14 @@ class Account:
                 raise
         return question(self.vfs)
 
+    def identity_of(self, sid: str) -> str:
+        """That of a medium's object: the same text as long as all that is known of it is the same.
+
+        Raises:
+            TwfsError: it could not be found out.
+        """
+        return self._session.catalog.info(sid, Deadline(self._session.clock, self._session.config.timeout)).identity
+
     def open(self, path: str) -> "OpenFile":
         """A handle; `path` as in a mount.
 

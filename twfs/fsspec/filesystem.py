@@ -236,7 +236,10 @@ class TwilioFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec has 
     def ukey(self, path: str) -> str:
         """The same text as long as it is the same object, on every machine."""
         info = self.info(path)
-        told = (info.get("sid", info["name"]), info.get("etag"), info["size"], info["mtime"])
+        sid = info.get("sid", "")
+        with os_errors(path):
+            identity = self._connected().identity_of(sid) if sid else ""
+        told = (sid or info["name"], identity, info["size"], info["mtime"])
         return sha256(repr(told).encode()).hexdigest()
 
     def checksum(self, path: str) -> int:
