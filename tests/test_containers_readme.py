@@ -65,5 +65,10 @@ def test_the_pod_has_the_volumes_that_it_mounts(pod: dict[str, Any]) -> None:
     assert volumes["secrets"]["secret"]["defaultMode"] == 0o400
     secrets = mounts["twfs", "secrets"]["mountPath"]
     (sidecar,) = pod["spec"]["initContainers"]
-    files = [variable["value"] for variable in sidecar["env"] if variable["value"].startswith("/")]
+    values = {variable["name"]: variable["value"] for variable in sidecar["env"]}
+    state = values.pop("TWFS_STATE_DIR")
+    files = [value for value in values.values() if value.startswith("/")]
     assert {str(Path(file).parent) for file in files} == {secrets}
+    # The pod's twfs is root, and would believe no state of user 1000.
+    assert sidecar["securityContext"]["runAsUser"] == 0
+    assert state not in example("container image")

@@ -78,7 +78,8 @@ def test_what_belongs_to_somebody_else_is_refused(file: Path) -> None:
     os.chown(file, 0, -1)
     os.chown(file.parent, NOBODY, -1)
     assert complaint_about(file) == (
-        f"{file.parent} belongs to nobody, who can change what is in it at any time; keep file in a folder of root's"
+        f"{file.parent} belongs to nobody, who can change what is in it at any time;"
+        f" give {file} a place in a folder of root's"
     )
 
 

@@ -91,7 +91,7 @@ def _of_somebody_else(place: Path, status: os.stat_result, path: Path, *, is_end
         return f"{complaint}; run as root: {pasteable('chown', me, place)}"
     # No chown: it may be somebody's home.
     folder = "a folder of root's" if os.geteuid() == _ROOT else f"a folder of {me}'s or root's"
-    return f"{place} belongs to {owner}, who can change what is in it at any time; keep {path.name} in {folder}"
+    return f"{place} belongs to {owner}, who can change what is in it at any time; give {path} a place in {folder}"
 
 
 def _others_may_write(status: os.stat_result, *, is_end: bool) -> bool:
