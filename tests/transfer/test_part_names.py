@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from twfs.transfer.offline import appearing_whole
 from twfs.transfer.part_file import PartFile
-from twfs.transfer.part_names import is_part_of, part_name
+from twfs.transfer.part_names import part_name, part_stem, stem_of
 from twfs.transfer.replacing import replacing
 
 TOKENS = st.integers(4, 8).map(lambda count: "0123456789abcdef"[:count] * 2)
@@ -20,13 +20,17 @@ def test_every_file_system_takes_the_name(name: str, token: str) -> None:
     assert len(part.encode()) <= 143
     assert part.startswith(".")
     assert part.endswith(f".{token}.part")
-    assert is_part_of(part, name, len(token))
-    assert not is_part_of(part, name, len(token) + 2)
+    assert stem_of(part) == part_stem(name, len(token)) != part_stem(name, len(token) + 2)
 
 
 @given(NAMES, NAMES, TOKENS)
 def test_parts_of_other_files_are_others(name: str, other: str, token: str) -> None:
-    assert is_part_of(part_name(name, token), other, len(token)) == (name == other)
+    assert (stem_of(part_name(name, token)) == part_stem(other, len(token))) == (name == other)
+
+
+@pytest.mark.parametrize("name", ["a.part", ".a.mkv", ".a.0123.par", ".a.012g.part", ".a.ü.part", ""])
+def test_names_of_finished_files_have_no_stem(name: str) -> None:
+    assert stem_of(name) is None
 
 
 def test_names_that_are_short_are_told_whole() -> None:

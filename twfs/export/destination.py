@@ -34,7 +34,7 @@ from twfs.invocation import pip_remedy
 from twfs.ranges import ceil_div
 from twfs.transfer.new_file import TOKEN_SIZE
 from twfs.transfer.obstacle import DestinationFailed
-from twfs.transfer.part_names import is_part_of, part_name
+from twfs.transfer.part_names import part_name
 from twfs.transfer.present import is_there
 from twfs.transfer.replacing import replacing
 from twfs.transfer.shortcomings import Shortcomings
@@ -92,7 +92,7 @@ class Destination(ABC):
         protocols = {fs.protocol} if isinstance(fs.protocol, str) else set(fs.protocol)
         if "file" in protocols:
             return LocalFolder(Path(root), shortcomings)
-        return S3Prefix(fs, root) if "s3" in protocols else AnyFolder(fs, root)
+        return S3Prefix(fs, root) if "s3" in protocols else AnyFolder(fs, root, shortcomings)
 
     @abstractmethod
     def has(self, goods: Goods) -> bool:
@@ -182,9 +182,10 @@ class S3Prefix(Destination):
 class AnyFolder(Destination):
     """Any other of fsspec's file systems."""
 
-    def __init__(self, fs: Any, root: str) -> None:
+    def __init__(self, fs: Any, root: str, shortcomings: Shortcomings | None = None) -> None:
         """`root` is as `fs` names it."""
         self._fs = fs
+        self._leftovers = (shortcomings or Shortcomings()).leftovers
         self._root = root.rstrip("/")
 
     def has(self, goods: Goods) -> bool:
@@ -196,13 +197,13 @@ class AnyFolder(Destination):
         """To a name of its own in the same folder, which is taken away if the block fails.
 
         There are no locks here to tell what a killed run left from what another run is writing. So all that was there
-        before goes in the end: a run whose own has gone finds the medium there instead.
+        when this run came goes in the end: a run whose own has gone finds the medium there instead.
         """
         path = f"{self._root}/{goods.name}"
         folder, _, name = path.rpartition("/")
         part = f"{folder}/{part_name(name, secrets.token_hex(TOKEN_SIZE // 2))}"
         self._fs.makedirs(folder, exist_ok=True)
-        leftovers = self._parts(folder, name)
+        leftovers = self._leftovers.take(folder, lambda: self._names(folder), name, TOKEN_SIZE)
         try:
             with self._fs.open(part, "wb") as file:
                 yield file.write
@@ -218,16 +219,14 @@ class AnyFolder(Destination):
         for leftover in leftovers:
             # The medium is there: what stays, or went by itself meanwhile, is no reason to fail.
             with suppress(Exception):
-                self._fs.rm_file(leftover)
+                self._fs.rm_file(f"{folder}/{leftover}")
 
-    def _parts(self, folder: str, name: str) -> list[str]:
-        """Unfinished files of this name, whoever writes or wrote them."""
+    def _names(self, folder: str) -> list[str]:
         try:
-            found = [path.rpartition("/")[2] for path in self._fs.ls(folder, detail=False)]
+            return [path.rpartition("/")[2] for path in self._fs.ls(folder, detail=False)]
         except FileNotFoundError:
             # Where folders are but prefixes of names.
             return []
-        return [f"{folder}/{each}" for each in found if is_part_of(each, name, TOKEN_SIZE)]
 
     def _move(self, part: str, path: str) -> None:
         if self._fs.exists(path):

@@ -43,6 +43,12 @@ class GoalFolder:
         """Done with it."""
         os.close(self._handle)
 
+    @property
+    def identity(self) -> tuple[int, int]:
+        """The same whatever path leads to it."""
+        status = os.fstat(self._handle)
+        return status.st_dev, status.st_ino
+
     def create(self, name: str) -> int:
         """A new file, mode 0600, for reading and appending.
 

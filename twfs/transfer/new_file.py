@@ -11,7 +11,8 @@ from typing import Self
 
 from twfs.errors import TwfsError
 from twfs.transfer.goal_folder import GoalFolder, is_private
-from twfs.transfer.part_names import is_part_of, part_name
+from twfs.transfer.leftovers import Leftovers
+from twfs.transfer.part_names import part_name
 from twfs.transfer.shortcomings import Lack, Shortcomings, is_unsupported, shows_time
 from twfs.transfer.write_behind import WriteBehind
 
@@ -154,7 +155,7 @@ def beside(folder: GoalFolder, goal_name: str, shortcomings: Shortcomings) -> It
     """
     file = NewFile.made(folder, goal_name, shortcomings)
     try:
-        remove_leftovers(file, goal_name, TOKEN_SIZE)
+        remove_leftovers(file, goal_name, shortcomings.leftovers, TOKEN_SIZE)
         yield file
     except BaseException:
         file.remove()
@@ -175,14 +176,13 @@ def lock(folder: GoalFolder, name: str, handle: int) -> Lock:
     return Lock.HELD if folder.holds(name, handle) else Lock.TAKEN
 
 
-def remove_leftovers(own: NewFile, goal_name: str, *token_sizes: int) -> None:
+def remove_leftovers(own: NewFile, goal_name: str, leftovers: Leftovers, *token_sizes: int) -> None:
     """Take away what nobody writes any more of this goal's unfinished files, if they belong to who owns `own`."""
-    owner = os.fstat(own.handle).st_uid
-    for name in own.folder.names():
-        if name != own.name and any(is_part_of(name, goal_name, size) for size in token_sizes):
-            with suppress(OSError):
-                if own.folder.status(name).st_uid == owner:
-                    remove_unwritten(own.folder, name)
+    folder, owner = own.folder, os.fstat(own.handle).st_uid
+    for name in leftovers.take(folder.identity, folder.names, goal_name, *token_sizes):
+        with suppress(OSError):
+            if name != own.name and folder.status(name).st_uid == owner:
+                remove_unwritten(folder, name)
 
 
 def remove_unwritten(folder: GoalFolder, name: str) -> None:

@@ -51,15 +51,17 @@ class PartFile:
             OSError: the file cannot be made.
         """
         self.goal = goal
+        shortcomings = shortcomings or Shortcomings()
+        self._leftovers = shortcomings.leftovers
         self._is_over = False
         self._folder = folder_of(goal)
         try:
             token = blake2b(identity.encode(), digest_size=_IDENTITY_BYTES).hexdigest()
-            self._file, self._is_lasting = _begun(self._folder, goal, token, shortcomings or Shortcomings())
+            self._file, self._is_lasting = _begun(self._folder, goal, token, shortcomings)
         except BaseException:
             self._folder.close()
             raise
-        remove_leftovers(self._file, goal.name, TOKEN_SIZE, 2 * _IDENTITY_BYTES)
+        remove_leftovers(self._file, goal.name, self._leftovers, TOKEN_SIZE, 2 * _IDENTITY_BYTES)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -71,7 +73,9 @@ class PartFile:
         """Close it; unless committed or discarded it stays, if it can be gone on with."""
         try:
             can_go_on = self._is_lasting and self.size and not self._file.is_lost
-            if not self._is_over and not can_go_on:
+            if not self._is_over and can_go_on:
+                self._leftovers.add(self._folder.identity, self._file.name)
+            elif not self._is_over:
                 self._file.remove()
         finally:
             self._file.close()

@@ -6,8 +6,11 @@ from hashlib import blake2b
 _LONGEST = 143
 """Bytes of UTF-8. eCryptfs takes no longer names (its documentation); the other file systems of Linux take 255."""
 
-_TOKEN = re.compile(r"[0-9a-f]+")
+_PART = re.compile(r"(.*)\.([0-9a-f]+)\.part", re.DOTALL)
 _END = ".part"
+
+Stem = tuple[str, int]
+"""What the parts of one file have in common: the beginning of their names, and how long their tokens are."""
 
 
 def part_name(goal_name: str, token: str) -> str:
@@ -16,11 +19,15 @@ def part_name(goal_name: str, token: str) -> str:
     return f".{_shortened(goal_name, room)}.{token}{_END}"
 
 
-def is_part_of(name: str, goal_name: str, token_size: int) -> bool:
-    """Whether `part_name` gives `name` to a part of `goal_name`, with a token of so many hexadecimal digits."""
-    token = name.removesuffix(_END)[-token_size:]
-    is_token = len(token) == token_size and _TOKEN.fullmatch(token) is not None
-    return is_token and name == part_name(goal_name, token)
+def stem_of(name: str) -> Stem | None:
+    """That of a name as `part_name` gives them; None for any other."""
+    match = _PART.fullmatch(name)
+    return (match[1], len(match[2])) if match else None
+
+
+def part_stem(goal_name: str, token_size: int) -> Stem:
+    """That of the parts of `goal_name` whose tokens have so many hexadecimal digits, and of no other file's."""
+    return part_name(goal_name, "0" * token_size)[: -token_size - len(f".{_END}")], token_size
 
 
 def _shortened(name: str, room: int) -> str:

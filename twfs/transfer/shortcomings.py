@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable
 from enum import Enum
 
 from twfs.log import log
+from twfs.transfer.leftovers import Leftovers
 
 TIME_STEP = 2
 """Seconds: the modification times of FAT are even (Microsoft's FAT specification, 1.03), the coarsest in use."""
@@ -33,6 +34,7 @@ class Shortcomings:
 
     def __init__(self) -> None:
         """None known so far."""
+        self.leftovers = Leftovers()
         self._said: set[Lack] = set()
         self._answers: dict[Hashable, bool] = {}
         self._lock = threading.Lock()
