@@ -5,7 +5,7 @@ import shlex
 import sys
 import sysconfig
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _NAME = "twfs"
 _X_OPTION = "twfs"
@@ -25,7 +25,7 @@ def twfs_command(*words: str | Path, anywhere: bool = False) -> str:
     return pasteable(*program, *words)
 
 
-def pasteable(*words: str | Path) -> str:
+def pasteable(*words: str | PurePath) -> str:
     """Any command, quoted for a shell."""
     return shlex.join(map(str, words))
 

@@ -1,4 +1,5 @@
 import hashlib
+import re
 import subprocess
 from pathlib import Path
 
@@ -106,13 +107,45 @@ def test_a_private_key_is_refused_wherever_it_stands(private: bytes) -> None:
 def test_other_keys_and_garbage_are_refused() -> None:
     other = ec.generate_private_key(ec.SECP256R1()).public_key()
     assert "no RSA key" in refusal(other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-    for garbage in (
-        b"",
-        b"\0" * 100,
-        public_pem()[:200],
-        rsa_key().public_key().public_bytes(Encoding.DER, PublicFormat.PKCS1),
-    ):
+    for garbage in (b"", b"\0" * 100, public_pem()[:200], public_der(PublicFormat.PKCS1)[:100]):
         assert "no PEM public key" in refusal(garbage)
+
+
+@pytest.mark.parametrize("form", [PublicFormat.PKCS1, PublicFormat.SubjectPublicKeyInfo])
+def test_der_is_read(form: PublicFormat) -> None:
+    assert parse_public_key(public_der(form), "p").fingerprint == private_key().fingerprint
+
+
+def public_der(form: PublicFormat) -> bytes:
+    return rsa_key().public_key().public_bytes(Encoding.DER, form)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        ("openssl", "req", "-x509", "-subj", "/CN=x", "-key", "key.pem", "-out"),
+        ("openssl", "req", "-new", "-subj", "/CN=x", "-key", "key.pem", "-out"),
+        ("openssl", "pkcs8", "-topk8", "-nocrypt", "-in", "key.pem", "-out"),
+        ("openssl", "rsa", "-outform", "DER", "-in", "key.pem", "-out"),
+        ("sh", "-c", 'ssh-keygen -y -f key.pem > "$0"'),
+        ("sh", "-c", 'ssh-keygen -q -p -N "" -f key.pem && cp key.pem "$0"'),
+    ],
+    ids=["certificate", "request", "private", "private DER", "OpenSSH", "private OpenSSH"],
+)
+def test_what_holds_the_key_in_another_form_names_the_command_that_prints_it(
+    make: tuple[str, ...], tmp_path: Path
+) -> None:
+    old = tmp_path / "it's mine.pem"
+    secret = tmp_path / "key.pem"
+    secret.touch(0o600)
+    secret.write_bytes(generate_key_pair(2048).private)
+    expected = openssl("rsa", "-in", str(secret), "-pubout", given=b"")
+    subprocess.run([*make, str(old)], cwd=tmp_path, check=True, capture_output=True)
+    old.chmod(0o600)
+    with pytest.raises(ConfigError) as refused:
+        parse_public_key(old.read_bytes(), str(old))
+    subprocess.run(["sh", "-c", re.split(r"(?:run|half): ", str(refused.value))[1]], check=True, capture_output=True)
+    assert parse_public_key((tmp_path / "it's mine.public.pem").read_bytes(), "p").pem.encode() == expected
 
 
 @given(st.integers(0, 400), st.binary(max_size=40))

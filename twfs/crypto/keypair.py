@@ -1,7 +1,9 @@
 """RSA key pairs: new ones, in the forms of the commands that Twilio's document gives, and the public half of any."""
 
 import hashlib
+import re
 import secrets
+from pathlib import PurePath
 from typing import NamedTuple
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -13,11 +15,14 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
     PublicFormat,
+    load_der_public_key,
     load_pem_public_key,
 )
 
+from twfs.crypto.key_file import holds_private_key
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import ConfigError
+from twfs.invocation import pasteable
 
 _PUBLIC_EXPONENT = 65537
 """As `openssl genrsa` chooses it."""
@@ -71,21 +76,43 @@ def generate_key_pair(bits: int = 2048, passphrase: bytes | None = None) -> KeyP
     return KeyPairPem(private, public.pem.encode("ascii"), public.fingerprint)
 
 
-def parse_public_key(pem: bytes, name: str) -> PublicKey:
-    """An RSA public key from PEM: SubjectPublicKeyInfo or PKCS#1.
+def parse_public_key(content: bytes, name: str) -> PublicKey:
+    """An RSA public key from PEM or DER: SubjectPublicKeyInfo or PKCS#1.
 
     Raises:
-        ConfigError: no PEM, no RSA, or there is a private key in it, which must be given to nobody.
+        ConfigError: no such key, no RSA, or there is a private key in it, which must be given to nobody.
     """
-    if b"PRIVATE KEY-----" in pem:
-        raise ConfigError(f"{name} holds a private key, which is for nobody else; give public_key.pem, its public half")
+    if holds_private_key(content):
+        half = _written_by(_OF_OPENSSH if b"BEGIN OPENSSH" in content else _OF_PRIVATE, name)
+        raise ConfigError(f"{name} holds a private key, which is for nobody else; give its public half: {half}")
     try:
-        key = load_pem_public_key(pem)
+        key = load_der_public_key(content) if content.startswith(b"\x30") else load_pem_public_key(content)
     except (ValueError, UnsupportedAlgorithm):
-        raise ConfigError(f"{name} cannot be read: no PEM public key (-----BEGIN PUBLIC KEY-----)") from None
+        raise ConfigError(f"{name} cannot be read: no PEM public key{_instead(content, name)}") from None
     if not isinstance(key, RSAPublicKey):
         raise ConfigError(f"{name} is no RSA key; Twilio encrypts for RSA keys only")
     return PublicKey(key, name)
+
+
+_OF_PRIVATE = ("openssl", "pkey", "-pubout", "-in")
+_OF_OPENSSH = ("ssh-keygen", "-e", "-m", "PKCS8", "-f")
+_OTHER_FORMS = (
+    (re.compile(rb"BEGIN (?:TRUSTED )?CERTIFICATE-"), "a certificate", ("openssl", "x509", "-noout", "-pubkey", "-in")),
+    (re.compile(rb"BEGIN (?:NEW )?CERTIFICATE REQUEST-"), "a request", ("openssl", "req", "-noout", "-pubkey", "-in")),
+    (re.compile(rb"ssh-rsa "), "an OpenSSH key", _OF_OPENSSH),
+)
+"""What holds a public key in another form, and the command, but for the file's name, that prints it in PEM."""
+
+
+def _instead(content: bytes, name: str) -> str:
+    for form, what, command in _OTHER_FORMS:
+        if form.search(content):
+            return f", but {what}; run: {_written_by(command, name)}"
+    return " (-----BEGIN PUBLIC KEY-----)"
+
+
+def _written_by(command: tuple[str, ...], name: str) -> str:
+    return f"{pasteable(*command, name)} > {pasteable(PurePath(name).with_suffix('.public.pem'))}"
 
 
 def answering_key(public: PublicKey, keyring: Keyring) -> PrivateKey | None:
