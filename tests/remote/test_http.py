@@ -8,6 +8,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,14 +39,12 @@ from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, Unreachable
 from twfs.remote.certificates import VARIABLES
 from twfs.remote.http import (
-    _DEADLINE,
     Authorization,
     HttpPool,
     NoWay,
     _Adapter,
     _connected,
     _keep_deadlines,
-    _Received,
     named_errors,
     without_query,
 )
@@ -87,10 +86,7 @@ def test_connections_are_used_again_once_an_answer_was_read_to_its_end(pool: Htt
     manners = [saying(answer(body=b"x" * 100_000)), saying(chunked), saying(redirect), saying(answer(204))]
     with RudeServer(*manners) as server:
         assert [len(get_all(pool, server.url, within(5))) for _ in range(4)] == [100_000, 3, 2, 0]
-        view = memoryview(bytearray(10))
-        with pool.get(server.url, {}, within(5)) as empty:
-            assert empty.readinto(view, within(5)) == 0
-        assert (len(server.requests), server.connections) == (5, 1)
+        assert (len(server.requests), server.connections) == (4, 1)
 
 
 def test_whom_to_trust_is_read_once_for_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,10 +109,10 @@ def test_whom_to_trust_is_read_once_for_all_connections(tmp_path: Path, monkeypa
 
 
 def test_a_connection_with_bytes_left_on_it_is_dropped(pool: HttpPool) -> None:
-    with RudeServer(saying(answer(body=b"x" * 100))) as server:
+    with RudeServer(saying(answer(body=b"x" * 100_000))) as server:
         for _ in range(2):
             with pool.get(server.url, {}, within(5)) as part:
-                assert part.readinto(memoryview(bytearray(10)), within(5)) == 10
+                assert part.read_bounded(10, within(5)) == b"x" * 10
         assert server.connections == 2
 
 
@@ -179,34 +175,6 @@ def test_what_swells_takes_no_more_memory_than_its_limit(
     assert most < 3 * 2**20
 
 
-def test_what_is_read_raw_is_not_decoded(pool: HttpPool) -> None:
-    body = gzip.compress(b"abc")
-    with RudeServer(saying(answer(200, body, {"Content-Encoding": "gzip"}))) as server:
-        view = memoryview(bytearray(100))
-        with pool.get(server.url, {}, within(5)) as sealed:
-            assert sealed.readinto(view, within(5)) == len(body)
-        assert view[: len(body)] == body
-
-
-def test_a_body_goes_straight_into_the_view_and_leaves_the_connection_for_the_next(pool: HttpPool) -> None:
-    body = random.Random(1).randbytes(3 * 2**20 + 5)
-    got = bytearray(len(body))
-    with RudeServer(saying(answer(206, body)), saying(answer(204))) as server:
-        with pool.get(server.url, {}, within(5)) as part:
-            tracemalloc.start()
-            for start in range(0, len(body), 2**17):
-                view = memoryview(got)[start : start + 2**17]
-                assert part.readinto(view, within(5)) == len(view)
-                most = tracemalloc.get_traced_memory()[1]
-            tracemalloc.stop()
-            assert part.readinto(memoryview(bytearray(1)), within(5)) == 0
-        assert get_all(pool, server.url, within(5)) == b""
-        assert server.connections == 1
-    assert got == body
-    # 64 KiB are the server's, which receives requests into as much.
-    assert most < 2**17
-
-
 def test_what_one_request_carries_does_not_stick_to_the_next_for_the_same_url(pool: HttpPool) -> None:
     with RudeServer(saying(answer(200, b"{}"))) as server:
         for headers in ({"Range": "bytes=0-1", "If-Match": "a"}, {"Range": "bytes=2-3"}):
@@ -223,20 +191,10 @@ def test_what_one_request_carries_does_not_stick_to_the_next_for_the_same_url(po
     assert b"range" not in last
 
 
-def test_what_came_before_a_connection_broke_is_had(pool: HttpPool) -> None:
-    view = memoryview(bytearray(100))
-    broken = saying_and_closing(answer(200, b"abc", {"Content-Length": "1000"}))
-    with RudeServer(broken) as server, pool.get(server.url, {}, within(5)) as part:
-        assert part.readinto(view, within(5)) == 3
-        assert part.readinto(view, within(5)) == 0
-    assert bytes(view[:3]) == b"abc"
-
-
 def test_silence_in_the_middle_ends_at_the_deadline(pool: HttpPool) -> None:
-    view = memoryview(bytearray(100))
     silent = falling_silent_after(answer(200, b"abc", {"Content-Length": "1000"}))
     with RudeServer(silent) as server, pool.get(server.url, {}, within(5)) as part:
-        lasted, error = timed(lambda: part.readinto(view, within(0.3)))
+        lasted, error = timed(lambda: part.read_bounded(100, within(0.3)))
     assert isinstance(error, DeadlineExceeded)
     assert lasted < 0.3 + SLACK
 
@@ -277,22 +235,11 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("what", STREAMS)
-@pytest.mark.parametrize("is_read_raw", [True, False])
-def test_what_comes_fast_and_without_end_around_an_answer_ends_soon(
-    pool: HttpPool, what: str, *, is_read_raw: bool
-) -> None:
-    def ask() -> int:
-        deadline = within(120)
-        with pool.get(server.url, {}, deadline) as got:
-            view = memoryview(bytearray(100_000))
-            return got.readinto(view, deadline) if is_read_raw else len(got.read_bounded(100_000, deadline))
-
+def test_what_comes_fast_and_without_end_around_an_answer_ends_soon(pool: HttpPool, what: str) -> None:
     with RudeServer(streaming(*STREAMS[what])) as server:
         began, spent = time.monotonic(), time.process_time()
-        try:
-            ask()
-        except Unreachable as error:
-            assert str(error).startswith(f"{server.url}: ")  # noqa: PT017 - raw reading may have had its one byte
+        with pytest.raises(Unreachable, match=f"{server.url}: "):
+            get_all(pool, server.url, within(120), 100_000)
         assert time.process_time() - spent < 2
         assert time.monotonic() - began < 10
 
@@ -658,66 +605,53 @@ def test_tls_through_a_proxy(pool: HttpPool, tmp_path: Path, monkeypatch: pytest
             assert (len(proxy.requests), server.connections) == (1, 1)
 
 
-class Records:
-    """A connection on which so many pieces of TLS have come, and then a failure."""
+class Dying:
+    """A server whose connections can all fall silent at once; new ones answer, after `delay` seconds."""
 
-    def __init__(self, pieces: list[bytes], failure: OSError) -> None:
-        self.plug, self.other = socket.socketpair()
-        self.plug.settimeout(7)
-        self.pieces = pieces
-        self.failure = failure
-        self.receives = 0
+    def __init__(self, delay: float = 0.0) -> None:
+        self.delay = delay
+        self.seen: set[socket.socket] = set()
+        self.dead: set[socket.socket] = set()
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.plug, name)
+    def __call__(self, meeting: Meeting) -> None:
+        if meeting.plug in self.dead:
+            meeting.stopped.wait()
+            return
+        self.seen.add(meeting.plug)
+        meeting.stopped.wait(self.delay)
+        meeting.send(answer(200, b"{}"))
 
-    def recv_into(self, view: memoryview) -> int:
-        self.receives += 1
-        if not self.pieces:
-            raise self.failure
-        piece = self.pieces.pop(0)
-        view[: len(piece)] = piece
-        return len(piece)
+    def die(self) -> None:
+        self.dead |= self.seen
 
 
-@pytest.mark.parametrize("failure", [ssl.SSLWantReadError(), BlockingIOError(), ConnectionResetError(), TimeoutError()])
-def test_all_that_has_come_is_taken_at_once(failure: OSError) -> None:
-    records = Records([b"a" * 100, b"b" * 100, b"c" * 100], failure)
-    token = _DEADLINE.set(within(5))
-    received = _Received(records.plug.makefile("rb", buffering=0), records)
-    view = memoryview(bytearray(1000))
-    assert received.readinto(view[:200]) == 200
-    assert (received.readinto(view[200:]), records.receives) == (100, 4)
-    assert bytes(view[:300]) == b"a" * 100 + b"b" * 100 + b"c" * 100
-    received.close()
-    received.close()
-    assert records.gettimeout() == 7
-    _DEADLINE.reset(token)
-    records.plug.close()
-    records.other.close()
+def test_connections_that_died_in_silence_cost_one_suspicion_together(pool: HttpPool) -> None:
+    dying = Dying(0.2)
+    with RudeServer(dying) as server, ThreadPoolExecutor(4) as threads:
+        urls = [server.url] * 4
+        assert list(threads.map(lambda url: get_all(pool, url, within(20)), urls)) == [b"{}"] * 4
+        dying.die()
+        lasted, error = timed(lambda: pool.get(server.url, {}, within(20)))
+        assert "fell silent" in str(error) or "no answer in time" in str(error)
+        assert 2.5 < lasted < 3 + SLACK
+        began = time.monotonic()
+        assert list(threads.map(lambda url: get_all(pool, url, within(20)), urls)) == [b"{}"] * 4
+        assert time.monotonic() - began < 2.5
 
 
-@pytest.mark.parametrize(
-    ("failure", "raised"),
-    [
-        (ConnectionResetError(), ConnectionResetError),
-        (ssl.SSLError("broken"), ssl.SSLError),
-        (BlockingIOError(), DeadlineExceeded),
-        (ssl.SSLWantReadError(), DeadlineExceeded),
-    ],
-)
-def test_what_broke_a_connection_is_told_and_what_has_not_come_is_awaited(
-    failure: OSError, raised: type[Exception]
-) -> None:
-    records = Records([], failure)
-    token = _DEADLINE.set(Deadline(TickingClock(), 2))
-    received = _Received(records.plug.makefile("rb", buffering=0), records)
-    with pytest.raises(raised):
-        received.readinto(memoryview(bytearray(10)))
-    received.close()
-    _DEADLINE.reset(token)
-    records.plug.close()
-    records.other.close()
+def test_a_host_that_is_slow_to_answer_is_not_taken_for_dead(pool: HttpPool) -> None:
+    with RudeServer(Dying(3.5)) as server:
+        assert [get_all(pool, server.url, within(20)) for _ in range(2)] == [b"{}"] * 2
+        assert server.connections == 1
+
+
+def test_what_changes_something_is_never_suspected(pool: HttpPool) -> None:
+    dying = Dying()
+    with RudeServer(dying) as server:
+        assert get_all(pool, server.url, within(20)) == b"{}"
+        dying.delay = 3.5
+        with pool.request("POST", server.url, {}, within(20), form={"a": "b"}) as changed:
+            assert changed.status == 200
 
 
 def test_cookies_are_not_kept(pool: HttpPool) -> None:

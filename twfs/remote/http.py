@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import lru_cache
 from math import ceil
 from typing import Any
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import requests
 import requests.adapters
@@ -34,7 +34,7 @@ import urllib3.poolmanager
 import urllib3.util.connection
 
 from twfs.clock import Deadline
-from twfs.errors import Unreachable
+from twfs.errors import DeadlineExceeded, Unreachable
 from twfs.remote.certificates import authorities
 from twfs.remote.encoding import ACCEPTED, BadEncoding, Decoder
 from twfs.remote.proxies import AUTHENTICATION_NEEDED, proxy_fault
@@ -47,20 +47,22 @@ _CONNECT_SECONDS = 4.0
 addresses, which are tried in turn as long as the deadline allows."""
 
 _STALL_SECONDS = 10.0
-"""Silence on an open connection after which it is given up and the rest asked for on a new one."""
+"""Silence on an open connection after which it is given up."""
 
+_SUSPICION = 3.0
+"""The same for the first byte of an answer on a connection that stood idle: it may have died without a word, as when
+the machine slept. Twilio needs less than one for a page of a list."""
 
-_URLS_KEPT = 128
-"""More than are read from at once, and not much memory: a signed URL has 1 to 2 KB."""
 
 _PIECE = 16 * 1024
 _BESIDES = 16
-"""Connections kept for what may run beside the ranged requests: probes, by readers and in the background."""
+"""Connections kept beside those that ask for pre-signed URLs: for lists, and resources one by one."""
 
-_TURNS = (threading.Lock(), threading.Lock())
-"""To take what has come: whoever has one takes all of it. TLS hands out 16 KiB at once, and Python runs one thread at a
-time: sixteen that change places at each such piece spent more on that than on receiving. Over https on two cores `get`
-was 1.4 times as fast with turns, for 0.7 of the processor time."""
+_ANSWERED: "WeakSet[Any]" = WeakSet()
+"""Connections that brought an answer before: what is asked on them next, they had stood idle."""
+
+_SUSPICION_NOW: ContextVar[float] = ContextVar("suspicion", default=_STALL_SECONDS)
+"""For the request that this thread makes."""
 
 _DEADLINE: ContextVar[Deadline] = ContextVar("deadline")
 """Of the request that this thread makes: the libraries hand on seconds, and count them anew for each receive."""
@@ -159,30 +161,6 @@ class Answer:
                 body += decoder.decode(piece, limit - len(body))
         return bytes(body)
 
-    def readinto(self, view: memoryview, deadline: Deadline) -> int:
-        """Fill `view` with the body as it was sent: less only if the body ends, or breaks off, before.
-
-        Returns:
-            Bytes written; 0 at the end of the body, which may have come too early.
-
-        Raises:
-            Unreachable: the connection broke, and nothing had come before.
-            DeadlineExceeded: it did not come in time.
-        """
-        filled = 0
-        try:
-            with named_errors(self.where, deadline):
-                self._wait_no_longer_than(deadline)
-                while filled < len(view):
-                    if not (count := _receive(self._response.raw, view[filled:])):
-                        break
-                    filled += count
-                    self._received.came(count)
-        except Unreachable:
-            if not filled:
-                raise
-        return filled
-
     def _read_some(self, limit: int, deadline: Deadline) -> bytes:
         """One receive, not `limit` bytes: only so can a deadline be kept when a body trickles."""
         self._wait_no_longer_than(deadline)
@@ -215,8 +193,8 @@ class HttpPool:
         self.authorization = authorization
         self._headers = {**self._session.headers, "User-Agent": "twfs", "Accept-Encoding": ACCEPTED}
         self._settings_of: dict[str, dict[str, object]] = {}
-        # Each signed URL is asked for many ranges, and takes most of a millisecond to check, letter by letter.
-        self._prepare_once = lru_cache(_URLS_KEPT)(self._prepare)
+        self._slowness = 0.0
+        """Seconds that the last answer was waited for."""
         adapter = _Adapter(pool_connections=4, pool_maxsize=connections + _BESIDES)
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
@@ -252,25 +230,34 @@ class HttpPool:
         left = deadline.remaining()
         where = without_query(url)
         patience = urllib3.Timeout(connect=min(_CONNECT_SECONDS, left), read=min(_STALL_SECONDS, left), total=left)
-        with named_errors(where, deadline):
-            # Not Session.request: it takes a third of the time of a request of 1 MiB to merge settings that are always
-            # the same, reads the whole body of a redirect, followed or not, and keeps cookies.
-            # Signed now, not when it was prepared: credentials may have been replaced since.
-            request = self.authorization(self._prepared(method, url, params).copy())
-            request.headers.update(headers)
-            if form is not None:
-                request.prepare_body(form, None)
-            send = self._session.get_adapter(url).send
-            _DEADLINE.set(deadline)
-            response = send(request, timeout=patience, **self._settings(where))  # type: ignore[arg-type]  # stubs
+        try:
+            with named_errors(where, deadline):
+                # Not Session.request: it merges settings that are always the same, reads the whole body of a redirect,
+                # followed or not, and keeps cookies.
+                request = self.authorization(self._prepare(method, url, params))
+                request.headers.update(headers)
+                if form is not None:
+                    request.prepare_body(form, None)
+                send = self._session.get_adapter(url).send
+                _DEADLINE.set(deadline)
+                # What changes something is not asked twice, so it has all the time there is.
+                _SUSPICION_NOW.set(max(_SUSPICION, 2 * self._slowness) if method == "GET" else _STALL_SECONDS)
+                response = send(request, timeout=patience, **self._settings(where))  # type: ignore[arg-type]  # stubs
+        except NotSent:
+            raise
+        except Unreachable:
+            # What took one connection may have taken all that stood idle, as when the machine slept.
+            self._session.close()
+            raise
+        try:
+            self._slowness = left - deadline.remaining()
+        except DeadlineExceeded:
+            response.close()
+            raise
         if response.status_code == http.client.PROXY_AUTHENTICATION_REQUIRED:
             response.close()
             raise NoWay(f"{where}: {AUTHENTICATION_NEEDED}")
         return Answer(response, where)
-
-    def _prepared(self, method: str, url: str, params: Mapping[str, str] | None) -> requests.PreparedRequest:
-        """A request without body; the same one for the same URL, so not to be changed."""
-        return self._prepare_once(method, url) if params is None else self._prepare(method, url, params)
 
     def _prepare(self, method: str, url: str, params: Mapping[str, str] | None = None) -> requests.PreparedRequest:
         request = requests.PreparedRequest()
@@ -318,7 +305,7 @@ class _Received(io.RawIOBase):
 
     Headers and the lines between chunks take as many receives as a server likes, in one call of a library. So what is
     no part of a body is bounded in bytes as well: else a server that sends it fast keeps a processor busy till then.
-    Until it is closed the connection does not block: nobody may wait for the network while others wait for the turn.
+    Until it is closed the connection does not block.
     """
 
     def __init__(self, raw: Any, plug: Any) -> None:
@@ -328,7 +315,7 @@ class _Received(io.RawIOBase):
         self._plug = plug
         self._framing_left = _FRAMING
         self._patience = plug.gettimeout()
-        self._turn = _TURNS[plug.fileno() % len(_TURNS)]
+        self._wait = min(_SUSPICION_NOW.get(), _STALL_SECONDS) if plug in _ANSWERED else _STALL_SECONDS
         self._news = select.poll()
         self._news.register(plug, select.POLLIN)
         plug.settimeout(0.0)
@@ -357,29 +344,24 @@ class _Received(io.RawIOBase):
         if self._framing_left <= 0:
             raise _Babble
         while (count := self._take(view)) is None:
-            patience = min(_STALL_SECONDS, self.deadline.remaining())
+            patience = min(self._wait, self.deadline.remaining())
             if not self._news.poll(ceil(patience * 1000)):
                 raise TimeoutError("nothing came")
+        self._wait = _STALL_SECONDS
         self._framing_left -= count
         return count
 
     def _take(self, view: Any) -> int | None:
         """How much there was; None if there will be some."""
-        taken = 0
-        with self._turn:
-            try:
-                while taken < len(view) and (count := self._plug.recv_into(view[taken:])):
-                    taken += count
-            except OSError as error:
-                # What broke the connection is still so when it is asked again.
-                if not taken and not isinstance(error, ssl.SSLWantReadError | BlockingIOError):
-                    raise
-                return taken or None
-        return taken
+        try:
+            return int(self._plug.recv_into(view))
+        except (ssl.SSLWantReadError, BlockingIOError):
+            return None
 
     def close(self) -> None:
         """Done with the answer. What comes next on the connection, such as TLS behind a proxy's, waits as before."""
         if not self.closed and self._plug.fileno() != -1:
+            _ANSWERED.add(self._plug)
             self._plug.settimeout(self._patience)
         self._raw.close()
         super().close()
@@ -561,24 +543,6 @@ def named_errors(where: str, deadline: Deadline) -> Iterator[None]:
         return
     deadline.remaining()
     raise failure
-
-
-def _receive(raw: Any, view: memoryview) -> int:
-    """One receive of a body that has not been read by other means; 0 at its end.
-
-    Straight into `view`: read1 of urllib3 makes several objects of each receive, which TLS ends after 16 KiB.
-    The last bytes are left to read1, for it ends the exchange then and gives the connection back.
-    """
-    body: Any = getattr(raw, "_fp", None)
-    left = None if body is None or body.chunked else body.length
-    if left is None or len(view) >= left:
-        piece = raw.read1(len(view), decode_content=False) or b""
-        view[: len(piece)] = piece
-        return len(piece)
-    count: int = body.fp.readinto1(view)
-    body.length = left - count
-    raw.length_remaining -= count
-    return count
 
 
 def _kind(error: Exception) -> type[Unreachable]:
