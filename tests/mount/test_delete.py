@@ -211,6 +211,23 @@ def test_one_flipped_bit_keeps_the_original(tmp_path: Path, private_key: RSAPriv
         assert "reading it whole found it damaged" in refused.stderr
 
 
+@pytest.mark.parametrize("at", [100_000, 30_000_000])
+@pytest.mark.parametrize("is_sealed", [True, False])
+def test_a_bit_that_was_flipped_while_it_was_copied_keeps_the_original(
+    tmp_path: Path, private_key: RSAPrivateKey, at: int, *, is_sealed: bool
+) -> None:
+    """Memory holds a part of what was read: the rest is fetched again, and right, when it is proven."""
+    account, plain = SimulatedAccount(), content(32_000_000, "flip")
+    true = seal(plain, private_key.public_key()) if is_sealed else StoredObject(plain)
+    sid = account.add_recording(Corrupted(true, at))
+    with customer(tmp_path, account, private_key) as place, mounted(place, **ON, cache_size="8M") as mount:
+        assert mount.file(sid).read_bytes() != plain
+        account.replace(sid, true)
+        assert errno_of(mount.file(sid).unlink) == errno.EIO
+        assert left(place) == {sid}
+        assert "copies of it may be, too" in mount.log
+
+
 def test_what_takes_longer_than_a_call_is_proven_meanwhile(tmp_path: Path, private_key: RSAPrivateKey) -> None:
     account = SimulatedAccount()
     sid = account.add_recording(seal(bytes(2**20), private_key.public_key(), part_size=2**19))

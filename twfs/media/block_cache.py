@@ -21,6 +21,7 @@ from cachetools import Cache, LRUCache
 from twfs.clock import Deadline
 from twfs.errors import ConfigError, without_traceback
 from twfs.media.plain_object import buffer_size
+from twfs.media.repeats import Repeats
 from twfs.ranges import ceil_div
 
 BLOCK_SIZE = 128 * 2**10
@@ -77,8 +78,9 @@ class _Arrival:
 class BlockCache:
     """All blocks of one mount. Safe for use by several threads; never held locked during I/O or copying."""
 
-    def __init__(self, capacity: int) -> None:
-        """At most `capacity` bytes (at least 4 MiB)."""
+    def __init__(self, capacity: int, repeats: Repeats | None = None) -> None:
+        """At most `capacity` bytes (at least 4 MiB). `repeats` is told of each block that has come."""
+        self._repeats = repeats
         self._count = max(capacity // _STRIDE, _FEWEST_BLOCKS)
         self._arena = _arena(self._count * _STRIDE)
         self._most_ahead = int(self._count * _AHEAD_SHARE)
@@ -130,11 +132,17 @@ class BlockCache:
 
     def publish(self, block: Block) -> None:
         """The block's bytes are all there; the filler's hold on it ends."""
+        if self._repeats is not None:
+            self._repeats.came(*block.key, block.view[: block.size])
         with self._lock:
             del self._filling[block.key]
             self._ready[block.key] = block
             block.is_ready = True
             self._settled(block)
+
+    def has_differed(self, owner: Hashable) -> bool:
+        """Whether a block of the object was fetched again and was another one; False if nobody minds."""
+        return self._repeats is not None and self._repeats.differ(owner)
 
     def fail(self, blocks: Iterable[Block], error: BaseException) -> None:
         """The blocks cannot be filled: their readers get `error`, later ones try anew; the filler's holds end."""

@@ -146,6 +146,11 @@ class MediumReader:
         return self._object.plain_size
 
     @property
+    def has_differed(self) -> bool:
+        """Whether bytes of it that were fetched again were other ones, so that copies may be wrong."""
+        return self._library.cache.has_differed(self._object_key)
+
+    @property
     def streams(self) -> tuple[Stream, ...]:
         """Where it is being read on from, as planned so far."""
         return self._prefetcher.streams

@@ -17,6 +17,7 @@ from twfs.event_loop import LoopThread
 from twfs.media.block_cache import BlockCache
 from twfs.media.range_engine import RangeEngine
 from twfs.media.reader import MediaLibrary, ReadingSettings
+from twfs.media.repeats import Repeats
 from twfs.mount.traffic import MeteredApiPool, MeteredTransport, Traffic
 from twfs.remote.http import Authorization, HttpPool
 from twfs.remote.rest import RestApi
@@ -124,7 +125,8 @@ def _build(  # noqa: PLR0917 - a composition root: what it is made of
     unlocker = Unlocker(config.keyring, reloading.for_keys)
     catalog = Catalog(api, stored, unlocker, store, settings, clock)
     reloading.attach(on_keys=catalog.keys_added, on_credentials=catalog.try_again)
-    cache = BlockCache(config.cache_size)
+    # What is deleted must be what was copied.
+    cache = BlockCache(config.cache_size, Repeats() if config.allow_delete else None)
     engine = RangeEngine(stored, network.loop, config.connections, clock)
     library = MediaLibrary(
         unlocker=unlocker,

@@ -1,6 +1,7 @@
 """Media proven with the bytes that a mount's readers get: through its cache, its connections and its memory.
 
-What a copy was just read from is not fetched again, and a block of it that is wrong is found.
+What a copy was just read from is not fetched again, and a block of it that is wrong is found; so is one that memory had
+no room for, for when it is fetched again it is another one.
 """
 
 from contextlib import closing
@@ -36,7 +37,7 @@ class MountedProver:
         """Read all bytes of a READABLE object as the mount's readers do, and prove them.
 
         Raises:
-            MediaDamaged: they are not what S3 stores.
+            MediaDamaged: they are not what S3 stores, or not what this mount's readers got before.
             ObjectChanged: it is another object by now.
             NoKey, RemoteError, CredentialsRefused: they cannot be had.
         """
@@ -45,6 +46,8 @@ class MountedProver:
             closing(self._session.library.open(medium, info)) as source,
         ):
             self._read(source, proof)
+            if source.has_differed:
+                raise MediaDamaged("bytes of it that were read again are not those that were read first")
             md5 = proof.conclude()
         log.info("%s: all of it was read and proven: %s", medium.sid, _IN_WORDS[md5])
 
