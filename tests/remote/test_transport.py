@@ -153,6 +153,7 @@ def endless(start: bytes, again: bytes) -> Manner:
         (b"HTTP/1.1 200 OK\r\nX: ", b"x" * 1000, ""),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n", b"X: y\r\n", "never end"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n5;", b"x" * 1000, "silent"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1;" + b"x" * 1000 + b"\r\n.\r\n", "few bytes"),
     ],
 )
 def test_what_never_ends_is_given_up(wire: Line, start: bytes, again: bytes, words: str) -> None:

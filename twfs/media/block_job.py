@@ -60,8 +60,8 @@ class BlockJob(RangeJob):
         return self._cache.is_awaited(self.blocks[self._published :])
 
     def begin(self) -> None:
-        """From the beginning of the first block that is not there."""
-        self._filled = 0
+        """From the beginning of the first block that is not published."""
+        self._come, self._filled = self._published, 0
         self._lead.clear()
         is_first = self.blocks[0].key[1] + self._come == 0
         self._lead_size = 0 if self._unlocking is None or is_first else AES_BLOCK

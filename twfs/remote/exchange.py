@@ -6,11 +6,15 @@ from collections.abc import Callable
 
 from twfs.clock import Deadline
 from twfs.errors import Unreachable
-from twfs.remote.answer_head import Head, HeadReader
+from twfs.remote.answer_head import Head, HeadReader, Nonsense
 from twfs.remote.silence import Hearing
 
 Sink = Callable[[bytes], object]
 """Takes the next piece of a body."""
+
+_CRUMB, _MOST_CRUMBS = 64, 2000
+"""Bytes of a piece that is hardly one, and how many there may be on an average below that. A network's have a KiB and
+more; chunks of a byte behind extensions of any length would keep a processor busy until the deadline."""
 
 Judge = Callable[[Head], Sink]
 """Where the body of an answer with these headers goes; raises what the request is to fail with."""
@@ -32,6 +36,8 @@ class Exchange:
         self._judge: Judge | None = judge
         self._reader = HeadReader()
         self._sink: Sink | None = None
+        self._pieces = 0
+        self._size = 0
 
     def header(self, line: bytes) -> int | None:
         """Libcurl has the next line; what is returned ends the exchange if it is not None."""
@@ -54,6 +60,7 @@ class Exchange:
     def body(self, piece: bytes) -> int | None:
         """Libcurl has the next bytes."""
         try:
+            self._count(len(piece))
             if self._sink is not None:
                 self._sink(piece)
             self.hearing.heard_at = time.monotonic()
@@ -61,6 +68,12 @@ class Exchange:
             self.failure = error
             return -1
         return None
+
+    def _count(self, size: int) -> None:
+        self._pieces += 1
+        self._size += size
+        if self._pieces > _MOST_CRUMBS and self._size < self._pieces * _CRUMB:
+            raise Nonsense("its body comes in pieces of a few bytes, without end")
 
     def ended(self, error: BaseException | None) -> None:
         """It is over: well, or by `error`. Who waits for `over` goes on."""
