@@ -43,7 +43,7 @@ class KnownFolder(NamedTuple):
     cookie: int
     """Its place in the folder it is in; never that of a medium in the same folder."""
     changed_at: int
-    """`changed_at` of the newest medium in it or below it, 0 without one; seconds since 1970 UTC."""
+    """`changed_at` of the newest medium in it or below it, at least 0; seconds since 1970 UTC."""
     folders: int
     """Folders in it that are shown."""
     media: int

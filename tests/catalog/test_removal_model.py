@@ -56,7 +56,7 @@ class Removals(RuleBasedStateMachine):
         self.catalog.first_listing()
         self.medium = self.catalog.media()[self.sid]
         self.proofs = BackgroundProofs(self, self.catalog)
-        self.remover = Remover(self.catalog, self, ["twilio:"], self.proofs)
+        self.remover = Remover(self.catalog, self, "twilio:", self.proofs)
         self.proven: set[str] = set()
         self.read_etag: str | None = None
         self.replace_with: str | None = None
@@ -141,8 +141,9 @@ class Removals(RuleBasedStateMachine):
     def remove(self, attempts: int, pause: float) -> None:
         for _ in range(attempts):
             self.clock.advance(pause)
+            was_read = None if self.read_etag is None else self.read_etag.__eq__
             with suppress(TwfsError):
-                self.remover.remove(self.medium, self.deadline(), "the model", self.read_etag)
+                self.remover.remove(self.medium, self.deadline(), "the model", was_read)
                 assert self.is_deleted
                 return
             assert not self.is_deleted

@@ -3,7 +3,7 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -83,10 +83,11 @@ class FakeCatalog:
         self.size_version += any(self.infos.get(medium.sid, info) != info for medium, info in media.items())
         self._media = MappingProxyType({medium.sid: medium for medium in media})
         self.infos = {medium.sid: info for medium, info in media.items()}
+        self._number()
         self.version += 1
 
     def media(self) -> Mapping[str, Medium]:
-        self.calls["media"] += 1
+        """All of them, for tests."""
         return self._media
 
     def find(self, sid: str) -> PlacedMedium | None:
@@ -99,7 +100,7 @@ class FakeCatalog:
         below = [medium for medium in self._media.values() if any(_is_in(home, path) for home in homes(medium))]
         if not below and path not in (ROOT, *FIXED_FOLDERS):
             return None
-        changed_at = max((medium.changed_at for medium in below), default=0)
+        changed_at = max([0, *(medium.changed_at for medium in below)])
         media = sum(path in homes(medium) for medium in below)
         folders = len(self._paths_in(path))
         return KnownFolder(path, self._cookie(path), changed_at, folders, media, self._folder_version(path, below))
@@ -111,7 +112,6 @@ class FakeCatalog:
 
     def page(self, path: str, after: int, limit: int) -> Sequence[PlacedMedium]:
         self.calls["page"] += 1
-        self._number()
         media = [
             PlacedMedium(self._cookie(sid), medium) for sid, medium in self._media.items() if path in homes(medium)
         ]
@@ -126,7 +126,6 @@ class FakeCatalog:
         return Totals(len(self._media), sum(size[0] for size in sizes if size is not None))
 
     def _cookie(self, key: str) -> int:
-        self._number()
         return self._cookies[key]
 
     def _number(self) -> None:
@@ -192,13 +191,13 @@ class FakeRemover:
         self.catalog = catalog
         self.unproven = unproven
         self.failure: Exception | None = None
-        self.read_identities: list[str | None] = []
+        self.was_read: list[Callable[[str], bool] | None] = []
         self.deleted: list[tuple[str, str]] = []
         """SIDs, and who asked."""
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, read_identity: str | None) -> None:
+    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[str], bool] | None) -> None:
         self.catalog.deadlines.append(deadline.remaining())
-        self.read_identities.append(read_identity)
+        self.was_read.append(was_read)
         if self.failure is not None:
             raise self.failure
         if medium.sid in self.unproven:

@@ -1,7 +1,6 @@
 """The tree against a model: the plain dictionary of all paths that the contract asks for."""
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -9,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fs.fakes import NOVEMBER_23, composition, recording, sid_of
+from tests.fs.fakes import NOVEMBER_23, FakeCatalog, composition, readable, recording, sid_of
 from tests.fs.unhurried import unhurried
 from twfs.errors import NoSuchName, NotADirectory
-from twfs.folders import FIRST_COOKIE, date_path
+from twfs.folders import FIRST_COOKIE, KnownFolder, date_path
 from twfs.fs.names import inode, view_name
-from twfs.fs.tree import REMEMBERED_NAMES, Folder, MediumFile, MediumLink, Tree, VirtualFile, node_inode
+from twfs.fs.tree import MediumFile, MediumLink, Node, Tree, VirtualFile, node_inode
 from twfs.resources import Medium
 
 moments = st.none() | st.integers(NOVEMBER_23 - 10**6, NOVEMBER_23 + 10**8) | st.sampled_from([0, -5, 2**62, -(2**62)])
@@ -63,22 +62,37 @@ def model_of(media: Mapping[str, Medium]) -> Model:
     return model
 
 
+def catalog_of(media: Mapping[str, Medium]) -> FakeCatalog:
+    return FakeCatalog({medium: readable(1) for medium in media.values()})
+
+
+def tree_of(*media: Medium, files: tuple[str, ...] = ()) -> Tree:
+    return Tree(catalog_of({medium.sid: medium for medium in media}), files)
+
+
+def all_children(tree: Tree, path: str, limit: int = 1000) -> list[tuple[str, Node]]:
+    """Page by page."""
+    folder, found = tree.folder(path), list[tuple[str, Node]]()
+    while len(page := tree.children(folder, found[-1][1].cookie if found else 0, limit)) == limit:
+        found += page
+    return [*found, *page]
+
+
 @unhurried
-@given(media_sets())
-def test_the_tree_is_the_model(media: dict[str, Medium]) -> None:
-    tree, model = Tree(media, ("status",)), model_of(media)
+@given(media_sets(), st.integers(1, 5))
+def test_the_tree_is_the_model(media: dict[str, Medium], limit: int) -> None:
+    tree, model = tree_of(*media.values(), files=("status",)), model_of(media)
     found: set[str] = set()
 
     def walk(path: str) -> None:
-        folder = tree.lookup(path)
-        assert isinstance(folder, Folder)
+        folder = tree.folder(path)
         assert folder.changed_at == max([0, *(medium.changed_at for medium in model.folders[path])])
-        for name, node in tree.children(folder):
+        for name, node in all_children(tree, path, limit):
             child = f"{path.rstrip('/')}/{name}"
             assert child not in found
             found.add(child)
             assert tree.lookup(child) == node
-            if isinstance(node, Folder):
+            if isinstance(node, KnownFolder):
                 walk(child)
             elif isinstance(node, MediumLink):
                 target = PurePosixPath(path, node.target)
@@ -104,7 +118,7 @@ def _resolved(path: PurePosixPath) -> str:
 @unhurried
 @given(media_sets(), media_sets())
 def test_a_medium_is_found_only_where_it_is(media: dict[str, Medium], others: dict[str, Medium]) -> None:
-    tree, here, there = Tree(media, ()), model_of(media), model_of(others)
+    tree, here, there = tree_of(*media.values()), model_of(media), model_of(others)
     for path in {*there.folders, *there.files, *there.links} - {*here.folders, *here.files, *here.links}:
         with pytest.raises(NoSuchName):
             tree.lookup(path)
@@ -113,7 +127,7 @@ def test_a_medium_is_found_only_where_it_is(media: dict[str, Medium], others: di
 @unhurried
 @given(media_sets())
 def test_inodes_differ_within_a_mount(media: dict[str, Medium]) -> None:
-    tree, model = Tree(media, ("status",)), model_of(media)
+    tree, model = tree_of(*media.values(), files=("status",)), model_of(media)
     paths = [*model.folders, *model.files, *model.links, "/.twfs", "/.twfs/status"]
     inodes = [node_inode(tree.lookup(path)) for path in paths]
     assert len(set(inodes)) == len(inodes)
@@ -124,43 +138,81 @@ def cookies_of(tree: Tree, folder_paths: Iterable[str]) -> dict[str, int]:
     """By path, of all that is in these folders, where they grow."""
     found: dict[str, int] = {}
     for path in folder_paths:
-        folder = tree.lookup(path)
-        assert isinstance(folder, Folder)
-        cookies = [tree.cookie(node) for _, node in tree.children(folder)]
+        children = all_children(tree, path)
+        cookies = [node.cookie for _, node in children]
         assert cookies == sorted(set(cookies))
         assert min(cookies, default=FIRST_COOKIE) >= FIRST_COOKIE
-        found |= {f"{path}/{name}": tree.cookie(node) for name, node in tree.children(folder)}
+        found |= {f"{path}/{name}": node.cookie for name, node in children}
     return found
 
 
 @unhurried
 @given(st.lists(media_sets(), min_size=2, max_size=5))
 def test_what_stays_keeps_its_cookie_and_what_is_new_comes_last(story: list[dict[str, Medium]]) -> None:
-    tree = Tree({}, ())
+    catalog = FakeCatalog()
+    tree = Tree(catalog, ("status", "metrics"))
     before = cookies_of(tree, model_of({}).folders)
+    ever: set[str] = set()
     for media in story:
-        tree = Tree(media, ("status", "metrics"), tree)
+        catalog.replace({medium: readable(1) for medium in media.values()})
         now = cookies_of(tree, [*model_of(media).folders, "/.twfs"])
         assert {path: now[path] for path in now.keys() & before} == {path: before[path] for path in now.keys() & before}
         files = {path for path in now if path.startswith(("/recordings/", "/compositions/"))}
-        assert all(now[path] > max(before.values()) for path in files - before.keys())
+        assert all(now[path] > max(before.values()) for path in files - ever)
+        ever |= files
         before = now
 
 
+@unhurried
+@given(
+    st.sampled_from(["/recordings", "/by-room", "/by-date", f"/by-room/{sid_of(1, 'RM')}"]),
+    st.lists(st.tuples(media_sets(), st.integers(1, 4), st.booleans()), min_size=1, max_size=8),
+)
+def test_paging_misses_and_doubles_nothing_while_media_come_and_go(
+    path: str, story: list[tuple[dict[str, Medium], int, bool]]
+) -> None:
+    """Also across remounts, which begin with another tree on the same catalogue."""
+    first, *_ = story
+    catalog = catalog_of(first[0] | {sid_of(99): recording(99, room_sid=sid_of(1, "RM"))})
+    tree, after = Tree(catalog, ()), 0
+    told: list[str] = []
+    stays = {name for name, _ in all_children(tree, path)}
+    for media, limit, is_remounted in story:
+        catalog.replace({medium: readable(1) for medium in media.values()})
+        if is_remounted:
+            tree = Tree(catalog, ())
+        there = _names_in(tree, path)
+        stays &= there
+        page = _page_of(tree, path, after, limit)
+        assert {name for name, _ in page} <= there
+        told += [name for name, _ in page]
+        after = page[-1][1].cookie if page else after
+    told += [name for name, _ in _page_of(tree, path, after, 1000)]
+    assert [told.count(name) for name in stays] == [1] * len(stays)
+
+
+def _names_in(tree: Tree, path: str) -> set[str]:
+    return {name for name, _ in _page_of(tree, path, 0, 1000)}
+
+
+def _page_of(tree: Tree, path: str, after: int, limit: int) -> Sequence[tuple[str, Node]]:
+    try:
+        return tree.children(tree.folder(path), after, limit)
+    except NoSuchName:
+        return []
+
+
 def test_each_media_folder_stands_even_if_empty() -> None:
-    tree = Tree({}, ())
-    root = tree.lookup("/")
-    assert isinstance(root, Folder)
-    assert [name for name, _ in tree.children(root)] == ["recordings", "compositions", "by-date", "by-room"]
+    assert [name for name, _ in all_children(tree_of(), "/")] == ["recordings", "compositions", "by-date", "by-room"]
 
 
 def test_the_hidden_folder() -> None:
-    tree = Tree({sid_of(0): recording(0)}, ("status", "metrics"))
-    hidden = tree.lookup("/.twfs")
-    assert isinstance(hidden, Folder)
-    assert hidden.changed_at == NOVEMBER_23
-    assert dict(tree.children(hidden)) == {name: VirtualFile(f"/.twfs/{name}", name) for name in ("status", "metrics")}
-    assert tree.lookup("/.twfs/status") == VirtualFile("/.twfs/status", "status")
+    tree = tree_of(recording(0), files=("status", "metrics"))
+    assert tree.folder("/.twfs").changed_at == NOVEMBER_23
+    status, metrics = (tree.lookup(f"/.twfs/{name}") for name in ("status", "metrics"))
+    assert status == VirtualFile(FIRST_COOKIE, "/.twfs/status", "status")
+    for limit in (1, 2, 3):
+        assert all_children(tree, "/.twfs", limit) == [("status", status), ("metrics", metrics)]
     with pytest.raises(NoSuchName):
         tree.lookup("/.twfs/other")
     with pytest.raises(NoSuchName):
@@ -169,7 +221,7 @@ def test_the_hidden_folder() -> None:
 
 def test_wrong_paths() -> None:
     medium = recording(0)
-    tree = Tree({medium.sid: medium}, ("status",))
+    tree = tree_of(medium, files=("status",))
     with pytest.raises(NotADirectory):
         tree.lookup(f"/recordings/{medium.file_name}/below")
     with pytest.raises(NoSuchName):
@@ -184,7 +236,7 @@ def test_wrong_paths() -> None:
 
 def test_targets_are_relative() -> None:
     medium = recording(0)
-    tree = Tree({medium.sid: medium}, ())
+    tree = tree_of(medium)
     by_date = tree.lookup(f"/by-date/2017/11/23/{view_name(medium)}")
     by_room = tree.lookup(f"/by-room/{medium.room_sid}/{view_name(medium)}")
     assert isinstance(by_date, MediumLink)
@@ -193,63 +245,23 @@ def test_targets_are_relative() -> None:
     assert by_room.target == f"../../recordings/{medium.file_name}"
 
 
-def test_a_hundred_thousand_media() -> None:
-    media = {}
-    for number in range(100_000):
-        medium = recording(number, created_at=NOVEMBER_23 + 400 * number, room_sid=sid_of(number // 3, "RM"))
-        media[medium.sid] = medium
-    begin = time.process_time()
-    tree = Tree(media, ())
-    folder = tree.lookup("/recordings")
-    assert isinstance(folder, Folder)
-    assert sum(1 for _ in tree.children(folder)) == 100_000
-    # It takes 0.6 s; more than a few seconds would mean that it does not grow with the number of media alone.
-    assert time.process_time() - begin < 5
+def test_what_was_looked_up_is_not_asked_for_again_until_something_changes() -> None:
+    catalog = catalog_of({sid_of(0): recording(0)})
+    tree = Tree(catalog, ())
 
+    def look_up() -> None:
+        tree.lookup(f"/recordings/{recording(0).file_name}")
+        tree.lookup("/by-date/2017/11/23")
+        with pytest.raises(NoSuchName):
+            tree.lookup("/recordings/Thumbs.db")
 
-def _recalled(tree: Tree, path: str, made: list[str]) -> list[str]:
-    folder = tree.lookup(path)
-    assert isinstance(folder, Folder)
-
-    def make() -> list[str]:
-        made.append(path)
-        return [name for name, _ in tree.children(folder)]
-
-    return tree.remembered(folder, make)
-
-
-def test_what_was_made_of_a_folder_is_remembered() -> None:
-    tree = Tree({medium.sid: medium for medium in map(recording, range(3))}, ())
-    made: list[str] = []
-    for _ in range(2):
-        assert len(_recalled(tree, "/recordings", made)) == 3
-        assert _recalled(tree, "/compositions", made) == []
-    assert made == ["/recordings", "/compositions"]
-
-
-def test_no_more_names_are_remembered_than_there_is_to_be_memory_for() -> None:
-    tree = Tree({}, ())
-    made: list[str] = []
-    sizes = {"/recordings": REMEMBERED_NAMES - 1, "/by-date": 1, "/by-room": 1, "": REMEMBERED_NAMES + 1}
-
-    def recall(path: str) -> None:
-        folder = tree.lookup(path)
-        assert isinstance(folder, Folder)
-
-        def make() -> range:
-            made.append(path)
-            return range(sizes[path])
-
-        assert tree.remembered(folder, make) == range(sizes[path])
-
-    for path in ("/recordings", "/by-date", "/recordings", "/by-date"):
-        recall(path)
-    assert made == ["/recordings", "/by-date"], "both have room"
-    recall("/by-room")
-    recall("/by-room")
-    recall("/recordings")
-    assert made == ["/recordings", "/by-date", "/by-room", "/recordings"], "the last one had no room beside the others"
-    made.clear()
-    recall("")
-    recall("")
-    assert made == ["", ""], "too large by itself"
+    look_up()
+    before = catalog.calls.copy()
+    assert before["find"] == 1, "what is named as no medium is none"
+    for _ in range(3):
+        look_up()
+    assert catalog.calls == before
+    catalog.replace({recording(1): readable(1)})
+    with pytest.raises(NoSuchName):
+        look_up()
+    assert catalog.calls["find"] == 2

@@ -7,7 +7,8 @@ from typing import Any
 
 from twfs.errors import NoSuchName, NotADirectory
 from twfs.fs.attributes import Attributes
-from twfs.fs.vfs import Entry, OpenedFile
+from twfs.fs.directory import Entry
+from twfs.fs.open_table import OpenedFile
 from twfs.fsspec import TwilioFileSystem
 from twfs.fsspec.account import OpenFile
 

@@ -445,7 +445,7 @@ def test_statfs_sums_what_is_known(mount: Mounted) -> None:
     usage = os.statvfs(mount.path)
     unknown = (served.UNREACHABLE, served.BROKEN)
     sizes = [info.plain_size for medium, info in served.media().items() if medium not in unknown]
-    assert usage.f_blocks == sum(-(-size // 4096) for size in sizes)
+    assert usage.f_blocks == -(-sum(sizes) // 4096)
     assert (usage.f_frsize, usage.f_bsize) == (4096, 2**20)
     assert (usage.f_bfree, usage.f_bavail, usage.f_ffree) == (0, 0, 0)
     assert usage.f_files == len(served.media())

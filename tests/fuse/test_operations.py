@@ -64,11 +64,12 @@ class FailingVfs(Vfs):
         clock = ManualClock()
         super().__init__(FakeCatalog(), FakeLibrary(clock), FsSettings(0, 0, 30), clock, {})
         self.failure = failure
+        self.directory.folder = self._fail  # type: ignore[assignment]
 
     def _fail(self, *_: object) -> object:
         raise self.failure
 
-    getattr = readdir = readlink = open = read = release = remembered = _fail  # type: ignore[assignment]
+    getattr = readdir = readlink = open = read = release = _fail  # type: ignore[assignment]
     listxattr = getxattr = statfs = unlink = refuse_change = _fail  # type: ignore[assignment]
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.catalog.fakes import record_of
 from tests.crypto.keys import keyring, rsa_key
 from tests.crypto.sealed import seal
+from tests.fs.fakes import FakeCatalog, readable
 from tests.fuzz.answers import API, HOSTS, Network, Reply
 from tests.fuzz.mutation import nearly, nearly_bytes
 from tests.mount.harness import pem
@@ -28,7 +29,8 @@ from twfs.crypto.key_file import holds_private_key, parse_key_file
 from twfs.crypto.keypair import generate_key_pair, parse_public_key
 from twfs.crypto.unlock import Unlocker
 from twfs.errors import BadResource, ConfigError, CredentialsRefused, MediaDamaged, ObjectChanged, RemoteError
-from twfs.fs.tree import Folder, Tree
+from twfs.folders import KnownFolder
+from twfs.fs.tree import Tree
 from twfs.probe import MediaState, ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.remote.hosts import is_loopback
@@ -150,10 +152,8 @@ def _check_listing(body: str) -> None:
 
 def _check_tree(media: Mapping[str, Medium]) -> None:
     """Each medium once, under names of which every file system can make one file."""
-    tree = Tree(media, ("status",))
-    found = tree.lookup("/recordings")
-    assert isinstance(found, Folder)
-    names = [name for name, _ in tree.children(found)]
+    tree = Tree(FakeCatalog({medium: readable(1) for medium in media.values()}), ("status",))
+    names = [name for name, _ in tree.children(tree.folder("/recordings"))]
     assert len(names) == len(set(names)) == len(media)
     for folder in _folders(tree, "/"):
         for name, _ in tree.children(folder):
@@ -163,12 +163,11 @@ def _check_tree(media: Mapping[str, Medium]) -> None:
             assert name.isprintable()
 
 
-def _folders(tree: Tree, path: str) -> Iterator[Folder]:
-    folder = tree.lookup(path)
-    assert isinstance(folder, Folder)
+def _folders(tree: Tree, path: str) -> Iterator[KnownFolder]:
+    folder = tree.folder(path)
     yield folder
     for name, node in tree.children(folder):
-        if isinstance(node, Folder):
+        if isinstance(node, KnownFolder):
             yield from _folders(tree, f"{path.rstrip('/')}/{name}")
 
 

@@ -279,7 +279,7 @@ def test_what_is_in_memory_comes_though_time_is_up() -> None:
     opened = promises.read_a_little_of_the_largest()
     asked = list(promises.world.bucket.ranges)
     buffer = bytearray(100)
-    medium = promises.world.vfs._handles.get(opened.handle).source
+    medium = promises.world.vfs._open._handles.get(opened.handle).source
     assert medium.read_into(memoryview(buffer), 0, Deadline(promises.world.clock, -1)) == 100
     assert bytes(buffer) == opened.generation.plain[:100]
     assert promises.world.bucket.ranges == asked

@@ -2,11 +2,12 @@
 
 import gc
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from twfs.catalog.absences import Absences
+from twfs.catalog.folder_index import FolderIndex
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.ports import Inspector, Interpreter, Listing
@@ -16,6 +17,7 @@ from twfs.catalog.store import Remembered, Store, WholeReading
 from twfs.catalog.trust import SizeTrust
 from twfs.catalog.truth import Truth
 from twfs.clock import Clock, Deadline
+from twfs.folders import KnownFolder, PlacedMedium, Totals
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium
 
@@ -54,6 +56,7 @@ class Catalog:
             on_doubtful=self.suspect,
         )
         self._has_background = False
+        self._index = FolderIndex(lambda: self._truth.version, self._truth.media)
         self._refresher = Refresher(
             listing, self._truth, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
         )
@@ -110,7 +113,36 @@ class Catalog:
     @property
     def version(self) -> int:
         """Grows whenever `media()` changes, a medium turns out to be another object, or sizes told prove wrong."""
-        return self._truth.version + self._prober.contradictions + self._trust.revocations
+        return self._truth.version + self.size_version
+
+    @property
+    def size_version(self) -> int:
+        """Grows whenever a size that was told may be wrong by now."""
+        return self._prober.contradictions + self._trust.revocations
+
+    def find(self, sid: str) -> PlacedMedium | None:
+        """The completed medium of that SID, if it is selected."""
+        return self._index.find(sid)
+
+    def folder(self, path: str) -> KnownFolder | None:
+        """The folder at `path`, if there are media in it or below it, or it is always there."""
+        return self._index.folder(path)
+
+    def subfolders(self, path: str, after: int, limit: int) -> Sequence[KnownFolder]:
+        """At most `limit` folders in `path` with cookies above `after`, in that order."""
+        return self._index.subfolders(path, after, limit)
+
+    def page(self, path: str, after: int, limit: int) -> Sequence[PlacedMedium]:
+        """The same of media."""
+        return self._index.page(path, after, limit)
+
+    def known_sizes(self, sids: Sequence[str]) -> list[tuple[int, bool] | None]:
+        """What `known_size` tells of each."""
+        return list(map(self._prober.known_size, sids))
+
+    def totals(self) -> Totals:
+        """How much there is, as far as known."""
+        return Totals(len(self._truth.media()), self.plain_bytes())
 
     def media(self) -> Mapping[str, Medium]:
         """All completed media of the selection by SID: a snapshot that never changes. No I/O."""

@@ -1,6 +1,6 @@
 """Deleting media at Twilio: the only place where twfs takes something away, and what it demands before it does."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from twfs.catalog.catalog import Catalog
 from twfs.catalog.ports import Records
@@ -19,31 +19,32 @@ ABSENCE_SECONDS = 600.0
 _PROOFS_SHARE = 0.5
 """Part of a call's time that it waits for a proof; the rest is for the last look and DELETE."""
 
+WasRead = Callable[[str], bool]
+"""Whether the object of an identity (`MediaInfo.identity`) is the one of which copies were made here."""
+
 
 class Remover:
     """Deletes media that are proven to be readable. Safe for use by several threads."""
 
-    def __init__(
-        self, catalog: Catalog, records: Records, account: Sequence[str], proofs: BackgroundProofs | None = None
-    ) -> None:
+    def __init__(self, catalog: Catalog, records: Records, source: str, proofs: BackgroundProofs | None = None) -> None:
         """No request. Without `proofs` only what was proven before is deleted.
 
-        `account` are the words by which commands take the account, for what is said to users.
+        `source` is the account as commands take it, for what is said to users.
         """
         self._catalog = catalog
         self._records = records
-        self._account = tuple(account)
+        self._source = source
         self._proofs = proofs
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, read_identity: str | None = None) -> None:
+    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: WasRead | None = None) -> None:
         """Delete a medium once all its bytes are proven: of the object that there is now, by a look just before.
 
         Args:
             medium: one of the catalogue's.
             deadline: of all requests together.
             by: who asked for it, for the log.
-            read_identity: that of the object of which copies were made here, empty if there was none to read: another
-                one is not deleted. None: nobody has read it.
+            was_read: tells of an object's identity whether copies were made of it here: another one is not deleted.
+                None: nobody has read any.
 
         Raises:
             NotVerified: that is not proven; nothing was deleted. `ProofPending`: it may be the next time.
@@ -52,7 +53,7 @@ class Remover:
             DeadlineExceeded, RemoteError, CredentialsRefused: Twilio or S3 did not confirm; nothing
                 vanishes here.
         """
-        if self.check(medium, deadline, read_identity):
+        if self.check(medium, deadline, was_read):
             self._delete(medium, deadline, f"deleted at Twilio, asked for by {by}")
         else:
             log.info("%s: is gone at Twilio already", medium.sid)
@@ -66,7 +67,7 @@ class Remover:
         """
         self._delete(medium, deadline, f"deleted at Twilio without proof that it was read, asked for by {by}")
 
-    def check(self, medium: Medium, deadline: Deadline, read_identity: str | None = None) -> bool:
+    def check(self, medium: Medium, deadline: Deadline, was_read: WasRead | None = None) -> bool:
         """Whether there is something to delete, and proven; not if it is gone at Twilio. Looks anew.
 
         Raises:
@@ -77,14 +78,14 @@ class Remover:
             info = self._catalog.look(medium.sid, deadline)
         except NotFound as error:
             return self._check_missing(medium, error, deadline)
-        _check_same(medium, before, info, read_identity)
+        _check_same(medium, before, info, was_read)
         facts = self._readable(medium, info)
         damage = self._catalog.damage(medium.sid, facts)
         if damage:
             raise self._damaged(medium, damage)
         if not self._catalog.is_verified(medium.sid, facts):
             self._prove(medium, facts, info, deadline)
-            _check_same(medium, info, self._catalog.look(medium.sid, deadline), info.identity)
+            _check_same(medium, info, self._catalog.look(medium.sid, deadline), lambda now: now == info.identity)
         return True
 
     def _readable(self, medium: Medium, info: MediaInfo) -> ObjectFacts:
@@ -191,7 +192,7 @@ class Remover:
         return f"`{self._command('rm', medium, '--unverified')}` deletes it all the same"
 
     def _command(self, command: str, medium: Medium, *flags: str) -> str:
-        return twfs_command(command, *self._account, medium.sid, *flags, anywhere=True)
+        return twfs_command(command, self._source, medium.sid, *flags, anywhere=True)
 
     def _delete(self, medium: Medium, deadline: Deadline, report: str) -> None:
         self._records.delete(medium.kind, medium.sid, deadline)
@@ -200,14 +201,14 @@ class Remover:
         self._catalog.forget(medium.sid)
 
 
-def _check_same(medium: Medium, before: MediaInfo | None, now: MediaInfo, read_identity: str | None) -> None:
+def _check_same(medium: Medium, before: MediaInfo | None, now: MediaInfo, was_read: WasRead | None) -> None:
     """Return if the object is the one that was shown and read.
 
     Raises:
         ProofPending: it is not. No ObjectChanged: of ESTALE Linux tries unlink(2) once more by itself (do_unlinkat in
             fs/namei.c), and what was replaced would be deleted then.
     """
-    if read_identity is not None and now.identity != read_identity:
+    if was_read is not None and not was_read(now.identity):
         raise _replaced(medium, "since it was last read here")
     if before is not None and before.facts != now.facts:
         raise _replaced(medium, "since it was last looked at")

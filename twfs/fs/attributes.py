@@ -1,10 +1,10 @@
 """What stat(2), listxattr(2) and statvfs(3) tell."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 
-from twfs.fs.ports import Catalog
+from twfs.folders import Totals
 from twfs.probe import MediaInfo, MediaState
 from twfs.ranges import ceil_div
 from twfs.resources import Medium
@@ -26,8 +26,7 @@ KnownSize = tuple[int, bool]
 """A medium's plain size (bytes), and whether it is proven, as `Catalog.known_size` gives it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attributes:
+class Attributes(NamedTuple):
     """One file's stat. Access, modification and change time are the same."""
 
     st_mode: int
@@ -42,7 +41,7 @@ class Attributes:
     @property
     def st_blocks(self) -> int:
         """Units of 512 bytes that hold the file."""
-        return ceil_div(self.st_size, _UNIT)
+        return blocks_of(self.st_size)
 
     @property
     def st_blksize(self) -> int:
@@ -66,19 +65,19 @@ class Usage:
     f_namemax: int = 255
 
 
+def blocks_of(st_size: int) -> int:
+    """Units of 512 bytes that hold a file of that many bytes."""
+    return ceil_div(st_size, _UNIT)
+
+
 def nanoseconds(seconds: float) -> int:
     """Of seconds since 1970."""
     return round(seconds * _NANOSECONDS)
 
 
-def usage(catalog: Catalog, sids: Iterable[str]) -> Usage:
-    """Of the media `sids`, from what is known of them."""
-    count = blocks = 0
-    for sid in sids:
-        count += 1
-        known = catalog.known_size(sid)
-        blocks += ceil_div(known[0], _FRAGMENT_SIZE) if known else 0
-    return Usage(f_blocks=blocks, f_files=count)
+def usage(totals: Totals) -> Usage:
+    """Of all media."""
+    return Usage(f_blocks=ceil_div(totals.known_bytes, _FRAGMENT_SIZE), f_files=totals.media)
 
 
 def xattrs(medium: Medium, info: MediaInfo | None) -> dict[str, bytes]:

@@ -1,6 +1,6 @@
 """What the file system needs of others; the composition root passes the real things in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from twfs.clock import Deadline
@@ -53,15 +53,8 @@ class MediaIndex(Protocol):
         """How much there is, as far as known; kept up to date, so that it costs the same for any number of media."""
 
 
-class Catalog(Protocol):
-    """What media exist, all at once; `MediaIndex` will take the place of `media()`."""
-
-    @property
-    def version(self) -> int:
-        """Grows whenever `media()` differs."""
-
-    def media(self) -> Mapping[str, Medium]:
-        """Completed media by SID, all of them; to be replaced by `find` and `page`."""
+class Catalog(MediaIndex, Protocol):
+    """What media exist, and what each of them is."""
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What the probe of a medium found; at once if known, else waits for it.
@@ -136,8 +129,8 @@ class Readings(Protocol):
 class Remover(Protocol):
     """Deletes media where they are stored."""
 
-    def remove(self, medium: Medium, deadline: Deadline, by: str, read_identity: str | None) -> None:
-        """Delete a medium every byte of which is proven; if `read_identity` is one, only the object that has it.
+    def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: Callable[[str], bool] | None) -> None:
+        """Delete a medium every byte of which is proven; with `was_read`, only an object whose identity it approves of.
 
         Raises:
             NotVerified: it is not; `ProofPending`: not yet.

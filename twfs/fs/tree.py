@@ -1,57 +1,46 @@
-"""The tree of names, built from one snapshot of the catalogue and never changed afterwards.
+"""The tree of names: every question is put to the catalogue, and nothing but its latest answers is kept.
 
-Only folders are kept; a file or a link is found by the SID in its name, so 100,000 media cost a few lists and no
-node each. Building is one pass over the media; each says itself which folders it is in (`homes`).
-
-Each folder and each medium has a number, its cookie, which it keeps from one tree to the next. A folder is listed in
-the order of these numbers, so that who has come to one of them can go on behind it whatever has come or gone meanwhile:
-an NFS server, say, which opens the folder anew for each part of a listing.
+A file or a link is found by the SID in its name, a folder by its path. What a folder holds comes page by page, in the
+order of the cookies that the catalogue gave to folders and media.
 """
 
-import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from cachetools import LRUCache, cached
 
 from twfs.errors import NoSuchName, NotADirectory
-from twfs.folders import FIRST_COOKIE, FIXED_FOLDERS, KIND_FOLDERS, ROOT, homes
-from twfs.fs.names import inode, sid_in, view_name
-from twfs.resources import Medium
+from twfs.folders import FIRST_COOKIE, KIND_FOLDERS, ROOT, KnownFolder, PlacedMedium, homes
+from twfs.fs.names import SID_LENGTH, inode, sid_in, view_name
+from twfs.fs.ports import MediaIndex
+from twfs.resources import Kind, Medium
 
 HIDDEN = "/.twfs"
 """Not listed in the root, so that no copy and no search takes it along; can be looked up, listed and read."""
 
-REMEMBERED_NAMES = 2**17
-"""Names of which anything is remembered besides the tree: some 650 bytes each in a mount, 80 MiB in all."""
+PAGE = 1024
+"""Names that are asked for at once: a query costs the catalogue as much as some dozens of them."""
+
+_KEPT_ANSWERS = 2**14
+"""Media, and folders, whose last answer is kept: about 1 KiB each. A file that is opened is looked up several times."""
+
+_SID_PREFIXES = tuple(kind.sid_prefix for kind in Kind)
 
 
-@dataclass(slots=True)
-class Folder:
-    """A directory. Paths have no slash at the end: the root's is empty."""
-
-    path: str
-    folder_names: list[str] = field(default_factory=list)
-    """Directories in it that are listed."""
-    media: list[Medium] = field(default_factory=list)
-    """Media that are in it, as regular files or as links."""
-    changed_at: int = 0
-    """`changed_at` of the newest medium in it or below: folders too look the same in every mount."""
-
-
-@dataclass(frozen=True, slots=True)
-class MediumFile:
+class MediumFile(NamedTuple):
     """The regular file of a medium."""
 
+    cookie: int
     medium: Medium
 
 
-@dataclass(frozen=True, slots=True)
-class MediumLink:
+class MediumLink(NamedTuple):
     """A symbolic link to the file of a medium."""
 
-    path: str
+    cookie: int
     medium: Medium
+    path: str
 
     @property
     def target(self) -> str:
@@ -60,152 +49,108 @@ class MediumLink:
         return f"{'../' * depth}{self.medium.kind}/{self.medium.file_name}"
 
 
-@dataclass(frozen=True, slots=True)
-class VirtualFile:
+class VirtualFile(NamedTuple):
     """A file that twfs itself writes, as it is read."""
 
+    cookie: int
     path: str
     name: str
 
 
-Node = Folder | MediumFile | MediumLink | VirtualFile
-
-Made = TypeVar("Made", bound=Sized)
-"""What somebody made of a folder's names; as long as there are names."""
+Node = KnownFolder | MediumFile | MediumLink | VirtualFile
 
 
 class Tree:
-    """All names of the mount at one moment."""
+    """All names of the mount. Safe for use by several threads; neither waits nor asks the network."""
 
-    def __init__(
-        self, media: Mapping[str, Medium], virtual_names: tuple[str, ...], former: "Tree | None" = None
-    ) -> None:
-        """`media` by SID, never changed any more; `virtual_names` are the files of `.twfs`.
-
-        What was in the `former` tree keeps its cookie; what is new comes behind it.
-        """
-        self.media = media
-        self._virtual_names = virtual_names
-        known: Mapping[str, int] = {} if former is None else former.cookies
-        self.last_cookie: int = FIRST_COOKIE - 1 if former is None else former.last_cookie
-        """The largest that was ever given: none is given twice."""
-        self.cookies: dict[str, int] = {sid: cookie for sid, cookie in known.items() if sid in media}
-        """By SID of a medium and path of a folder; those of the media from the smallest to the largest."""
-        self._number_new([sid for sid in media if sid not in known])
-        in_order = [media[sid] for sid in self.cookies]
-        self._folders = {ROOT: Folder(ROOT)}
-        for path in FIXED_FOLDERS:
-            self._folder(path, known)
-        for medium in in_order:
-            self._place(medium, known)
-        self._name_folders()
-        self._stamp_folders()
-        newest = self._folders[ROOT].changed_at
-        self._folders[HIDDEN] = Folder(HIDDEN, changed_at=newest)
-        self._lock = threading.Lock()
-        self._remembered: dict[str, Any] = {}
-        self._names_remembered = 0
+    def __init__(self, index: MediaIndex, virtual_names: tuple[str, ...]) -> None:
+        """`virtual_names` are the files of `.twfs`."""
+        self._index = index
+        self._virtual_files = {
+            name: VirtualFile(cookie, f"{HIDDEN}/{name}", name)
+            for cookie, name in enumerate(virtual_names, FIRST_COOKIE)
+        }
+        self._answers = _Answers(index)
 
     def lookup(self, path: str) -> Node:
-        """What stands at `path` (absolute, as the kernel gives it).
+        """The node at `path` (absolute, as the kernel gives it).
 
         Raises:
-            NoSuchName: nothing.
+            NoSuchName: there is none.
             NotADirectory: the way leads through a file.
         """
         path = path.rstrip("/")
-        folder = self._folders.get(path)
-        if folder is not None:
-            return folder
         parent, _, name = path.rpartition("/")
-        if parent not in self._folders:
-            self.lookup(parent)
+        node = self._leaf(parent, name) or self._folder(path)
+        if node is not None:
+            return node
+        if not isinstance(self.lookup(parent), KnownFolder):
             raise NotADirectory(f"{parent} is no folder")
-        leaf = self._leaf(parent, name)
-        if leaf is None:
-            raise NoSuchName(f"there is no {path}")
-        return leaf
+        raise NoSuchName(f"there is no {path}")
 
-    def children(self, folder: Folder) -> Iterator[tuple[str, Node]]:
-        """Names listed in `folder`, and what they are."""
-        for name in folder.folder_names:
-            yield name, self._folders[f"{folder.path}/{name}"]
-        for medium in folder.media:
-            name = _name_in(folder.path, medium)
-            yield name, _medium_node(folder.path, name, medium)
+    def folder(self, path: str) -> KnownFolder:
+        """The folder at `path`.
+
+        Raises:
+            NoSuchName, NotADirectory: there is no such folder.
+        """
+        node = self.lookup(path)
+        if not isinstance(node, KnownFolder):
+            raise NotADirectory(f"{path} is no folder")
+        return node
+
+    def children(self, folder: KnownFolder, after: int = 0, limit: int = PAGE) -> Sequence[tuple[str, Node]]:
+        """At most `limit` names listed in `folder` whose cookies are above `after`, in that order, and their nodes.
+
+        Fewer than `limit` only at the end. A name that stays in the folder comes once, whatever else comes and goes
+        between two pages.
+        """
         if folder.path == HIDDEN:
-            for name in self._virtual_names:
-                yield name, VirtualFile(f"{HIDDEN}/{name}", name)
+            return [(name, file) for name, file in self._virtual_files.items() if file.cookie > after][:limit]
+        children: list[tuple[str, Node]] = []
+        if folder.folders:
+            found = self._index.subfolders(folder.path, after, limit)
+            children += [(each.path.rpartition("/")[2], each) for each in found]
+        if folder.media:
+            node_of = _node_maker(folder.path)
+            children += map(node_of, self._index.page(folder.path, after, limit))
+        if folder.folders and folder.media:
+            children.sort(key=lambda child: child[1].cookie)
+        return children[:limit]
 
-    def cookie(self, node: Node) -> int:
-        """Larger than those of the nodes that are listed before it in its folder."""
-        match node:
-            case Folder():
-                return self.cookies[node.path]
-            case VirtualFile():
-                return FIRST_COOKIE + self._virtual_names.index(node.name)
-            case _:
-                return self.cookies[node.medium.sid]
-
-    def remembered(self, folder: Folder, make: Callable[[], Made]) -> Made:
-        """What `make` makes of a folder's names, who does so once: they never change. Always by the same function."""
-        with self._lock:
-            found: Made | None = self._remembered.get(folder.path)
-            if found is None:
-                found = make()
-                self._remember(folder.path, found)
-            return found
-
-    def _remember(self, path: str, made: Sized) -> None:
-        if self._names_remembered + len(made) > REMEMBERED_NAMES:
-            self._remembered.clear()
-            self._names_remembered = 0
-        if len(made) <= REMEMBERED_NAMES:
-            self._remembered[path] = made
-            self._names_remembered += len(made)
+    def _folder(self, path: str) -> KnownFolder | None:
+        if path == HIDDEN:
+            root = self._latest().folder(ROOT)
+            changed_at = 0 if root is None else root.changed_at
+            return KnownFolder(HIDDEN, 0, changed_at, 0, len(self._virtual_files), 0)
+        return self._latest().folder(path)
 
     def _leaf(self, parent: str, name: str) -> Node | None:
-        if parent == HIDDEN and name in self._virtual_names:
-            return VirtualFile(f"{HIDDEN}/{name}", name)
-        medium = self.media.get(sid_in(name))
-        if medium is None or parent not in homes(medium) or name != _name_in(parent, medium):
+        if parent == HIDDEN:
+            return self._virtual_files.get(name)
+        sid = sid_in(name)
+        # Of most names that are no medium's, the catalogue need not be asked: those of folders, "Thumbs.db".
+        placed = self._latest().find(sid) if len(sid) == SID_LENGTH and sid.startswith(_SID_PREFIXES) else None
+        if placed is None or parent not in homes(placed.medium):
             return None
-        return _medium_node(parent, name, medium)
+        right_name, node = _node_maker(parent)(placed)
+        return node if name == right_name else None
 
-    def _number_new(self, keys: Sequence[str]) -> None:
-        self.cookies.update(zip(keys, itertools.count(self.last_cookie + 1), strict=False))
-        self.last_cookie += len(keys)
+    def _latest(self) -> "_Answers":
+        answers = self._answers
+        if answers.version != self._index.version:
+            answers = self._answers = _Answers(self._index)
+        return answers
 
-    def _folder(self, path: str, known: Mapping[str, int]) -> Folder:
-        folder = self._folders.get(path)
-        if folder is None:
-            self._folder(path.rpartition("/")[0], known)
-            if path in known:
-                self.cookies[path] = known[path]
-            else:
-                self._number_new([path])
-            folder = self._folders[path] = Folder(path)
-        return folder
 
-    def _place(self, medium: Medium, known: Mapping[str, int]) -> None:
-        changed_at = medium.changed_at
-        for home in homes(medium):
-            folder = self._folders.get(home) or self._folder(home, known)
-            folder.media.append(medium)
-            folder.changed_at = max(folder.changed_at, changed_at)
+class _Answers:
+    """What the catalogue answered at one version."""
 
-    def _name_folders(self) -> None:
-        # Other media than in the former tree may have made them, in another order.
-        for path in sorted(self._folders.keys() - {ROOT}, key=self.cookies.__getitem__):
-            parent, _, name = path.rpartition("/")
-            self._folders[parent].folder_names.append(name)
-
-    def _stamp_folders(self) -> None:
-        # A folder is made after the one it is in: backwards, each is finished before its parent is asked.
-        for folder in reversed(self._folders.values()):
-            if folder.path != ROOT:
-                parent = self._folders[folder.path.rpartition("/")[0]]
-                parent.changed_at = max(parent.changed_at, folder.changed_at)
+    def __init__(self, index: MediaIndex) -> None:
+        # The version is read before any answer: should it grow in between, the next lookup asks anew.
+        self.version = index.version
+        self.find = cached(LRUCache[str, PlacedMedium | None](_KEPT_ANSWERS), lock=threading.Lock())(index.find)
+        self.folder = cached(LRUCache[str, KnownFolder | None](_KEPT_ANSWERS), lock=threading.Lock())(index.folder)
 
 
 def node_inode(node: Node) -> int:
@@ -215,9 +160,13 @@ def node_inode(node: Node) -> int:
     return inode(node.path or "/")
 
 
-def _name_in(folder_path: str, medium: Medium) -> str:
-    return medium.file_name if folder_path in KIND_FOLDERS else view_name(medium)
+def _node_maker(folder_path: str) -> Callable[[PlacedMedium], tuple[str, Node]]:
+    """What makes name and node of a medium in that folder."""
+    if folder_path in KIND_FOLDERS:
+        return lambda placed: (placed.medium.file_name, MediumFile(*placed))
 
+    def link(placed: PlacedMedium) -> tuple[str, Node]:
+        name = view_name(placed.medium)
+        return name, MediumLink(*placed, f"{folder_path}/{name}")
 
-def _medium_node(folder_path: str, name: str, medium: Medium) -> Node:
-    return MediumFile(medium) if folder_path in KIND_FOLDERS else MediumLink(f"{folder_path}/{name}", medium)
+    return link

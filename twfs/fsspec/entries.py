@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from twfs.errors import CredentialsRefused, NoSuchName, NotADirectory, NotFound, RemoteError, TwfsError
 from twfs.fs.attributes import XATTR_PREFIX
-from twfs.fs.vfs import Entry, Vfs
+from twfs.fs.directory import Entry
+from twfs.fs.vfs import Vfs
 from twfs.threads import starting
 
 Info = dict[str, Any]

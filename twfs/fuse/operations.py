@@ -19,7 +19,7 @@ from twfs.clock import SystemClock
 from twfs.fs.attributes import Attributes
 from twfs.fs.handles import HandleTable
 from twfs.fs.vfs import Vfs
-from twfs.fuse.listing import Listing, Taker
+from twfs.fuse.listing import Listing, Listings, Taker
 from twfs.log import OncePerTrouble, log
 from twfs.metrics import CallMeter
 
@@ -118,6 +118,7 @@ class Operations:
         self.calls = calls or CallMeter(SystemClock().monotonic)
         self._caller = caller
         self._complaints = OncePerTrouble()
+        self._listings = Listings(vfs.directory)
         self._folders: HandleTable[_OpenFolder] = HandleTable()
 
     # Names and attributes
@@ -147,12 +148,12 @@ class Operations:
     def readdir(self, path: str, handle: int, start: int, taker: Taker) -> None:
         """Hand entries to `taker`, from behind the one whose cookie is `start`, until it has no more room.
 
-        From the beginning to the end of a folder it is one list, whatever changes meanwhile. Who goes on with another
-        handle may see what is new, and misses nothing but what is gone.
+        From the beginning to the end of a folder, and with another handle from where the first one came to, each name
+        that stays comes once, whatever else comes and goes meanwhile.
         """
         folder = self._folders.get(handle)
         if start == 0 or folder.listing is None:
-            folder.listing = self._vfs.remembered(path, lambda entries: Listing(self._vfs, entries, taker.record_type))
+            folder.listing = self._listings.of(path)
         folder.listing.tell(taker, start)
 
     @_answered

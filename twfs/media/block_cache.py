@@ -1,6 +1,6 @@
 """Plaintext blocks in memory: found by object and index, filled once however many wait, bounded in bytes.
 
-The only module that knows `cachetools`, and the only owner of plaintext buffers. A block is in one of three states:
+The only owner of plaintext buffers. A block is in one of three states:
 
     filling   reserved by a fetch that will publish or fail it; readers may wait for it
     ready     readable; least recently used ones that nobody holds make room for new ones. To be read for the first

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -45,7 +45,6 @@ def mount(
     config: Config,
     source: str,
     mountpoint: Path,
-    account: Sequence[str],
     *,
     foreground: bool,
     prover_of: Callable[[Session], Prover],
@@ -53,8 +52,8 @@ def mount(
 ) -> None:
     """Mount `source` at `mountpoint`; returns when it stands, or with `foreground` when it has ended.
 
-    `account` are the words by which commands take it. `prover_of` makes what proves media before they are deleted,
-    where that is allowed. The block of `listing(catalog)` is the time in which Twilio is asked what there is.
+    `prover_of` makes what proves media before they are deleted, where that is allowed. The block of `listing(catalog)`
+    is the time in which Twilio is asked what there is.
 
     Raises:
         ConfigError: the options do not fit the machine.
@@ -68,7 +67,7 @@ def mount(
         log.warning("%s", NO_KEY)
 
     def serve(ready: Callable[[], None]) -> None:
-        _serve(config, source, place, binding, account, prover_of=prover_of, ready=ready, listing=listing)
+        _serve(config, source, place, binding, prover_of=prover_of, ready=ready, listing=listing)
 
     if foreground:
         if config.log_file is not None:
@@ -104,7 +103,6 @@ def _serve(
     source: str,
     place: Path,
     binding: Binding,
-    account: Sequence[str],
     *,
     prover_of: Callable[[Session], Prover],
     ready: Callable[[], None],
@@ -124,7 +122,7 @@ def _serve(
             _fs_settings(config),
             session.clock,
             seen.files,
-            remover=stack.enter_context(_remover(session, account, prover_of)) if config.allow_delete else None,
+            remover=stack.enter_context(_remover(session, source, prover_of)) if config.allow_delete else None,
             readings=seen.open_files,
             # What the kernel answers from its pages, the access log would not see.
             keeps_pages=config.audit is None,
@@ -160,10 +158,10 @@ def _serve(
 
 
 @contextmanager
-def _remover(session: Session, account: Sequence[str], prover_of: Callable[[Session], Prover]) -> Iterator[Remover]:
+def _remover(session: Session, source: str, prover_of: Callable[[Session], Prover]) -> Iterator[Remover]:
     proofs = BackgroundProofs(prover_of(session), session.catalog)
     try:
-        yield Remover(session.catalog, session.api, account, proofs)
+        yield Remover(session.catalog, session.api, source, proofs)
     finally:
         proofs.stop()
 
