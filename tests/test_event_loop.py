@@ -49,6 +49,19 @@ def test_what_blocks_runs_beside(running: LoopThread) -> None:
     assert all(name.startswith("blocking-") for name in running.call(beside))
 
 
+def test_what_only_computes_does_not_wait_for_who_is_stuck(running: LoopThread) -> None:
+    answered = threading.Event()
+
+    async def both() -> int:
+        stuck = [asyncio.ensure_future(running.blocking(answered.wait, PATIENCE)) for _ in range(4)]
+        computed = await asyncio.wait_for(running.computing(int, "7"), PATIENCE / 2)
+        answered.set()
+        await asyncio.gather(*stuck)
+        return computed
+
+    assert running.call(both) == 7
+
+
 def test_who_waits_when_it_is_stopped_is_told(running: LoopThread) -> None:
     begun = threading.Event()
     told: list[Unreachable] = []

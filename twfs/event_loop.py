@@ -18,6 +18,9 @@ from twfs.threads import start_thread
 
 T = TypeVar("T")
 
+_COMPUTING = 2
+"""Threads for what only computes: RSA, some ms for each medium, and most machines have as many cores."""
+
 _STOP_SECONDS = 2.0
 """How long `stop` waits for the loop's thread: it only ever holds a few ms of work, then cancels all that waits."""
 
@@ -42,7 +45,9 @@ class LoopThread:
             NoMoreThreads: the machine refuses one of its threads.
             Unreachable: the loop has been stopped.
         """
-        self._present().pool.submit(int).result()
+        running = self._present()
+        for pool in (running.pool, running.computing):
+            pool.submit(int).result()
 
     def post(self, callback: Callable[..., object], *arguments: object) -> None:
         """Have `callback(*arguments)` called in the loop's thread, soon.
@@ -81,6 +86,10 @@ class LoopThread:
         """What `call(*arguments)` returns, called in one of the threads beside; from within the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._present().pool, call, *arguments)
 
+    async def computing(self, call: Callable[..., T], *arguments: object) -> T:
+        """As `blocking`, for what waits for no server: it does not queue behind calls that do."""
+        return await asyncio.get_running_loop().run_in_executor(self._present().computing, call, *arguments)
+
     def end(self, last: Callable[[], Coroutine[Any, Any, object]]) -> None:
         """Run `last()` in the loop, if there is one, and stop."""
         if self._running is not None and self._running.pid == os.getpid() and not self._is_stopped:
@@ -116,6 +125,7 @@ class _Running:
         self.pid = os.getpid()
         self.loop = asyncio.new_event_loop()
         self.pool = DaemonPool(workers)
+        self.computing = DaemonPool(_COMPUTING)
         try:
             self._thread = start_thread(self._run, "network")
         except BaseException:
@@ -134,6 +144,7 @@ class _Running:
             self._cancel_all()
         finally:
             self.pool.shutdown(wait=False)
+            self.computing.shutdown(wait=False)
             self.loop.close()
 
     def _cancel_all(self) -> None:

@@ -1,5 +1,7 @@
+import asyncio
 import logging
 import os
+import threading
 
 import pytest
 
@@ -12,6 +14,7 @@ from tests.media.fakes import (
     house,
     plain_object,
     random_bytes,
+    sealed_object,
     use_block,
 )
 from twfs.clock import Deadline
@@ -354,6 +357,26 @@ def test_stopping_waits_for_nobody_who_is_stuck() -> None:
         assert built.clock.monotonic() - begun < 5
         assert all(job.is_over for job in stuck)
         assert built.stored.bytes_read == 0
+
+
+def test_a_key_is_found_out_while_twilio_keeps_all_who_ask_it_waiting() -> None:
+    plain = random_bytes(3 * BLOCK_SIZE)
+    with house({"RT": sealed_object(plain)}) as built:
+        answered = threading.Event()
+
+        async def ask_twilio() -> None:
+            await asyncio.gather(*(built.loop.blocking(answered.wait) for _ in range(4)))
+
+        asking = Workers()
+        asking.run(built.loop.call, ask_twilio)
+        try:
+            fetch = submitted(built, 0, 3)
+            eventually(lambda: fetch.is_over)
+        finally:
+            answered.set()
+        asking.join()
+        assert built.read(built.open("RT"), 0, len(plain)) == plain
+        assert len(built.requests()) == 1
 
 
 def test_a_forked_child_fetches_what_it_wants_itself() -> None:

@@ -134,7 +134,7 @@ class RangeEngine:
         before = job.fetched
         failure = await self._failure(job, self._fetch(job))
         if job.is_held_up and not self._is_stopped:
-            failure = await self._failure(job, self._loop.blocking(job.complete)) or failure
+            failure = await self._failure(job, self._loop.computing(job.complete)) or failure
         self.requests += 1
         self.bytes_fetched += job.fetched - before
         self._end(job, failure)
