@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from tests.cli.running import Account
 from tests.mount.harness import needs_root
 from tests.transfer.awkward import Ways, awkward
 from twfs.cli.main import main
+from twfs.simulator.exchange import Request
+from twfs.simulator.faults import Fault
 
 FETCHED = 11
 """Of the demo's media: one is muted, one locked."""
@@ -158,6 +161,58 @@ def test_what_was_fetched_is_never_fetched_again(
         files = all_files(folder)
         assert len(files) == FETCHED
         assert not [path for path in files if path.name.startswith(".")]
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        ({"create": errno.EACCES}, "Permission denied: name a folder that you may write to"),
+        ({"rename": errno.EPERM}, "Operation not permitted: name a folder that you may write to"),
+        ({"write": errno.ETIMEDOUT}, "Connection timed out: the server behind it does not answer; run the same"),
+        ({"write": errno.EHOSTDOWN}, "Host is down: the server behind it does not answer; run the same command"),
+        ({"create": errno.ENOMEM}, "Cannot allocate memory: this machine or the server behind it is short of memory"),
+    ],
+    ids=str,
+)
+def test_what_the_server_of_the_destination_refuses_is_said_once(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], refused: dict[str, int], why: str
+) -> None:
+    with awkward(tmp_path, Ways(refused)) as folder:
+        assert main(words_of("get", account, str(folder))) == 1
+        line, count = complaints(capsys)
+    assert f"failed: {folder}: {why}" in line
+    assert "of 13 media were not begun or not finished" in count
+
+
+@pytest.mark.parametrize("in_its_place", ["nothing", "a file"])
+@pytest.mark.parametrize("command", ["get", "export"])
+def test_folder_that_is_deleted_meanwhile(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, in_its_place: str
+) -> None:
+    folder = tmp_path / "x"
+
+    def delete(_request: Request) -> bool:
+        if folder.is_dir() and any(folder.rglob(".*")):
+            shutil.rmtree(folder, ignore_errors=True)
+            if in_its_place == "a file":
+                folder.touch()
+        return False
+
+    account.simulated.simulator.inject(Fault("s3.get", match=delete, times=None))
+    assert main(words_of(command, account, str(folder))) == 1
+    # Its files went before it did: whoever writes one then cannot know why.
+    why, *count = [line for line in complaints(capsys) if "took the unfinished file away" not in line]
+    assert str(folder) in why
+    assert len(count) == (command == "get")
+
+
+def test_destination_whose_name_is_too_long(
+    account: Account, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words_of("export", account, str(tmp_path / ("x" * 256)))) == 1
+    (line,) = complaints(capsys)
+    assert line.startswith("twfs: File name too long: the destination takes no name of this length")
 
 
 @pytest.mark.parametrize("command", ["get", "export"])

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import (
     EndpointConnectionError,
     NoCredentialsError,
+    ParamValidationError,
     PartialCredentialsError,
     ReadTimeoutError,
     UnauthorizedSSOTokenError,
@@ -28,6 +29,7 @@ BUCKET = "s3://archive/media"
         (ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused"), "check the address"),
         (socket.gaierror(-2, "Name or service not known"), "check the address"),
         (OSError(errno.ENOSPC, "No space left on device"), "make room there"),
+        (ParamValidationError(report='Invalid bucket name "B!"'), "name a bucket as S3 allows it"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
@@ -54,8 +56,9 @@ def test_reason_is_the_same_whatever_the_object() -> None:
         (BUCKET, ReadTimeoutError(endpoint_url="https://s3.test/archive/x")),
         (BUCKET, OSError(errno.EBUSY, "Please reduce your request rate.")),
         (BUCKET, ValueError("nonsense")),
+        ("ftp://host/x", ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")),
     ],
-    ids=["file that went", "time-out", "slow down", "unknown"],
+    ids=["file that went", "time-out", "slow down", "unknown", "one connection that broke"],
 )
 def test_trouble_of_one_medium_does_not_end_the_export(url: str, error: Exception) -> None:
     assert obstacle_of(url, None, error) is None

@@ -1,8 +1,8 @@
 """A real file system that refuses what some destinations refuse: `python -m tests.transfer.awkward DIR BACKING JSON`.
 
-JSON: `refused`, errno by the name of a callback (`utimens`, `flock`, `fsync`, `fsyncdir`); `step`, seconds of times,
-0 for none kept; `mode`, permission bits that every file shows, whatever it was given (FAT); `uid`, its owner (NFS
-all_squash).
+JSON: `refused`, errno by the name of a callback (`utimens`, `flock`, `fsync`, `fsyncdir`, `create`, `write`, `rename`);
+`step`, seconds of times, 0 for none kept; `mode`, permission bits that every file shows, whatever it was given (FAT);
+`uid`, its owner (NFS all_squash).
 """
 
 import fcntl
@@ -55,6 +55,7 @@ class Awkward(mfusepy.Operations):  # type: ignore[misc]  # it has no types
         return [".", "..", *(each.name for each in Path(self._at(path)).iterdir())]
 
     def create(self, path: str, mode: int, _info: Any = None) -> int:
+        self._refuse("create")
         return os.open(self._at(path), os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
 
     def open(self, path: str, _flags: int) -> int:
@@ -64,6 +65,7 @@ class Awkward(mfusepy.Operations):  # type: ignore[misc]  # it has no types
         return os.pread(fh, size, offset)
 
     def write(self, _path: str, data: bytes, offset: int, fh: int) -> int:
+        self._refuse("write")
         return os.pwrite(fh, data, offset)
 
     def truncate(self, path: str, length: int, _fh: int | None = None) -> None:
@@ -91,6 +93,9 @@ class Awkward(mfusepy.Operations):  # type: ignore[misc]  # it has no types
         return 0
 
     def rename(self, old: str, new: str) -> None:
+        # What is removed while it is open, libfuse renames.
+        if not new.startswith("/.fuse_hidden"):
+            self._refuse("rename")
         Path(self._at(old)).replace(self._at(new))
 
     def unlink(self, path: str) -> None:

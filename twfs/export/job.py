@@ -13,6 +13,7 @@ from twfs.fs.names import view_name
 from twfs.mount.session import Session
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
+from twfs.transfer.goal_folder import FolderGone
 from twfs.transfer.proof import Proof
 from twfs.transfer.reader_pool import ReaderPool
 from twfs.transfer.shortcomings import Shortcomings
@@ -109,7 +110,7 @@ def failed(medium: Medium, error: BaseException, plain_size: int | None = None) 
 def _refused(outcome: Outcome, error: Exception, url: str, destination: Destination | None) -> Outcome:
     """The row with the destination's trouble in its words, if that it was."""
     if isinstance(error, TwfsError):
-        return replace(outcome, is_shared=isinstance(error, Stopped))
+        return replace(outcome, is_shared=isinstance(error, Stopped | FolderGone))
     root = destination.root if isinstance(destination, LocalFolder) else None
     obstacle = obstacle_of(url, root, error)
     return replace(outcome, reason=obstacle.reason, is_shared=obstacle.is_everywhere) if obstacle else outcome

@@ -23,6 +23,8 @@ _REMEDIES = {
     "SSOError": "sign in again: aws sso login",
     "TokenRetrievalError": "sign in again: aws sso login",
     "NoAuthTokenError": "sign in again: aws sso login",
+    "ParamValidationError": "name a bucket as S3 allows it: 3 to 63 lower-case letters, digits, dots and hyphens",
+    "ClientConnectorError": _UNREACHABLE,
     "NoRegionError": "set AWS_DEFAULT_REGION",
     "InvalidEndpointConfigurationError": _UNREACHABLE,
     "EndpointConnectionError": _UNREACHABLE,
@@ -48,11 +50,10 @@ def _remote_obstacle(url: str, error: Exception) -> Obstacle | None:
     if isinstance(error, FileNotFoundError):
         # Elsewhere it may be a file that another run took away.
         remedy = _NO_BUCKET if "s3://" in url else None
-    elif isinstance(error, OSError) and error.errno in OF_THE_PLACE:
-        remedy = OF_THE_PLACE[error.errno]
     else:
         names = (kind.__name__ for kind in type(error).__mro__)
-        remedy = next((_REMEDIES[name] for name in names if name in _REMEDIES), None)
+        known = next((_REMEDIES[name] for name in names if name in _REMEDIES), None)
+        remedy = known or (OF_THE_PLACE.get(error.errno or 0) if isinstance(error, OSError) else None)
     text = " ".join(_OBJECT.sub(r"\1", str(error)).split()) or type(error).__name__
     return None if remedy is None else Obstacle(f"{_place(url)}: {text}: {remedy}", is_everywhere=True)
 

@@ -12,6 +12,7 @@ from twfs.errors import CredentialsRefused, MediaDamaged, TwfsError
 from twfs.log import log
 from twfs.probe import MediaInfo
 from twfs.resources import Medium
+from twfs.transfer.goal_folder import FolderGone
 from twfs.transfer.obstacle import DestinationFailed, obstacle_at
 from twfs.transfer.outcome import Ending, Outcome, failure
 from twfs.transfer.part_file import PartFile
@@ -74,7 +75,7 @@ class Downloader:
                 watch.spared(info.plain_size)
                 return Outcome(medium, Ending.UNCHANGED, "", goal, info.plain_size, _stored_size(info), info.etag)
             return unless_replaced(self._session, medium, info, lambda info: self._fetch(medium, info, goal, watch))
-        except CredentialsRefused as error:
+        except (CredentialsRefused, FolderGone) as error:
             return self._stopped_by(medium, error)
         except TwfsError as error:
             return failure(medium, unless_deleted(self._session, medium, error))

@@ -10,10 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from twfs.errors import TwfsError
+
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
 _PRIVATE = 0o600
 """Recordings are personal data: nobody else may read them, whatever the umask."""
 _FOUND = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class FolderGone(TwfsError):
+    """A folder to write to was deleted, or replaced by something else."""
 
 
 class GoalFolder:
@@ -54,9 +60,16 @@ class GoalFolder:
 
         Raises:
             FileExistsError: the name is taken, by whatever.
-            OSError: it cannot be made.
+            FolderGone: the folder is.
+            OSError: it cannot be made; it names the folder.
         """
-        return os.open(name, _NEW, _PRIVATE, dir_fd=self._handle)
+        try:
+            return os.open(name, _NEW, _PRIVATE, dir_fd=self._handle)
+        except FileNotFoundError:
+            raise self._gone() from None
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
 
     def open_found(self, name: str) -> int | None:
         """A file that is there, for reading and appending, else for reading; None if it is no regular one, or neither.
@@ -97,9 +110,13 @@ class GoalFolder:
         """Give a file another name, in the place of what has it.
 
         Raises:
-            OSError: it cannot take its place.
+            OSError: it cannot take its place; it names that.
         """
-        os.replace(name, to, src_dir_fd=self._handle, dst_dir_fd=self._handle)
+        try:
+            os.replace(name, to, src_dir_fd=self._handle, dst_dir_fd=self._handle)
+        except OSError as error:
+            error.filename, error.filename2 = str(self.path / to), None
+            raise
 
     def remove(self, name: str) -> None:
         """Take a name away; a link's own.
@@ -108,6 +125,18 @@ class GoalFolder:
             OSError: it cannot be taken away.
         """
         os.unlink(name, dir_fd=self._handle)
+
+    def check(self) -> None:
+        """Return if it is still there, under whatever name.
+
+        Raises:
+            FolderGone: it is not.
+        """
+        if os.fstat(self._handle).st_nlink == 0:
+            raise self._gone()
+
+    def _gone(self) -> FolderGone:
+        return FolderGone(f"{self.path}: it was deleted meanwhile, or takes no new files; run the same command again")
 
     def names(self) -> list[str]:
         """What is in it; nothing if it may not be listed."""
@@ -123,5 +152,10 @@ class GoalFolder:
 
 def is_private(status: os.stat_result) -> bool:
     """Whether it is a regular file of this user, under one name, that nobody else may open."""
-    is_own = stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and status.st_nlink == 1
-    return is_own and not status.st_mode & (stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IRWXG | stat.S_IRWXO)
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1 and is_closed_to_others(status)
+
+
+def is_closed_to_others(status: os.stat_result) -> bool:
+    """Whether it is this user's, and nobody else may open it under any name it has."""
+    others = stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX | stat.S_IRWXG | stat.S_IRWXO
+    return status.st_uid == os.geteuid() and not status.st_mode & others

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import Self
 
 from twfs.errors import TwfsError
-from twfs.transfer.goal_folder import GoalFolder, is_private
+from twfs.transfer.goal_folder import GoalFolder, is_closed_to_others, is_private
 from twfs.transfer.leftovers import Leftovers
 from twfs.transfer.part_names import part_name
 from twfs.transfer.shortcomings import Lack, Shortcomings, is_unsupported, shows_time
@@ -48,7 +48,8 @@ class NewFile:
         """Whether bytes did not reach the disk: which, nobody knows, and the next fsync may well succeed."""
         self._shortcomings = shortcomings
         self._write_behind = WriteBehind(handle, lambda _: self._sync(os.fdatasync))
-        if not self.is_private:
+        # How many names it has is not the destination's doing: others may have given it one, or taken the one away.
+        if not is_closed_to_others(os.fstat(handle)):
             shortcomings.tell(Lack.PRIVACY)
 
     @classmethod
@@ -97,6 +98,7 @@ class NewFile:
 
         Raises:
             Occupied: somebody put another file in its place.
+            FolderGone: somebody deleted the folder.
             OSError: it did not reach the disk, or cannot have the name.
         """
         if changed_at is not None:
@@ -104,6 +106,7 @@ class NewFile:
         self._write_behind.wait()
         self._sync(os.fsync)
         if not self.folder.holds(self.name, self.handle):
+            self.folder.check()
             raise Occupied(f"somebody took the unfinished file away from {self.folder.path}; run it again")
         self.folder.rename(self.name, goal_name)
         self._look_at(goal_name, changed_at)

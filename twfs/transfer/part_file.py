@@ -22,7 +22,7 @@ from typing import Self
 
 from twfs.errors import ConfigError
 from twfs.invocation import pasteable
-from twfs.transfer.goal_folder import GoalFolder, is_private
+from twfs.transfer.goal_folder import FolderGone, GoalFolder, is_private
 from twfs.transfer.new_file import (
     TOKEN_SIZE,
     Lock,
@@ -37,6 +37,10 @@ from twfs.transfer.shortcomings import Shortcomings
 
 _REPLAY_SIZE = 2**20
 _IDENTITY_BYTES = 8
+
+
+class NoFolder(ConfigError, FolderGone):
+    """There is no folder to write to, or no more."""
 
 
 class PartFile:
@@ -140,17 +144,17 @@ def folder_of(goal: Path) -> GoalFolder:
     """The folder of a goal that a file may replace: not a device, a folder or what a link leads to.
 
     Raises:
-        ConfigError: it is something else, or its folder is not there.
+        ConfigError: it is something else. `NoFolder`: its folder is not there.
         OSError: the folder cannot be entered.
     """
     try:
         folder = GoalFolder(goal.parent)
     except FileNotFoundError:
-        raise ConfigError(
+        raise NoFolder(
             f"{goal.parent}: no such folder; make it first: {pasteable('mkdir', '-p', goal.parent)}"
         ) from None
     except NotADirectoryError:
-        raise ConfigError(f"{goal.parent} is no folder") from None
+        raise NoFolder(f"{goal.parent} is no folder; name one") from None
     try:
         _refuse_irregular(folder, goal)
     except BaseException:
