@@ -24,6 +24,7 @@ from twfs.event_loop import LoopThread
 from twfs.probe import STORE_ENCRYPTION, TAIL_SIZE, ObjectFacts
 from twfs.ranges import ByteRange
 from twfs.remote.answer_head import Head
+from twfs.remote.body import TAKEN, Body, Page
 from twfs.remote.evidence import ends_otherwise, is_replaced
 from twfs.remote.exchange import Judge, Sink
 from twfs.remote.hosts import check_media_url, joined
@@ -43,12 +44,8 @@ _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _EMPTY_RANGE = re.compile(r"bytes \*/0")
 _ERROR_CODE = re.compile(rb"<Code>([A-Za-z]{1,60})</Code>")
-_LARGEST_ERROR = 16 * 2**10
 _LARGEST_METADATA = 16 * 2**10
 """S3 allows 2 KiB of user metadata; a wrapped key of 16384 bits takes 2.7 KiB."""
-
-_TAKEN = (200, 206)
-"""Answers with bytes of the object; others have bodies that are S3's words."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 3
@@ -122,7 +119,7 @@ class S3Object:
             if part != ByteRange(max(0, total - TAIL_SIZE), total):
                 raise Transient(f"{self.sid}: S3 sent another range than the last {TAIL_SIZE} bytes")
             _metadata(head.headers)
-            return _Body(part, tail.extend).take
+            return Body(part, tail.extend).take
 
         head = await self._ask({"Range": f"bytes=-{TAIL_SIZE}"}, judge, deadline, 0)
         if head.status == 416:
@@ -139,7 +136,7 @@ class S3Object:
         def judge(head: Head) -> Sink:
             if head.headers.get("Content-Length") != "0":
                 raise Transient(f"{self.sid}: S3 contradicts itself on whether the object is empty")
-            return _Body(ByteRange(0, 0), lambda _: None).take
+            return Body(ByteRange(0, 0), lambda _: None).take
 
         whole = await self._ask({}, judge, deadline, 0)
         if whole.status == 416:
@@ -161,7 +158,7 @@ class S3Object:
             if ends_otherwise(facts, start, piece):
                 raise ObjectChanged(f"{self.sid}: the object does not end as it did when it was looked at")
 
-        body = _Body(stored_range, take, check)
+        body = Body(stored_range, take, check)
         failures = 0
         while body.rest.size:
             before = body.rest
@@ -174,7 +171,7 @@ class S3Object:
                 await pause_task_before_retry(failures, error, deadline)
                 failures += 1
 
-    async def _fetch_once(self, body: "_Body", facts: ObjectFacts, deadline: Deadline, attempt: int) -> None:
+    async def _fetch_once(self, body: Body, facts: ObjectFacts, deadline: Deadline, attempt: int) -> None:
         wanted = body.rest
         headers = {"Range": f"bytes={wanted.start}-{wanted.end - 1}"}
         if facts.etag:
@@ -230,9 +227,9 @@ class S3Object:
         url = signed_url.url
         for _ in range(_MOST_REDIRECTS):
             check_media_url(url, self._hosts)
-            page = _Page(judge)
+            page = Page(judge)
             head = await page.fetched(self._network.transport, url, headers, deadline, attempt)
-            if head.status in (*_TAKEN, 416):
+            if head.status in (*TAKEN, 416):
                 return head
             location = head.headers.get("Location")
             if head.status not in _REDIRECTS or not location:
@@ -297,71 +294,3 @@ def _metadata_of(headers: Mapping[str, str]) -> dict[str, str]:
         for name, value in headers.items()
         if name.lower().startswith(_METADATA_PREFIX)
     } | {name: headers[name] for name in STORE_ENCRYPTION if name in headers}
-
-
-class _Body:
-    """The bytes of a range, on their way to who takes them."""
-
-    def __init__(
-        self,
-        stored_range: ByteRange,
-        take: Callable[[bytes], object],
-        check: Callable[[int, bytes], object] = lambda _start, _piece: None,
-    ) -> None:
-        """Nothing has come yet; `check` is given each piece, with its place in the object, before `take`."""
-        self.rest = stored_range
-        self._take = take
-        self._check = check
-
-    def take(self, piece: bytes) -> None:
-        """The next bytes.
-
-        Raises:
-            Transient: more come than were asked for.
-            Exception: what `check` or `take` raises.
-        """
-        start, end = self.rest
-        if len(piece) > end - start:
-            raise Transient("S3 sent more than it said")
-        self._check(start, piece)
-        self.rest = ByteRange(start + len(piece), end)
-        self._take(piece)
-
-
-class _Enough(Exception):
-    """The rest of a page is not read."""
-
-
-class _Page:
-    """One answer: what is about the object goes on, of anything else a little is kept."""
-
-    def __init__(self, judge: Judge) -> None:
-        """`judge` is asked of answers about the object."""
-        self.body = bytearray()
-        self._judge = judge
-        self._head: Head | None = None
-
-    async def fetched(
-        self, transport: Transport, url: str, headers: Mapping[str, str], deadline: Deadline, attempt: int
-    ) -> Head:
-        """Its headers, once the body has come, or enough of it.
-
-        Raises:
-            Exception: as `Transport.get`.
-        """
-        sent = {"Accept-Encoding": "identity", **headers}
-        try:
-            return await transport.get(url, sent, self._judged, deadline, attempt=attempt)
-        except _Enough:
-            if self._head is None:
-                raise AssertionError("a body without headers") from None
-            return self._head
-
-    def _judged(self, head: Head) -> Sink:
-        self._head = head
-        return self._judge(head) if head.status in _TAKEN else self._keep
-
-    def _keep(self, piece: bytes) -> None:
-        self.body += piece[: _LARGEST_ERROR - len(self.body)]
-        if len(self.body) == _LARGEST_ERROR:
-            raise _Enough
