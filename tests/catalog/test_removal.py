@@ -106,7 +106,7 @@ class House:
         self.records = FakeRecords(self.twilio)
         self.prover = FakeProver()
         self.proofs = BackgroundProofs(self.prover, self.catalog) if proves else None
-        self.remover = Remover(self.catalog, self.records, "twilio:main", self.proofs)
+        self.remover = Remover(self.catalog, self.records, ["twilio:main"], self.proofs)
 
     @property
     def sid(self) -> str:

@@ -56,7 +56,7 @@ class Removals(RuleBasedStateMachine):
         self.catalog.first_listing()
         self.medium = self.catalog.media()[self.sid]
         self.proofs = BackgroundProofs(self, self.catalog)
-        self.remover = Remover(self.catalog, self, "twilio:", self.proofs)
+        self.remover = Remover(self.catalog, self, ["twilio:"], self.proofs)
         self.proven: set[str] = set()
         self.read_etag: str | None = None
         self.replace_with: str | None = None

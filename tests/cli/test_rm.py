@@ -1,8 +1,10 @@
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,11 @@ def readable(account: Account) -> list[str]:
     return [medium.sid for medium in simulated.media(Kind.COMPOSITION)]
 
 
+def told(account: Account) -> str:
+    """By which words a command is about this account."""
+    return shlex.join([account.source, *account.flags])
+
+
 def rm(account: Account, *words: str) -> int:
     return main(["rm", account.source, *words, *account.flags])
 
@@ -40,9 +47,21 @@ def test_what_was_not_verified_stays(account: Account, capsys: pytest.CaptureFix
     assert (left(account), deletions(account)) == (before, 0)
     first, second = capsys.readouterr().err.splitlines()
     assert first.startswith(f"twfs: {sid} is not deleted: nothing proves that all of it can be read; run `")
-    assert f"twfs verify {account.source} {sid}` first" in first
-    assert f"twfs rm {account.source} {sid} --unverified`" in first
+    assert f"twfs verify {told(account)} {sid}` first" in first
+    assert f"twfs rm {told(account)} {sid} --unverified`" in first
     assert second == "twfs: 1 of 1 media were not deleted"
+
+
+def test_what_it_suggests_can_be_pasted_in_any_folder(
+    account: Account, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(account.simulated.folder)
+    assert main(["rm", account.source, readable(account)[0], "--yes", "--config", "config.toml", "--timeout=20"]) == 1
+    verify, rm_all_the_same = re.findall("`([^`]+)`", capsys.readouterr().err)
+    assert deletions(account) == 0
+    subprocess.run(verify, shell=True, cwd=tmp_path, check=True)
+    subprocess.run(f"{rm_all_the_same} --yes", shell=True, cwd=tmp_path, check=True)
+    assert deletions(account) == 1
 
 
 def test_one_404_deletes_nothing(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
@@ -50,7 +69,7 @@ def test_one_404_deletes_nothing(account: Account, capsys: pytest.CaptureFixture
     account.simulated.simulator.inject(Fault("api.media", status=404))
     assert rm(account, sid, "--yes") == 1
     assert (left(account), deletions(account)) == (before, 0)
-    assert f"twfs rm {account.source} {sid} --unverified` deletes it all the same" in capsys.readouterr().err
+    assert f"twfs rm {told(account)} {sid} --unverified` deletes it all the same" in capsys.readouterr().err
 
 
 def test_what_verify_found_damaged_stays_and_is_said_to_be_damaged(
@@ -64,7 +83,7 @@ def test_what_verify_found_damaged_stays_and_is_said_to_be_damaged(
     assert (left(account), deletions(account)) == (before, 0)
     refusal = capsys.readouterr().err
     assert "reading it whole found it damaged (its MD5 is not the ETag" in refusal
-    assert f"twfs verify {account.source} {sid}` reads it anew" in refusal
+    assert f"twfs verify {told(account)} {sid}` reads it anew" in refusal
     assert rm(account, sid, "--yes", "--unverified") == 0
     assert f"twfs: {sid}: reading it whole found it damaged: its MD5 is not the ETag" in capsys.readouterr().err
 

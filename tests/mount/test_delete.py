@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import tempfile
@@ -34,6 +35,7 @@ from tests.mount.test_reading import content
 from tests.transfer.rig import Corrupted
 from twfs.catalog.removal import ABSENCE_SECONDS
 from twfs.catalog.store import Store
+from twfs.cli.flags import account_words
 from twfs.resources import Kind
 from twfs.simulator.account import SimulatedAccount
 from twfs.simulator.exchange import Answer, Request
@@ -57,6 +59,11 @@ def account_to_move(key: RSAPrivateKey) -> tuple[SimulatedAccount, dict[str, byt
         data = content(size, "move")
         plain[account.add_recording(seal(data, key.public_key()) if number % 2 else StoredObject(data))] = data
     return account, plain
+
+
+def told(place: Customer) -> str:
+    """By which words a command is about this account."""
+    return shlex.join(account_words(place.source, place.options))
 
 
 def left(place: Customer) -> set[str]:
@@ -163,7 +170,7 @@ def test_what_twilio_claims_not_to_find_stays(tmp_path: Path, private_key: RSAPr
         with mounted(place, **ON) as mount:
             assert move(mount, tmp_path / "backup")[0] == 23
             assert left(place) == {sid}
-            assert f"twfs rm {place.source} {sid} --unverified`" in mount.log
+            assert f"twfs rm {told(place)} {sid} --unverified`" in mount.log
 
 
 @both_bindings
@@ -254,7 +261,7 @@ def test_what_no_etag_names_is_not_deleted(tmp_path: Path, private_key: RSAPriva
         with mounted(place, **ON) as mount:
             assert mount.file(sid).read_bytes() == b"all of it"
             assert errno_of(mount.file(sid).unlink) == errno.EPERM
-            assert f"twfs rm {place.source} {sid} --unverified`" in mount.log
+            assert f"twfs rm {told(place)} {sid} --unverified`" in mount.log
         assert left(place) == {sid}
 
 

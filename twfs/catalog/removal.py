@@ -1,6 +1,6 @@
 """Deleting media at Twilio: the only place where twfs takes something away, and what it demands before it does."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from twfs.catalog.catalog import Catalog
 from twfs.catalog.ports import Records
@@ -26,14 +26,16 @@ WasRead = Callable[[str], bool]
 class Remover:
     """Deletes media that are proven to be readable. Safe for use by several threads."""
 
-    def __init__(self, catalog: Catalog, records: Records, source: str, proofs: BackgroundProofs | None = None) -> None:
+    def __init__(
+        self, catalog: Catalog, records: Records, account: Sequence[str], proofs: BackgroundProofs | None = None
+    ) -> None:
         """No request. Without `proofs` only what was proven before is deleted.
 
-        `source` is the account as commands take it, for what is said to users.
+        `account` are the words by which commands take the account, for what is said to users.
         """
         self._catalog = catalog
         self._records = records
-        self._source = source
+        self._account = tuple(account)
         self._proofs = proofs
 
     def remove(self, medium: Medium, deadline: Deadline, by: str, was_read: WasRead | None = None) -> None:
@@ -192,7 +194,7 @@ class Remover:
         return f"`{self._command('rm', medium, '--unverified')}` deletes it all the same"
 
     def _command(self, command: str, medium: Medium, *flags: str) -> str:
-        return twfs_command(command, self._source, medium.sid, *flags, anywhere=True)
+        return twfs_command(command, *self._account, medium.sid, *flags, anywhere=True)
 
     def _delete(self, medium: Medium, deadline: Deadline, report: str) -> None:
         self._records.delete(medium.kind, medium.sid, deadline)

@@ -1,6 +1,7 @@
 """Flags made of the option table: `--cache-size 1G` is `-o cache_size=1G`."""
 
 import argparse
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,10 @@ from twfs.option import Option, parse_path, parse_switch
 _PREFIX = "option_"
 SHARED = "options of all commands"
 """The title of the group of flags that `twfs help options` explains, and no command's own help."""
+
+_OF_FILES = ("config", "credentials", "private_key", "private_key_passphrase_file", "state_dir")
+_OF_THE_ACCOUNT = (*_OF_FILES, "account_sid", "api_key", "api_url", "accounts_url", "media_hosts", "aws_profile")
+"""Options that say which account it is, and what is known of it here."""
 
 
 def flag_of(name: str) -> str:
@@ -68,6 +73,17 @@ def as_flags(overrides: Mapping[str, str]) -> list[str]:
         else:
             words += [f"{flag_of(name)}={value}"] if value.startswith("-") else [flag_of(name), value]
     return words
+
+
+def account_words(source: str, overrides: Mapping[str, str]) -> list[str]:
+    """What a command for another terminal must say of the account, so that it is this one."""
+    told = {name: value for name, value in overrides.items() if name in _OF_THE_ACCOUNT}
+    return [source, *as_flags({name: _anywhere(value) if name in _OF_FILES else value for name, value in told.items()})]
+
+
+def _anywhere(paths: str) -> str:
+    """Absolute paths, joined by `:` as before."""
+    return ":".join(part if part.startswith("~") else os.path.abspath(part) for part in paths.split(":"))  # noqa: PTH100 - resolve() would follow links
 
 
 def output(known: Collection[str] = OPTIONS) -> Callable[[str], str]:

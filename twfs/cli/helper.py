@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from twfs.cli.flags import account_words
 from twfs.cli.mount import configured
 from twfs.cli.outcome import MOUNT_CODES, Parser, run_reported
 from twfs.cli.output import say
@@ -58,7 +59,8 @@ def _run(words: Sequence[str]) -> int:
         config = configured(arguments.source, overrides, verbose=False)
         if arguments.namespace is not None:
             enter_mount_namespace(arguments.namespace)
-        mount(config, arguments.source, arguments.directory, foreground=False, prover_of=MountedProver)
+        account = account_words(arguments.source, overrides)
+        mount(config, arguments.source, arguments.directory, account, foreground=False, prover_of=MountedProver)
     return 0
 
 

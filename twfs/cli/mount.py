@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from twfs.cli.flags import add_option_flags, add_verbose_flag, overrides_of
+from twfs.cli.flags import account_words, add_option_flags, add_verbose_flag, overrides_of
 from twfs.cli.logging import set_up_logging
 from twfs.cli.paths import a_path
 from twfs.cli.progress import listing_shown
@@ -58,6 +58,7 @@ def run(arguments: argparse.Namespace) -> int:
         config,
         arguments.source,
         arguments.directory,
+        account_words(arguments.source, overrides),
         foreground=arguments.foreground,
         prover_of=MountedProver,
         listing=listing_shown,

@@ -8,7 +8,7 @@ from typing import Any
 from twfs.catalog.removal import Remover
 from twfs.cli.confirm import confirm
 from twfs.cli.figures import human_size, moment
-from twfs.cli.flags import add_common_flags
+from twfs.cli.flags import account_words, add_common_flags, overrides_of
 from twfs.cli.output import complain
 from twfs.cli.selection import add_sids, asked_for
 from twfs.cli.tables import show_rows
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
         media = wanted.media(session)
         if arguments.unverified:
             _tell_damage(session, media)
-        remover = Remover(session.catalog, session.api, wanted.source)
+        remover = Remover(session.catalog, session.api, account_words(wanted.source, overrides_of(arguments)))
         able = media
         if not arguments.yes:
             able = able if arguments.unverified else _each(session, media, remover.check)

@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ def mount(
     config: Config,
     source: str,
     mountpoint: Path,
+    account: Sequence[str],
     *,
     foreground: bool,
     prover_of: Callable[[Session], Prover],
@@ -52,8 +53,8 @@ def mount(
 ) -> None:
     """Mount `source` at `mountpoint`; returns when it stands, or with `foreground` when it has ended.
 
-    `prover_of` makes what proves media before they are deleted, where that is allowed. The block of `listing(catalog)`
-    is the time in which Twilio is asked what there is.
+    `account` are the words by which commands take it. `prover_of` makes what proves media before they are deleted,
+    where that is allowed. The block of `listing(catalog)` is the time in which Twilio is asked what there is.
 
     Raises:
         ConfigError: the options do not fit the machine.
@@ -67,7 +68,7 @@ def mount(
         log.warning("%s", NO_KEY)
 
     def serve(ready: Callable[[], None]) -> None:
-        _serve(config, source, place, binding, prover_of=prover_of, ready=ready, listing=listing)
+        _serve(config, source, place, binding, account, prover_of=prover_of, ready=ready, listing=listing)
 
     if foreground:
         if config.log_file is not None:
@@ -103,6 +104,7 @@ def _serve(
     source: str,
     place: Path,
     binding: Binding,
+    account: Sequence[str],
     *,
     prover_of: Callable[[Session], Prover],
     ready: Callable[[], None],
@@ -122,7 +124,7 @@ def _serve(
             _fs_settings(config),
             session.clock,
             seen.files,
-            remover=stack.enter_context(_remover(session, source, prover_of)) if config.allow_delete else None,
+            remover=stack.enter_context(_remover(session, account, prover_of)) if config.allow_delete else None,
             readings=seen.open_files,
             # What the kernel answers from its pages, the access log would not see.
             keeps_pages=config.audit is None,
@@ -158,10 +160,10 @@ def _serve(
 
 
 @contextmanager
-def _remover(session: Session, source: str, prover_of: Callable[[Session], Prover]) -> Iterator[Remover]:
+def _remover(session: Session, account: Sequence[str], prover_of: Callable[[Session], Prover]) -> Iterator[Remover]:
     proofs = BackgroundProofs(prover_of(session), session.catalog)
     try:
-        yield Remover(session.catalog, session.api, source, proofs)
+        yield Remover(session.catalog, session.api, account, proofs)
     finally:
         proofs.stop()
 
