@@ -1,3 +1,4 @@
+import asyncio
 import gzip
 import os
 import random
@@ -286,6 +287,35 @@ def test_ten_readers_with_an_expired_url_cause_one_renewal(rig: Rig) -> None:
         parts = list(pool.map(lambda _: rig.read(medium, PART), range(10)))
     assert set(parts) == {DATA[PART.start : PART.end]}
     assert rig.simulator.count("api") == 2
+
+
+def test_who_joined_a_renewal_that_ran_out_of_time_has_its_own_time() -> None:
+    both_wait, asked = threading.Event(), 0
+    body = DATA[PART.start : PART.end]
+
+    def obtain(_deadline: Deadline) -> str:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            both_wait.wait()
+            raise DeadlineExceeded("no answer within 1 s")
+        return f"{server.url}/RT?X-Amz-Signature=5ec2e7"
+
+    async def together() -> list[BaseException | None]:
+        tasks = [asyncio.create_task(lost.fetch(PART, FACTS, sink.extend, stored_deadline())) for sink in sinks]
+        await asyncio.sleep(0)
+        both_wait.set()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    sinks = [bytearray(), bytearray()]
+    with RudeServer(saying(answer(206, body, OURS))) as server:
+        network = Network(Transport(2), LoopThread(2))
+        lost = S3Object("RT1", network, UrlLease(obtain, HandClock()), HOSTS)
+        first, second = network.loop.call(together)
+        network.close()
+    assert isinstance(first, DeadlineExceeded)
+    assert second is None
+    assert sinks == [b"", body]
 
 
 # URLs that cannot be had

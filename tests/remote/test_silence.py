@@ -17,6 +17,11 @@ def test_a_slow_host_has_twice_the_time_that_it_took() -> None:
     assert Hearing(100, is_reused=True).given_up_at(300) == 110
 
 
+def test_one_that_stood_idle_has_twice_the_time_at_each_attempt() -> None:
+    waits = [Hearing(100, attempt, is_reused=True).given_up_at(0.1) - 100 for attempt in range(5)]
+    assert waits == [2, 4, 8, 10, 10]
+
+
 def test_headers_have_their_time_as_a_whole_and_a_body_for_each_byte() -> None:
     for heard_at in (101.0, 109.0):
         assert Hearing(100, heard_at=heard_at).given_up_at(0) == 110

@@ -23,6 +23,7 @@ from tests.remote.rude import (
 )
 from tests.remote.socks import socks_proxy
 from tests.security.tls import Authority, tls_in_front_of
+from twfs.clock import Deadline, SystemClock
 from twfs.errors import DeadlineExceeded, ObjectChanged, Unreachable
 from twfs.remote.http import NotSent, NoWay
 from twfs.simulator.account import SimulatedAccount
@@ -302,6 +303,25 @@ def test_a_deadline_that_has_passed_begins_no_request(wire: Line) -> None:
         with pytest.raises(DeadlineExceeded):
             wire.fetch(server.url, 0)
         assert server.connections == 0
+
+
+class JumpingClock(SystemClock):
+    """Whose time is up at the third look: the process was stopped between two of its steps."""
+
+    looks = 0
+
+    def monotonic(self) -> float:
+        self.looks += 1
+        return 0.0 if self.looks <= 2 else 1000.0
+
+
+def test_a_deadline_that_passes_just_before_the_request_leaves_nothing_under_way(wire: Line) -> None:
+    with RudeServer(saying(answer(206, BODY))) as server:
+        with pytest.raises(DeadlineExceeded):
+            wire.loop.call(lambda: wire.get(server.url, Deadline(JumpingClock(), 30)))
+        wire.fetch(server.url)
+        assert server.connections == 1
+        assert wire.bodies == [BODY]
 
 
 # Connections that die without a word

@@ -11,6 +11,7 @@ from typing import NoReturn
 
 from twfs.clock import Deadline
 from twfs.errors import (
+    DeadlineExceeded,
     MediaAbsent,
     MediaDamaged,
     NotFound,
@@ -199,22 +200,28 @@ class S3Object:
             self._lease.leads_nowhere(signed_url)
             raise
         except _Refused:
-            fresh = await self._renewed(self._lease.refused, signed_url, deadline)
+            fresh = await self._renewed(self._lease.refused, deadline, signed_url)
         try:
             return await self._ask_signed(fresh, headers, judge, deadline, attempt)
         except _Refused as error:
             raise Transient(f"{self.sid}: S3 refuses a fresh pre-signed URL ({error})") from None
 
-    async def _renewed(self, renew: Callable[..., SignedUrl], *arguments: object) -> SignedUrl:
-        """What a thread beside gets from Twilio; of all who want one, one asks."""
-        if self._renewal is None:
-            self._renewal = asyncio.ensure_future(self._network.loop.blocking(renew, *arguments))
-            self._renewal.add_done_callback(self._renewal_ended)
-        try:
-            return await asyncio.shield(self._renewal)
-        except TwfsError as error:
-            # Its own for each: tasks that raise one and the same write into each other's traceback.
-            raise without_traceback(error) from None
+    async def _renewed(self, renew: Callable[..., SignedUrl], deadline: Deadline, *worn: SignedUrl) -> SignedUrl:
+        """What a thread beside gets from Twilio; of all who want one, one asks, and the others join it."""
+        while True:
+            joined_another = self._renewal is not None
+            if self._renewal is None:
+                self._renewal = asyncio.ensure_future(self._network.loop.blocking(renew, *worn, deadline))
+                self._renewal.add_done_callback(self._renewal_ended)
+            try:
+                return await asyncio.shield(self._renewal)
+            except TwfsError as error:
+                # Whoever asked may have run out of time; this one has its own.
+                if joined_another and isinstance(error, DeadlineExceeded):
+                    deadline.remaining()
+                    continue
+                # Its own for each: tasks that raise one and the same write into each other's traceback.
+                raise without_traceback(error) from None
 
     def _renewal_ended(self, renewal: "asyncio.Future[SignedUrl]") -> None:
         self._renewal = None

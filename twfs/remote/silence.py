@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 SUSPICION = 2.0
 """Seconds without a word after which a connection that stood idle is held to be dead. S3 takes 0.03 to 0.2 s to its
-first byte, and a lost packet is sent again within one."""
+first byte, and a lost packet is sent again within one. Twice as many at each attempt: a host may be slow to answer only
+now and then."""
 
 _ANSWER_SECONDS = 10.0
 """For the headers as a whole, however many interim answers come, on a connection that is certainly alive."""
@@ -46,7 +47,7 @@ class Hearing:
         if self.has_headers:
             return self.silent_since + min(_BODY_SECONDS * 2.0**self.attempt, _LONGEST)
         if self.is_reused and self.heard_at is None:
-            return self.asked_at + min(max(SUSPICION, _SLOWNESS * slowest), _ANSWER_SECONDS)
+            return self.asked_at + min(max(SUSPICION * 2.0**self.attempt, _SLOWNESS * slowest), _ANSWER_SECONDS)
         return self.asked_at + _ANSWER_SECONDS
 
 

@@ -122,10 +122,11 @@ class _Multi:
 
     async def perform(self, easy: Any, exchange: Exchange) -> Head:
         """As `Transport.get`."""
+        # Not at once: until it is begun libcurl tells of what the handle did before. Asked first, for time may be up by
+        # now: what were begun then nobody would end, and it would write where somebody else's bytes are.
+        first = min(SUSPICION, exchange.deadline.remaining())
         self._running[easy] = exchange
         self._multi.add_handle(easy)
-        # Not at once: until it is begun libcurl tells of what the handle did before.
-        first = min(SUSPICION, exchange.deadline.remaining())
         exchange.alarm = self.loop.call_later(first, self._look, easy, exchange)
         try:
             return await exchange.over
