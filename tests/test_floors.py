@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parent.parent / "twfs"
 HOMES = {
     "aiohttp": {"simulator/server.py"},
     "pycurl": {"remote/libcurl.py", "remote/transport.py"},
-    "cachetools": {"fs/tree.py", "fuse/listing.py", "media/block_cache.py"},
+    "cachetools": {"catalog/recent.py", "fs/tree.py", "fuse/listing.py", "media/block_cache.py"},
     "certifi": {"remote/certificates.py"},
     "cryptography": {
         "crypto/cbc.py",

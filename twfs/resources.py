@@ -6,7 +6,7 @@ Field names and nullability: Twilio's OpenAPI description of Video v1 (schemas r
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -110,6 +110,15 @@ class ListFilter:
     created_after: int | None = None
     created_before: int | None = None
     room_sid: str | None = None
+
+
+class Page(list[object]):
+    """Raw records of a list, as they came."""
+
+    def __init__(self, records: Iterable[object] = (), following: str | None = None) -> None:
+        """`following` is the place of the next page; None behind the last one."""
+        super().__init__(records)
+        self.following = following
 
 
 def parse_medium(kind: Kind, record: object) -> Medium:

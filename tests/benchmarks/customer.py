@@ -21,7 +21,7 @@ from tests.benchmarks.objects import SealedFile
 from tests.benchmarks.processes import Failed, last_line, running
 from tests.benchmarks.service import Crowd, ServedMedium, Spec, build_account, numbered_sid
 from twfs.catalog.options import CatalogSettings, store_path
-from twfs.catalog.store import Store
+from twfs.catalog.store import Pass, Store, noting
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.crypto.unlock import Unlocker
 from twfs.probe import TAIL_SIZE, MediaState, ObjectFacts
@@ -107,7 +107,10 @@ class Customer:
         info = unlocker.interpret(_facts(account))
         if info.state is not MediaState.READABLE:
             raise Failed(f"the crowd's object is {info.state}: {info.reason}")
-        store.save(resources, listed_at=time.time())
+        store.apply(resources)
+        for kind in Kind:
+            store.apply([], then=noting(kind, Pass(time.time(), None, is_done=True)))
+        store.finish(time.time(), list(Kind))
         for medium in resources:
             store.save_probe(medium.sid, info)
         store.close()

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twfs.clock import Deadline
-from twfs.errors import MediaAbsent, NotFound, TwfsError, Unreachable
+from twfs.errors import MediaAbsent, NotFound, RemoteError, TwfsError, Unreachable
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
-from twfs.resources import Kind, ListFilter, Medium
+from twfs.resources import Kind, ListFilter, Medium, Page
 
 ACCOUNT = "AC" + "0" * 32
 START = 1_511_455_637
@@ -105,6 +105,8 @@ class FakeTwilio:
         self.inspected: list[str] = []
         self.fail_page: dict[Kind, tuple[int, TwfsError]] = {}
         """Which page (from 0) of a kind's lists fails, and how."""
+        self.refused_places: set[str] = set()
+        """Where no list can be gone on with."""
         self.fail_fetch: TwfsError | None = None
         self.fail_fetch_of: dict[str, TwfsError] = {}
         self.fail_probe: dict[str, TwfsError] = {}
@@ -134,17 +136,22 @@ class FakeTwilio:
     def completed(self) -> set[str]:
         return {sid for sid, record in self.records.items() if record["status"] == "completed"}
 
-    def pages(self, kind: Kind, wanted: ListFilter) -> Iterator[list[object]]:
+    def pages(self, kind: Kind, wanted: ListFilter, place: str | None = None) -> Iterator[Page]:
         self.filters.append((kind, wanted))
         records = [record for sid, record in self.records.items() if sid not in self.hidden]
         listed: list[object] = [record for record in records if self._is_wanted(kind, record, wanted)]
         listed += self.extra[kind]
-        for number, first in enumerate(range(0, max(len(listed), 1), self.page_size)):
+        if place is not None and place in self.refused_places:
+            raise RemoteError("HTTP 400: no such page")
+        for first in range(int(place or 0), max(len(listed), 1), self.page_size):
+            number = first // self.page_size
             with self._lock:
                 self.requests[kind.value] += 1
             if kind in self.fail_page and self.fail_page[kind][0] == number:
                 raise self.fail_page[kind][1]
-            yield [dict(r) if isinstance(r, dict) else r for r in listed[first : first + self.page_size]]
+            following = first + self.page_size
+            some = [dict(r) if isinstance(r, dict) else r for r in listed[first:following]]
+            yield Page(some, str(following) if following < len(listed) else None)
 
     def fetch(self, kind: Kind, sid: str) -> object:
         with self._lock:
@@ -183,15 +190,19 @@ class FakeTwilio:
 
 
 class FakeInterpreter:
-    """Opens everything, or only the objects whose ETags are in `keys`."""
+    """Opens everything, or only the objects whose ETags are in `fitting`."""
 
     def __init__(self, *, fits_all: bool = True) -> None:
         self.fits_all = fits_all
-        self.keys: set[str] = set()
+        self.fitting: set[str] = set()
         self.calls = 0
+
+    @property
+    def keys(self) -> str:
+        return "all" if self.fits_all else " ".join(sorted(self.fitting))
 
     def interpret(self, facts: ObjectFacts) -> MediaInfo:
         self.calls += 1
-        if self.fits_all or facts.etag in self.keys:
+        if self.fits_all or facts.etag in self.fitting:
             return MediaInfo(MediaState.READABLE, facts.stored_size - 7, True, facts.etag, "", facts)
         return MediaInfo(MediaState.LOCKED, facts.stored_size, True, facts.etag, "no private key fits", facts)

@@ -1,4 +1,3 @@
-import gc
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +8,7 @@ import pytest
 
 from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, record_of, room_of, sid_of
 from twfs.catalog.catalog import Catalog
+from twfs.catalog.changes import Applied
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.store import Store
 from twfs.clock import Deadline
@@ -37,11 +37,30 @@ class House:
         return Deadline(self.clock, 30)
 
 
+def assert_nothing_is_told(catalog: Catalog) -> None:
+    """Neither an empty folder nor a missing name: it is not known what there is."""
+    sid = sid_of(Kind.RECORDING, 1)
+    questions: list[Callable[[], object]] = [
+        lambda: list(catalog.media()),
+        lambda: len(catalog.media()),
+        lambda: catalog.find(sid),
+        lambda: catalog.folder("/recordings"),
+        lambda: catalog.subfolders("", 0, 9),
+        lambda: catalog.page("/recordings", 0, 9),
+        lambda: catalog.known_sizes([sid]),
+        catalog.totals,
+        lambda: catalog.info(sid, Deadline(FakeClock(), 30)),
+    ]
+    for ask in questions:
+        with pytest.raises(Unreachable, match="not known yet"):
+            ask()
+
+
 def test_nothing_is_known_and_nothing_asked_at_first(tmp_path: Path) -> None:
     house = House(tmp_path / "state" / "a.sqlite3")
     assert house.catalog.load() is False
     assert not house.twilio.requests
-    assert house.catalog.media() == {}
+    assert_nothing_is_told(house.catalog)
     house.catalog.stop()
 
 
@@ -50,7 +69,7 @@ def test_a_remount_knows_everything_without_a_request(tmp_path: Path) -> None:
     sids = [house.twilio.add(kind, number) for kind in Kind for number in range(5)]
     house.catalog.first_listing()
     infos = {sid: house.catalog.info(sid, house.deadline()) for sid in sids}
-    media = house.catalog.media()
+    media = dict(house.catalog.media())
     house.catalog.stop()
     house.twilio.requests.clear()
     house.interpreter.calls = 0
@@ -66,18 +85,19 @@ def test_a_remount_knows_everything_without_a_request(tmp_path: Path) -> None:
 
 
 class SlowStore(Store):
-    """What is done while the state file is being written."""
+    """What is done as soon as the state file was written, and nobody was told."""
 
     def __init__(self) -> None:
         super().__init__(None)
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def save(self, *what: Any) -> None:
+    def apply(self, *what: Any, **more: Any) -> Applied:
+        applied = super().apply(*what, **more)
         self.meanwhile()
-        super().save(*what)
+        return applied
 
 
-def test_what_is_shown_can_be_asked_for_while_the_state_file_is_being_written() -> None:
+def test_what_is_shown_can_be_asked_for_at_once() -> None:
     house = House()
     store = SlowStore()
     catalog = Catalog(house.twilio, house.twilio, house.interpreter, store, house.settings, house.clock)
@@ -109,8 +129,9 @@ def test_a_first_listing_comes_whole_or_raises(trouble: Exception, page: int) ->
     house.twilio.fail_page[Kind.COMPOSITION] = (page, trouble)
     with pytest.raises(type(trouble)):
         house.catalog.first_listing()
-    assert house.catalog.media() == {}
+    assert_nothing_is_told(house.catalog)
     assert house.catalog.load() is False
+    assert_nothing_is_told(house.catalog)
     house.catalog.stop()
 
 
@@ -171,7 +192,7 @@ def test_what_moves_out_of_the_selection_is_not_shown() -> None:
     house.catalog.first_listing()
     house.twilio.records[moved]["room_sid"] = room_of(3)
     house.catalog.suspect(moved)
-    house.catalog._refresher._look_singly(())
+    house.catalog._refresher._look_singly({})
     assert house.catalog.media() == {}
     house.catalog.stop()
 
@@ -217,15 +238,6 @@ def test_listing_again_what_is_known_keeps_it(tmp_path: Path) -> None:
     house.catalog.stop()
     assert house.remount().load()
     assert len(house.catalog.media()) == 2
-    house.catalog.stop()
-
-
-def test_loading_leaves_the_garbage_collector_as_it_was(tmp_path: Path) -> None:
-    house = House(tmp_path / "a.sqlite3")
-    for change in (gc.disable, gc.enable):
-        change()
-        house.catalog.load()
-        assert gc.isenabled() is (change is gc.enable)
     house.catalog.stop()
 
 
@@ -277,6 +289,8 @@ def locked_house(tmp_path: Path) -> tuple[House, list[str]]:
     """Three media that no key opens, all probed."""
     house = House(tmp_path / "a.sqlite3")
     house.interpreter.fits_all = False
+    house.catalog.stop()
+    house.remount()
     sids = [house.twilio.add(Kind.RECORDING, number) for number in range(3)]
     house.catalog.first_listing()
     assert {house.catalog.info(sid, house.deadline()).state for sid in sids} == {MediaState.LOCKED}

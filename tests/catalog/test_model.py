@@ -98,13 +98,13 @@ class CatalogMachine(RuleBasedStateMachine):
         sid = data.draw(st.sampled_from(shown))
         self.clock.advance(10)
         self.catalog.suspect(sid)
-        self.catalog._refresher._look_singly((), suspects_only=True)
+        self.catalog._refresher.look_at_suspects()
         assert (sid in self.catalog.media()) == (sid in self.twilio.completed())
 
     @rule()
     def remount(self) -> None:
         """The same store, another process: the same truth, without a request."""
-        before = self.catalog.media()
+        before = dict(self.catalog.media())
         self.twilio.requests.clear()
         self.mount()
         assert self.catalog.load()

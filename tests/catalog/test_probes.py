@@ -1,26 +1,25 @@
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.catalog.fakes import FakeClock, FakeInterpreter, FakeTwilio, facts_of
+from twfs.catalog import queries
 from twfs.catalog.absences import Absences
+from twfs.catalog.all_media import AllMedia
+from twfs.catalog.background import BACKGROUND_WORKERS, GRACE, IDLE_SECONDS, WORKERS, BackgroundProbing
 from twfs.catalog.known import ABSENT_SECONDS, ProbeBook
-from twfs.catalog.probes import (
-    AHEAD,
-    BACKGROUND_WORKERS,
-    FIRST_DELAY,
-    GRACE,
-    IDLE_SECONDS,
-    LONGEST_PAUSE,
-    WORKERS,
-    YOUNG_SECONDS,
-    Prober,
-)
-from twfs.catalog.store import Store
+from twfs.catalog.looking import Looking
+from twfs.catalog.pauses import LONGEST_PAUSE
+from twfs.catalog.probe_order import AHEAD, FIRST_DELAY
+from twfs.catalog.probes import YOUNG_SECONDS, Prober
+from twfs.catalog.store import Pass, Store, noting
+from twfs.catalog.trouble import Troubles
 from twfs.catalog.trust import WITNESSES, SizeTrust
 from twfs.clock import Deadline, SystemClock
 from twfs.errors import (
@@ -55,29 +54,44 @@ class Bench:
         self.store = Store(self.path)
         self.trust = SizeTrust(self.medium, self.store)
         self.book = ProbeBook(self.store, self.interpreter, self.trust, self.clock)
-        self.book.load()
-        doubted = self.doubtful.append
-        self.media: dict[str, Medium] = {}
+        troubles = Troubles()
+        self.looking = Looking(self.twilio, self.interpreter, self.store, self.clock, troubles)
         self.prober = Prober(
-            self.twilio,
-            self.interpreter,
+            self.store,
+            self.looking,
             self.book,
             self.trust,
             self.clock,
-            absences=Absences(self.store, self.clock),
-            media=lambda: self.media,
+            troubles,
+            absences=Absences(self.store.evidence, self.clock),
             timeout=TIMEOUT,
-            on_doubtful=doubted,
+            on_doubtful=self.doubtful.append,
         )
+        self.background = BackgroundProbing(self.prober, self.looking, self.store, self.book, self.trust, self.clock)
+        self.last_error = troubles.last_text
+        if self.store.load() is None:
+            self.make_whole()
+        self.book.load()
         self.update()
 
+    def make_whole(self) -> None:
+        """As after a first listing that found nothing."""
+        for kind in Kind:
+            self.store.apply([], then=noting(kind, Pass(self.clock.wall(), None, is_done=True)))
+        self.store.finish(self.clock.wall(), list(Kind))
+
     def medium(self, sid: str) -> Medium | None:
-        record = self.twilio.records.get(sid)
-        return None if record is None else parse_medium(kind_of(sid), record)
+        entry = self.store.entry(sid)
+        return None if entry is None else entry.medium
 
     def update(self) -> None:
-        self.media = {sid: parse_medium(kind_of(sid), self.twilio.records[sid]) for sid in self.sids}
-        self.prober.update()
+        """The account's media are `sids` now."""
+        gone = set(AllMedia(self.store)) - set(self.sids)
+        self.store.apply([parse_medium(kind_of(sid), self.twilio.records[sid]) for sid in self.sids], gone)
+        self.background.changed(gone)
+
+    def states(self) -> dict[str, int]:
+        return self.book.states(self.store.ask(queries.sums))
 
     def info(self, sid: str) -> MediaInfo:
         return self.prober.info(sid, Deadline(self.clock, 30))
@@ -90,13 +104,13 @@ class Bench:
         """Background work as one thread would do it for `seconds`."""
         end = self.clock.now + seconds
         while self.clock.now <= end:
-            pause = self.prober.step()
+            pause = self.background.step()
             if pause > end - self.clock.now:
                 return
             self.clock.advance(max(pause, 0.01))
 
     def close(self) -> None:
-        self.prober.stop()
+        self.background.stop()
         self.store.close()
 
 
@@ -124,7 +138,7 @@ def test_readable_is_asked_once_and_known_for_good(bench: Bench) -> None:
 def test_the_background_goes_in_listing_order(bench: Bench) -> None:
     bench.run(1)
     assert bench.twilio.inspected == bench.sids
-    assert bench.prober.step() == IDLE_SECONDS
+    assert bench.background.step() == IDLE_SECONDS
 
 
 def test_what_is_asked_for_comes_first_and_only_once(bench: Bench) -> None:
@@ -147,31 +161,31 @@ def test_while_a_reader_waits_only_its_neighbours_are_probed() -> None:
     with ThreadPoolExecutor(2) as pool:
         reader = pool.submit(bench.info, bench.sids[asked])
         wait_until(lambda: bench.probes == 1)
-        neighbour = pool.submit(bench.prober.step)
+        neighbour = pool.submit(bench.background.step)
         wait_until(lambda: bench.probes == 2)
-        bench.prober._ahead.clear()
-        assert bench.prober.step() == IDLE_SECONDS
+        bench.prober.ahead.clear()
+        assert bench.background.step() == IDLE_SECONDS
         gate.set()
         assert reader.result().state is MediaState.READABLE
         assert neighbour.result() == 0.0
     assert bench.twilio.inspected == bench.sids[asked : asked + 2]
-    assert bench.prober.step() == pytest.approx(GRACE), "the reader reads now"
+    assert bench.background.step() == pytest.approx(GRACE), "the reader reads now"
     bench.clock.advance(GRACE)
-    bench.prober.step()
+    bench.background.step()
     assert bench.twilio.inspected[2:] == bench.sids[:1]
     bench.close()
 
 
 def test_the_next_in_the_list_are_probed_ahead_of_a_reader(bench: Bench) -> None:
     bench.info(bench.sids[2])
-    bench.prober.step()
-    bench.prober.step()
+    bench.background.step()
+    bench.background.step()
     assert bench.twilio.inspected == bench.sids[2:]
     bench.info(bench.sids[1])
-    bench.prober.step()
+    bench.background.step()
     assert bench.twilio.inspected[3:] == [bench.sids[1], bench.sids[0]], "backwards, as this reader goes"
     bench.clock.advance(GRACE)
-    assert bench.prober.step() == IDLE_SECONDS
+    assert bench.background.step() == IDLE_SECONDS
     assert bench.probes == 5
 
 
@@ -180,10 +194,10 @@ def test_nothing_is_probed_ahead_of_who_asks_for_one_medium_here_and_one_there()
     bench.info(bench.sids[2 * AHEAD])
     bench.info(bench.sids[4 * AHEAD])
     bench.clock.advance(GRACE)
-    bench.prober.step()
+    bench.background.step()
     assert bench.twilio.inspected[2:] == bench.sids[:1], "the background goes on by itself"
     bench.info(bench.sids[4 * AHEAD + 1])
-    bench.prober.step()
+    bench.background.step()
     assert bench.twilio.inspected[4:] == [bench.sids[4 * AHEAD + 2]]
     bench.close()
 
@@ -192,18 +206,17 @@ def test_what_failed_or_is_absent_is_not_probed_ahead_again(bench: Bench) -> Non
     bench.twilio.fail_probe[bench.sids[1]] = MediaDamaged("nonsense")
     del bench.twilio.objects[bench.sids[2]]
     bench.run(1)
-    bench.store.save([], [bench.sids[0]])
-    bench.book.drop([bench.sids[0]])
+    bench.store._forget_probe(bench.sids[0])
     bench.info(bench.sids[0])
     before = bench.probes
-    assert bench.prober.step() > 0
+    assert bench.background.step() > 0
     assert bench.probes == before
 
 
 def test_all_workers_for_readers_and_a_few_for_the_background() -> None:
     bench = Bench(count=5 * AHEAD)
     gate = bench.twilio.gate = threading.Event()
-    bench.prober.start()
+    bench.background.start()
     with ThreadPoolExecutor(1) as pool:
         wait_until(lambda: bench.probes == BACKGROUND_WORKERS)
         reader = pool.submit(bench.info, bench.sids[AHEAD - 1])
@@ -214,7 +227,7 @@ def test_all_workers_for_readers_and_a_few_for_the_background() -> None:
     bench.clock.advance(GRACE)
     neighbours = bench.sids[AHEAD - 1 : AHEAD + WORKERS - BACKGROUND_WORKERS]
     assert inspected == {*sample_of(bench, BACKGROUND_WORKERS), *neighbours}
-    wait_until(lambda: bench.book.states(bench.sids)["readable"] == len(bench.sids))
+    wait_until(lambda: bench.states()["readable"] == len(bench.sids))
     assert bench.probes == len(bench.sids)
     bench.close()
 
@@ -286,7 +299,7 @@ def test_who_waits_tries_itself_when_only_the_others_time_was_up(bench: Bench) -
         while bench.probes == 0:
             threading.Event().wait(0.001)
         second = pool.submit(bench.info, sid)
-        while bench.prober._flights[sid]._condition._waiters == 0:  # type: ignore[attr-defined]
+        while bench.prober.flights[sid]._condition._waiters == 0:  # type: ignore[attr-defined]
             threading.Event().wait(0.001)
         bench.twilio.gate.set()
         with pytest.raises(DeadlineExceeded):
@@ -330,7 +343,7 @@ def test_what_failed_waits_once_however_it_came_to_be_probed(bench: Bench) -> No
     for _ in range(10):
         bench.run(60)
         bench.update()
-    assert sorted(sid for _, sid in bench.prober._later) == bench.sids[1:]
+    assert sorted(sid for _, sid in bench.prober.order._later) == bench.sids[1:]
 
 
 def test_absent_is_believed_for_a_minute_only(bench: Bench) -> None:
@@ -410,11 +423,11 @@ def test_an_outage_costs_a_few_requests_and_ends_by_itself(trouble: TwfsError) -
     bench.twilio.probe_down = trouble
     bench.run(3600)
     assert bench.probes <= 3600 / LONGEST_PAUSE + 10
-    assert bench.prober.last_error == str(trouble)
+    assert bench.last_error() == str(trouble)
     bench.twilio.probe_down = None
     bench.run(2 * 3600)
-    assert bench.book.states(bench.sids)["readable"] == 1000
-    assert bench.prober.last_error is None
+    assert bench.states()["readable"] == 1000
+    assert bench.last_error() is None
     bench.close()
 
 
@@ -424,10 +437,10 @@ def test_a_pause_ends_when_it_is_said_that_the_trouble_may_be_over() -> None:
     bench.run(3600)
     bench.twilio.probe_down = None
     bench.run(1)
-    assert bench.book.states(bench.sids)["readable"] == 0
-    bench.prober.go_on()
+    assert bench.states()["readable"] == 0
+    bench.background.go_on()
     bench.run(1)
-    assert bench.book.states(bench.sids)["readable"] > 50
+    assert bench.states()["readable"] > 50
     bench.close()
 
 
@@ -440,7 +453,7 @@ def test_many_media_that_cannot_be_had_do_not_keep_the_others_from_being_examine
         bench.run(300)
         bench.clock.advance(300)
         if changes:
-            bench.prober.update()
+            bench.background.changed()
     assert all(map(bench.book.is_believed, good))
     bench.close()
 
@@ -460,7 +473,7 @@ def test_many_doubts_that_cannot_be_settled_do_not_keep_the_others_from_being_ex
     bench.run(2 * 3600)
     bench.clock.advance(3600)
     bench.run(1)
-    assert bench.prober.last_error is None
+    assert bench.last_error() is None
     bench.close()
 
 
@@ -469,8 +482,8 @@ def test_workers_that_fail_together_lengthen_the_pause_once(bench: Bench) -> Non
     began = bench.clock.monotonic()
     bench.clock.advance(1)
     for _ in range(WORKERS):
-        bench.prober._pause(None, began + 0.5, Unreachable("down"))
-    assert bench.prober._pauses[None].end - bench.clock.monotonic() == 2.0
+        bench.looking.pause(None, began + 0.5, Unreachable("down"))
+    assert bench.looking.paused() == 2.0
 
 
 NOT_ALLOWED = RemoteError("media at host 'media.example.com' is not allowed")
@@ -491,7 +504,7 @@ def test_a_host_that_is_not_allowed_delays_that_kind_of_media_only(caplog: pytes
     bench, compositions, recordings = with_compositions_elsewhere(300)
     bench.run(10)
     assert all(bench.book.is_believed(sid) for sid in recordings)
-    assert bench.prober.last_error == str(NOT_ALLOWED)
+    assert bench.last_error() == str(NOT_ALLOWED)
     bench.run(3600)
     # Not one request per medium, and one line.
     assert bench.probes - len(recordings) <= 3600 / LONGEST_PAUSE + 12
@@ -501,15 +514,15 @@ def test_a_host_that_is_not_allowed_delays_that_kind_of_media_only(caplog: pytes
     bench.twilio.fail_probe.clear()
     bench.run(2 * 3600)
     assert all(bench.book.is_believed(sid) for sid in compositions)
-    assert bench.prober.last_error is None
+    assert bench.last_error() is None
     bench.close()
 
 
 def test_an_outage_is_over_when_a_host_is_reached_that_is_not_allowed() -> None:
     bench, compositions, recordings = with_compositions_elsewhere(3)
     bench.twilio.probe_down = Unreachable("down")
-    assert bench.prober.step() == 0
-    assert bench.prober.step() > 0
+    assert bench.background.step() == 0
+    assert bench.background.step() > 0
     bench.twilio.probe_down = None
     with pytest.raises(RemoteError):
         bench.info(compositions[2])
@@ -548,12 +561,12 @@ def test_a_look_in_the_background_ends_with_the_timeout(bench: Bench) -> None:
 
 def test_a_success_on_demand_ends_the_pause(bench: Bench) -> None:
     bench.twilio.probe_down = Unreachable("down")
-    bench.prober.step()
-    assert bench.prober.step() > 0
+    bench.background.step()
+    assert bench.background.step() > 0
     bench.twilio.probe_down = None
     bench.info(bench.sids[4])
     bench.clock.advance(GRACE)
-    assert bench.prober.step() == 0
+    assert bench.background.step() == 0
     assert bench.probes == 3
 
 
@@ -576,17 +589,17 @@ def test_what_is_gone_is_no_name(bench: Bench) -> None:
 def test_locked_media_are_interpreted_again_at_each_start_without_a_request(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "a.sqlite3", count=3)
     bench.interpreter.fits_all = False
-    bench.interpreter.keys = {facts_of(bench.sids[0]).etag}
+    bench.interpreter.fitting = {facts_of(bench.sids[0]).etag}
     bench.run(1)
-    assert bench.book.states(bench.sids)["locked"] == 2
+    assert bench.states()["locked"] == 2
     bench.close()
 
     bench.interpreter.calls = 0
-    bench.interpreter.keys.add(facts_of(bench.sids[1]).etag)
+    bench.interpreter.fitting.add(facts_of(bench.sids[1]).etag)
     bench.remount()
-    assert bench.book.states(bench.sids) == {"readable": 1, "absent": 0, "locked": 0, "damaged": 0, "unknown": 2}
+    assert bench.states() == {"readable": 1, "absent": 0, "locked": 0, "damaged": 0, "unknown": 2}
     bench.run(1)
-    assert bench.book.states(bench.sids) == {"readable": 2, "absent": 0, "locked": 1, "damaged": 0, "unknown": 0}
+    assert bench.states() == {"readable": 2, "absent": 0, "locked": 1, "damaged": 0, "unknown": 0}
     assert bench.interpreter.calls == 2
     assert bench.probes == 3
     bench.run(1e6)
@@ -594,13 +607,14 @@ def test_locked_media_are_interpreted_again_at_each_start_without_a_request(tmp_
     bench.close()
 
     bench.remount()
-    assert bench.book.states(bench.sids)["readable"] == 2
+    assert bench.states()["readable"] == 2
     bench.close()
 
 
 def test_known_proves_a_locked_medium_before_it_is_believed(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "a.sqlite3", count=1)
     bench.interpreter.fits_all = False
+    bench.background.keys_added()
     assert bench.info(bench.sids[0]).state is MediaState.LOCKED
     bench.close()
     bench.interpreter.fits_all = True
@@ -615,24 +629,26 @@ def test_known_proves_a_locked_medium_before_it_is_believed(tmp_path: Path) -> N
 def test_locked_media_are_proven_while_the_network_is_down(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "a.sqlite3", count=4)
     bench.interpreter.fits_all = False
+    bench.background.keys_added()
     bench.info(bench.sids[2])
     bench.close()
     bench.interpreter.fits_all = True
     bench.remount()
     bench.twilio.probe_down = Unreachable("down")
     bench.run(1)
-    assert bench.book.states(bench.sids)["readable"] == 1
+    assert bench.states()["readable"] == 1
     bench.close()
 
 
 def test_a_damaged_row_is_probed_again(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "a.sqlite3", count=2)
     before = bench.info(bench.sids[0])
-    connection = bench.store._connection
-    assert connection is not None
-    connection.execute("UPDATE probes SET plain_size = 1")
+    bench.close()
+    with closing(sqlite3.connect(tmp_path / "a.sqlite3", isolation_level=None)) as connection:
+        connection.execute("UPDATE media SET plain_size = 1")
+    bench.remount()
     assert bench.book.known(bench.sids[0]) is None
-    assert bench.book.states(bench.sids)["unknown"] == 2
+    assert bench.states()["unknown"] == 2
     assert bench.info(bench.sids[0]) == before
     assert bench.probes == 2
     bench.close()
@@ -673,11 +689,11 @@ def test_a_doubt_that_could_not_be_cleared_up_is_looked_into_until_it_is(bench: 
     bench.prober.doubt(sid)
     bench.run(3600)
     assert 5 <= bench.probes - 5 <= 8
-    assert bench.prober.last_error == str(trouble)
+    assert bench.last_error() == str(trouble)
     del bench.twilio.fail_probe[sid]
     bench.twilio.objects[sid] = replace(facts_of(sid), stored_size=5000, etag='"other"')
     bench.run(3600)
-    assert bench.prober.last_error is None
+    assert bench.last_error() is None
     assert (bench.info(sid).plain_size, bench.prober.contradictions) == (4993, 1)
 
 
@@ -698,12 +714,12 @@ def test_the_trouble_of_a_medium_goes_with_it(bench: Bench, *, is_known: bool) -
     bench.twilio.fail_probe[gone] = MediaDamaged("nonsense")
     bench.prober.doubt(gone)
     bench.run(1)
-    assert bench.prober.last_error == "nonsense"
+    assert bench.last_error() == "nonsense"
     bench.sids.remove(gone)
     bench.update()
-    assert bench.prober.last_error is None
+    assert bench.last_error() is None
     bench.run(24 * 3600)
-    assert bench.prober.step() == IDLE_SECONDS
+    assert bench.background.step() == IDLE_SECONDS
 
 
 def test_what_goes_while_it_is_being_examined_is_no_trouble(bench: Bench) -> None:
@@ -711,20 +727,20 @@ def test_what_goes_while_it_is_being_examined_is_no_trouble(bench: Bench) -> Non
     gone = bench.sids.pop(0)
     bench.twilio.fail_probe[gone] = MediaDamaged("nonsense")
     with ThreadPoolExecutor(1) as pool:
-        looking = pool.submit(bench.prober.step)
+        looking = pool.submit(bench.background.step)
         wait_until(lambda: bench.probes == 1)
         bench.update()
         gate.set()
         looking.result()
-    assert bench.prober.last_error is None
+    assert bench.last_error() is None
 
 
 def test_what_went_before_it_was_looked_at_again_is_no_trouble(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.run(1)
     bench.prober.doubt(bench.sids[0])
-    del bench.media[bench.sids[0]]
-    assert bench.prober.step() == 0
-    assert bench.prober.step() == IDLE_SECONDS
+    bench.store.apply([], [bench.sids[0]])
+    assert bench.background.step() == 0
+    assert bench.background.step() == IDLE_SECONDS
     assert caplog.messages == []
 
 
@@ -732,34 +748,10 @@ def test_damage_is_over_when_twilio_has_no_media_any_more(bench: Bench) -> None:
     sid = bench.sids[0]
     bench.twilio.fail_probe[sid] = MediaDamaged("nonsense")
     bench.run(1)
-    assert bench.prober.last_error == "nonsense"
+    assert bench.last_error() == "nonsense"
     del bench.twilio.fail_probe[sid], bench.twilio.objects[sid]
     bench.run(2 * FIRST_DELAY)
-    assert bench.prober.last_error is None
-
-
-class LookedUp(str):
-    """A SID that tells when it is looked up a second time: what is known of it may have changed since the first."""
-
-    again: Callable[[], None]
-    looks = 0
-
-    def __hash__(self) -> int:
-        self.looks += 1
-        if self.looks == 2:
-            self.again()
-        return super().__hash__()
-
-
-def test_a_medium_that_goes_while_sizes_are_summed_is_counted_or_not(bench: Bench) -> None:
-    for sid in bench.sids:
-        bench.info(sid)
-    one, *others = bench.sids
-    before = bench.book.plain_bytes(bench.sids)
-    fleeting = LookedUp(one)
-    fleeting.again = lambda: bench.book.drop([one])
-    found = bench.book.plain_bytes([fleeting, *others])
-    assert found in (before, bench.book.plain_bytes(others))
+    assert bench.last_error() is None
 
 
 def test_doubt_of_what_was_never_probed_is_nothing(bench: Bench) -> None:
@@ -769,12 +761,12 @@ def test_doubt_of_what_was_never_probed_is_nothing(bench: Bench) -> None:
 
 
 def test_workers_probe_all_and_end(bench: Bench) -> None:
-    bench.prober.start()
+    bench.background.start()
     assert any(thread.name.startswith("twfs-probe-") for thread in threading.enumerate())
     deadline = Deadline(SystemClock(), TIMEOUT)
-    while bench.book.states(bench.sids)["readable"] < 5:
+    while bench.states()["readable"] < 5:
         deadline.remaining()
         threading.Event().wait(0.002)
-    bench.prober.stop()
+    bench.background.stop()
     assert not any(thread.name.startswith("twfs-probe-") for thread in threading.enumerate())
     assert bench.probes == 5

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.catalog.fakes import START, FakeClock, FakeInterpreter, FakeTwilio, facts_of, sid_of
+from twfs.catalog.all_media import AllMedia
 from twfs.catalog.catalog import Catalog
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.probes import YOUNG_SECONDS
@@ -30,7 +31,7 @@ from twfs.errors import (
     Unreachable,
 )
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
-from twfs.resources import Kind, ListFilter, Medium
+from twfs.resources import Kind, ListFilter, Medium, Page
 
 BY = "uid 7, pid 8"
 
@@ -65,8 +66,8 @@ class SlowTwilio(FakeTwilio):
         self.sent, self.arrive = threading.Event(), threading.Event()
         self.arrive.set()
 
-    def pages(self, kind: Kind, wanted: ListFilter) -> Iterator[list[object]]:
-        for page in super().pages(kind, wanted):
+    def pages(self, kind: Kind, wanted: ListFilter, place: str | None = None) -> Iterator[Page]:
+        for page in super().pages(kind, wanted, place):
             self.sent.set()
             assert self.arrive.wait(10)
             yield page
@@ -180,9 +181,8 @@ def test_what_is_proven_now_is_deleted_and_vanishes_at_once_and_for_good(house: 
         house.info()
     house.catalog.stop()
     store = Store(tmp_path / "a.sqlite3")
-    remembered = store.load()
-    assert remembered is not None
-    assert {medium.sid for medium in remembered.media} == {*house.sids} - {house.sid}
+    assert store.load() is not None
+    assert set(AllMedia(store)) == {*house.sids} - {house.sid}
     assert store.probe(house.sid) is None
     store.close()
 

@@ -5,19 +5,21 @@ import shutil
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from zlib import crc32
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.catalog.fakes import START, facts_of, record_of, sid_of
-from twfs.catalog.store import APPLICATION_ID, SCHEMA_VERSION, Store, WholeReading
+from twfs.catalog import database, rows
+from twfs.catalog.evidence import WholeReading
+from twfs.catalog.schema import APPLICATION_ID, SCHEMA_VERSION, checksum
+from twfs.catalog.store import Pass, Store, noting
 from twfs.errors import Unreachable
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium, parse_medium
@@ -51,10 +53,33 @@ def filled(path: Path, count: int = 40) -> tuple[list[Medium], dict[str, MediaIn
     resources = [resource(number) for number in range(count)]
     infos = {medium.sid: readable(medium.sid) for medium in resources}
     with opened(path) as store:
-        store.replace_all(resources, float(START))
+        keep(store, resources, listed_at=float(START))
         for sid, info in infos.items():
             store.save_probe(sid, info)
     return resources, infos
+
+
+def keep(store: Store, media: list[Medium], gone: Collection[str] = (), listed_at: float | None = None) -> None:
+    """Write them; with `listed_at` as what ends the first listing."""
+    store.apply(media, gone)
+    if listed_at is not None:
+        for kind in Kind:
+            store.apply([], then=noting(kind, Pass(listed_at, None, is_done=True)))
+        store.finish(listed_at, list(Kind))
+
+
+def held(store: Store) -> list[Medium] | None:
+    """All resources in their order; None if it does not hold a complete listing that can be trusted."""
+    if store.load() is None:
+        return None
+    return [entry.medium for entry in store.ask(rows.entries_of, "id > 0 ORDER BY id", ())]
+
+
+def probed(store: Store) -> list[tuple[str, MediaState, int, bool]]:
+    """What is known of sizes."""
+    entries = store.known(rows.entries_of, "id > 0 ORDER BY id", ())
+    sizes = [(entry.medium.sid, entry.size) for entry in entries]
+    return [(sid, size.state, size.plain_size, size.encrypted) for sid, size in sizes if size is not None]
 
 
 def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
@@ -65,12 +90,11 @@ def test_a_round_trip_keeps_order_and_everything(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "er" / "a.sqlite3"
     media, infos = filled(path)
     with opened(path) as store:
-        remembered = store.load()
-        assert remembered is not None
-        assert remembered.media == media
-        assert remembered.listed_at == START
+        remembered = held(store)
+        assert remembered == media
+        assert store.listed_at == START
         assert {sid: store.probe(sid) for sid in infos} == infos
-        assert store.probed() == [(sid, info.state, info.plain_size, info.encrypted) for sid, info in infos.items()]
+        assert probed(store) == [(sid, info.state, info.plain_size, info.encrypted) for sid, info in infos.items()]
 
 
 def test_folder_and_files_are_private(tmp_path: Path) -> None:
@@ -78,7 +102,7 @@ def test_folder_and_files_are_private(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         with opened(path) as store:
-            store.save([resource(1)], listed_at=1.0)
+            keep(store, [resource(1)], listed_at=1.0)
             assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
             assert {stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {0o600}
     finally:
@@ -96,37 +120,42 @@ def test_a_file_that_others_can_read_is_made_private(tmp_path: Path) -> None:
 
 def test_without_a_complete_listing_nothing_is_loaded(tmp_path: Path) -> None:
     with opened(tmp_path / "a.sqlite3") as store:
-        store.save([resource(1)])
+        keep(store, [resource(1)])
         assert store.load() is None
-        store.save([], listed_at=5.0)
-        remembered = store.load()
-        assert remembered is not None
-        assert len(remembered.media) == 1
+        keep(store, [], listed_at=5.0)
+        remembered = held(store)
+        assert remembered == [resource(1)]
 
 
 def test_an_empty_account_is_a_complete_listing(tmp_path: Path) -> None:
     with opened(tmp_path / "a.sqlite3") as store:
-        store.save([], listed_at=5.0)
-        remembered = store.load()
-        assert remembered is not None
-        assert remembered.media == []
+        keep(store, [], listed_at=5.0)
+        remembered = held(store)
+        assert remembered == []
 
 
 def test_what_is_gone_is_forgotten_with_its_probe(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     media, infos = filled(path, 3)
     with opened(path) as store:
-        store.save([], [media[1].sid])
-        remembered = store.load()
-        assert remembered is not None
-        assert remembered.media == [media[0], media[2]]
+        keep(store, [], [media[1].sid])
+        remembered = held(store)
+        assert remembered == [media[0], media[2]]
         assert store.probe(media[1].sid) is None
         assert store.probe(media[2].sid) == infos[media[2].sid]
 
 
+@contextmanager
+def with_resources(path: Path | None, *sids: str) -> Iterator[Store]:
+    """A store that knows them, whatever they are called."""
+    with opened(path) as store:
+        keep(store, [resource(1)._replace(sid=sid) for sid in sids], listed_at=1.0)
+        yield store
+
+
 def test_readable_is_never_replaced_by_less_for_the_same_object(tmp_path: Path) -> None:
     sid = sid_of(Kind.RECORDING, 1)
-    with opened(tmp_path / "a.sqlite3") as store:
+    with with_resources(tmp_path / "a.sqlite3", sid) as store:
         store.save_probe(sid, locked(sid))
         assert store.probe(sid) == locked(sid)
         store.save_probe(sid, readable(sid))
@@ -139,7 +168,7 @@ def test_readable_is_never_replaced_by_less_for_the_same_object(tmp_path: Path) 
 
 def test_another_object_under_the_same_etag_is_another_object(tmp_path: Path) -> None:
     sid = sid_of(Kind.RECORDING, 1)
-    with opened(tmp_path / "a.sqlite3") as store:
+    with with_resources(tmp_path / "a.sqlite3", sid) as store:
         store.save_probe(sid, readable(sid))
         known = locked(sid)
         assert known.facts is not None
@@ -161,7 +190,7 @@ def test_any_probe_comes_back_equal(
     *, size: int, etag: str, metadata: dict[str, str], tail: bytes, reason: str, state: MediaState, encrypted: bool
 ) -> None:
     info = MediaInfo(state, size, encrypted, etag, reason, ObjectFacts(size, etag, metadata, tail))
-    with opened(None) as store:
+    with with_resources(None, "RT") as store:
         store.save_probe("RT", info)
         assert store.probe("RT") == info
 
@@ -183,30 +212,29 @@ MEDIA = st.builds(
 @given(media=st.lists(MEDIA, max_size=5, unique_by=lambda medium: medium.sid))
 def test_any_medium_comes_back_equal(media: list[Medium]) -> None:
     with opened(None) as store:
-        store.save(media, listed_at=1.0, total=len(media))
-        remembered = store.load()
+        keep(store, media, listed_at=1.0)
+        remembered = held(store)
         assert remembered is not None
-        assert {medium.sid: medium for medium in remembered.media} == {medium.sid: medium for medium in media}
+        assert {medium.sid: medium for medium in remembered} == {medium.sid: medium for medium in media}
 
 
 @pytest.mark.parametrize("count", [0, 999, 1000, 1001, 2500])
 def test_many_media_come_back_in_order(count: int) -> None:
     media = [resource(number) for number in range(count)]
     with opened(None) as store:
-        store.replace_all(media, float(START))
-        remembered = store.load()
-    assert remembered is not None
-    assert remembered.media == media
+        keep(store, media, listed_at=float(START))
+        remembered = held(store)
+    assert remembered == media
 
 
 def test_what_many_media_have_in_common_is_held_once(tmp_path: Path) -> None:
     media, _ = filled(tmp_path / "a.sqlite3")
     with opened(tmp_path / "a.sqlite3") as store:
-        remembered = store.load()
+        remembered = held(store)
+    assert remembered == media
     assert remembered is not None
-    assert remembered.media == media
-    assert len({id(medium.account_sid) for medium in remembered.media}) == 1
-    assert len({id(medium.status) for medium in remembered.media}) == 1
+    assert len({id(medium.account_sid) for medium in remembered}) == 1
+    assert len({id(medium.status) for medium in remembered}) == 1
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[]", "{}", "null", json.dumps([7] * 14), json.dumps(["x"] * 15)])
@@ -214,9 +242,9 @@ def test_a_resource_that_is_none_damages_the_file(tmp_path: Path, text: str, cap
     path = tmp_path / "a.sqlite3"
     filled(path, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        ((sid, kind),) = connection.execute("SELECT sid, kind FROM resources").fetchall()
-        row = (text, crc32(repr((sid, kind, text)).encode()))
-        connection.execute("UPDATE resources SET fields = ?, checksum = ?", row)
+        columns = "id, sid, kind, shown, settled, changed_at, day, room"
+        ((row),) = connection.execute(f"SELECT {columns} FROM media").fetchall()
+        connection.execute("UPDATE media SET fields = ?, checksum = ?", (text, checksum(*row, text)))
     with opened(path) as store:
         assert store.load() is None
     assert "a resource cannot be read" in warnings_in(caplog)[0]
@@ -229,25 +257,26 @@ def test_a_file_that_is_no_database(tmp_path: Path, content: bytes, caplog: pyte
     with opened(path) as store:
         assert store.load() is None
         assert store.is_lasting
-        store.save([resource(1)], listed_at=1.0)
+        keep(store, [resource(1)], listed_at=1.0)
     with opened(path) as store:
         assert store.load() is not None
     assert len(warnings_in(caplog)) == (1 if content else 0)
     assert not content or path.with_name("a.sqlite3.damaged").read_bytes() == content
 
 
-@pytest.mark.parametrize("keep", [600, 4096, 5000, 20000])
+@pytest.mark.parametrize("part", [600, 4096, 5000, 20000])
 def test_a_truncated_file_is_set_aside_with_one_warning(
-    tmp_path: Path, keep: int, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, part: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "a.sqlite3"
     media, _ = filled(path)
-    path.write_bytes(path.read_bytes()[:keep])
+    path.write_bytes(path.read_bytes()[:part])
     with opened(path) as store:
         assert store.load() is None
-        store.probed()
-        assert store.probe(media[0].sid) is None
-        store.save([resource(1)], listed_at=1.0)
+        probed(store)
+        with pytest.raises(Unreachable, match="not known yet"):
+            store.probe(media[0].sid)
+        keep(store, [resource(1)], listed_at=1.0)
     assert len(warnings_in(caplog)) == 1
     assert "set aside as a.sqlite3.damaged" in warnings_in(caplog)[0]
 
@@ -298,7 +327,7 @@ def test_our_file_without_our_tables(tmp_path: Path) -> None:
     connection.close()
     with opened(path) as store:
         assert store.load() is None
-        store.save([resource(1)], listed_at=1.0)
+        keep(store, [resource(1)], listed_at=1.0)
         assert store.load() is not None
         assert store.is_lasting
 
@@ -332,38 +361,40 @@ def test_a_flipped_bit_is_never_believed(intact: "Intact", tmp_path: Path, seed:
         stale.unlink()
     path.write_bytes(damaged)
     with opened(path) as store:
-        remembered = store.load()
+        remembered = held(store)
         # The order of rows is not the truth's; which there are, and what they say, is.
-        assert remembered is None or {m.sid: m for m in remembered.media} == {m.sid: m for m in media}
+        assert remembered is None or {m.sid: m for m in remembered} == {m.sid: m for m in media}
         known = {(sid, info.state, info.plain_size, info.encrypted) for sid, info in infos.items()}
-        assert known.issuperset(store.probed())
-        for sid, info in infos.items():
-            assert store.probe(sid) in (None, info)
-        store.save([resource(99)], listed_at=2.0, total=len(media) + 1)
-        after = store.load()
-        assert after is None or {m.sid: m for m in after.media} == {m.sid: m for m in [*media, resource(99)]}
+        assert known.issuperset(probed(store))
+        for sid, info in infos.items() if remembered is not None else ():
+            with suppress(Unreachable):
+                assert store.probe(sid) in (None, info)
+        keep(store, [resource(99)])
+        store.finish(2.0)
+        after = held(store)
+        assert after is None or {m.sid: m for m in after} == {m.sid: m for m in [*media, resource(99)]}
 
 
 def test_distrust_is_kept_and_no_flipped_bit_ends_it(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store:
-        assert store.distrusted() == frozenset()
+        assert store.evidence.distrusted() == frozenset()
         for _ in range(2):
-            store.save_distrust(Kind.COMPOSITION)
+            store.evidence.save_distrust(Kind.COMPOSITION)
     with opened(path) as store:
-        assert store.distrusted() == {Kind.COMPOSITION}
+        assert store.evidence.distrusted() == {Kind.COMPOSITION}
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("UPDATE distrust SET kind = 'compositionr'")
     connection.close()
     with opened(path) as store:
-        assert store.distrusted() == set(Kind)
+        assert store.evidence.distrusted() == set(Kind)
 
 
 def test_a_row_that_was_lost_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     filled(path)
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("DELETE FROM resources WHERE rowid = 7")
+    connection.execute("DELETE FROM media WHERE id = 7")
     connection.close()
     with opened(path) as store:
         assert store.load() is None
@@ -374,7 +405,7 @@ def test_no_folder_can_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture)
     (tmp_path / "file").write_text("")
     with opened(tmp_path / "file" / "state" / "a.sqlite3") as store:
         assert store.load() is None
-        store.save([resource(1)], listed_at=1.0)
+        keep(store, [resource(1)], listed_at=1.0)
         sid = sid_of(Kind.RECORDING, 1)
         store.save_probe(sid, readable(sid))
         store.release()
@@ -389,7 +420,7 @@ def test_a_symbolic_link_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptu
     target = tmp_path / "target"
     (tmp_path / "a.sqlite3").symlink_to(target)
     with opened(tmp_path / "a.sqlite3") as store:
-        store.save([resource(1)], listed_at=1.0)
+        keep(store, [resource(1)], listed_at=1.0)
         assert not store.is_lasting
     assert not target.exists()
     assert len(warnings_in(caplog)) == 1
@@ -399,31 +430,29 @@ def test_a_full_disk_takes_what_is_known_along_into_memory(tmp_path: Path, caplo
     path = tmp_path / "a.sqlite3"
     media, infos = filled(path, 5)
     with opened(path) as store:
-        remembered = store.load()
-        assert remembered is not None
-        assert store._connection is not None
+        assert held(store) == media
+        assert store.database._writer is not None
         # The file may not grow: SQLite then says "database or disk is full", as on a full disk.
-        pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-        store._connection.execute(f"PRAGMA max_page_count = {pages}")
+        pages = store.database._writer.execute("PRAGMA page_count").fetchone()[0]
+        store.database._writer.execute(f"PRAGMA max_page_count = {pages}")
         many = [resource(number) for number in range(100, 400)]
-        store.save(many, listed_at=9.0)
+        keep(store, many, listed_at=9.0)
         assert not store.is_lasting
-        after = store.load()
-        assert after is not None
-        assert after.media == [*media, *many]
+        after = held(store)
+        assert after == [*media, *many]
         assert {sid: store.probe(sid) for sid in infos} == infos
     (warning,) = warnings_in(caplog)
     assert "full" in warning
     with opened(path) as store:
-        untouched = store.load()
-        assert untouched is not None
-        assert untouched.media == media
+        untouched = held(store)
+        assert untouched == media
 
 
 def test_two_mounts_share_one_file(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "a.sqlite3"
     sids = [[sid_of(Kind.RECORDING, 1000 * mount + number) for number in range(50)] for mount in range(4)]
-    barrier = threading.Barrier(4)
+    with with_resources(path, *(sid for own in sids for sid in own)):
+        barrier = threading.Barrier(4)
 
     def mount(own: list[str]) -> None:
         with opened(path) as store:
@@ -438,7 +467,7 @@ def test_two_mounts_share_one_file(tmp_path: Path, caplog: pytest.LogCaptureFixt
     for thread in threads:
         thread.join()
     with opened(path) as store:
-        assert len(store.probed()) == 200
+        assert len(probed(store)) == 200
     assert warnings_in(caplog) == []
 
 
@@ -462,7 +491,7 @@ def test_mounts_that_begin_at_once_share_a_new_file(tmp_path: Path, caplog: pyte
 def test_after_release_the_file_is_opened_anew(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store:
-        store.save([resource(1)], listed_at=1.0)
+        keep(store, [resource(1)], listed_at=1.0)
         store.release()
         assert sorted(file.name for file in tmp_path.iterdir()) == ["a.sqlite3"]
         assert store.load() is not None
@@ -477,18 +506,19 @@ def test_a_closed_store_says_so(tmp_path: Path) -> None:
 
 
 def test_no_plaintext_key_is_needed_to_save() -> None:
-    with opened(None) as store, pytest.raises(ValueError, match="without facts"):
+    with with_resources(None, "RT") as store, pytest.raises(ValueError, match="without facts"):
         store.save_probe("RT", MediaInfo(MediaState.ABSENT, 0))
 
 
 def test_a_file_begun_anew_while_mounted_does_not_pass_for_a_complete_listing(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
-    media, _ = filled(path)
+    filled(path)
     with opened(path) as store:
         assert store.load() is not None
         store.release()
         path.write_bytes(b"overwritten by something else" * 1000)
-        store.save([resource(99)], listed_at=9.0, total=len(media) + 1)
+        keep(store, [resource(99)])
+        store.finish(9.0)
         assert store.is_lasting
         assert store.load() is None
 
@@ -502,17 +532,17 @@ def test_a_folder_that_is_taken_away_while_in_use_is_made_anew_with_all_that_was
     with opened(path) as store:
         assert store.load() is not None
         take_away(path.parent)
-        store.save([resource(99)], listed_at=9.0, total=len(media) + 1)
-        store.save_whole_reading(media[0].sid, WholeReading("f"))
+        keep(store, [resource(99)])
+        store.finish(9.0)
+        store.evidence.save_whole_reading(media[0].sid, WholeReading("f"))
         assert store.is_lasting
     (warning,) = warnings_in(caplog)
     assert f"{path} was taken away" in warning
     with opened(path) as store:
-        after = store.load()
-        assert after is not None
-        assert after.media == [*media, resource(99)]
+        after = held(store)
+        assert after == [*media, resource(99)]
         assert {sid: store.probe(sid) for sid in infos} == infos
-        assert store.whole_reading(media[0].sid) == WholeReading("f")
+        assert store.evidence.whole_reading(media[0].sid) == WholeReading("f")
 
 
 def test_a_whole_file_in_place_of_the_one_in_use_is_gone_on_with_as_it_is(tmp_path: Path) -> None:
@@ -522,13 +552,12 @@ def test_a_whole_file_in_place_of_the_one_in_use_is_gone_on_with_as_it_is(tmp_pa
         assert store.load() is not None
         path.unlink()
         with opened(path) as another:
-            another.replace_all([resource(1)], 5.0)
-            store.save([resource(2)])
-            assert another.probed() == []
+            keep(another, [resource(1)], listed_at=5.0)
+            keep(store, [resource(2)])
+            assert probed(another) == []
     with opened(path) as store:
-        after = store.load()
-        assert after is not None
-        assert after.media == [resource(1), resource(2)]
+        after = held(store)
+        assert after == [resource(1), resource(2)]
 
 
 def test_what_was_damaged_when_it_was_taken_away_does_not_come_back(tmp_path: Path) -> None:
@@ -536,10 +565,10 @@ def test_what_was_damaged_when_it_was_taken_away_does_not_come_back(tmp_path: Pa
     filled(path)
     with opened(path) as store:
         assert store.load() is not None
-        assert store._connection is not None
-        store._connection.execute("UPDATE resources SET fields = '[]' WHERE sid = ?", (resource(3).sid,))
+        assert store.database._writer is not None
+        store.database._writer.execute("UPDATE media SET fields = '[]' WHERE sid = ?", (resource(3).sid,))
         path.unlink()
-        store.save([resource(99)])
+        keep(store, [resource(99)])
         assert store.load() is None
         assert store.is_lasting
 
@@ -553,31 +582,23 @@ def test_a_folder_that_cannot_be_made_anew_leaves_all_in_memory(
         assert store.load() is not None
         shutil.rmtree(path.parent)
         path.parent.touch()
-        after = store.load()
-        assert after is not None
-        assert after.media == media
+        keep(store, [media[0]])
+        after = held(store)
+        assert after == media
         assert {sid: store.probe(sid) for sid in infos} == infos
         assert not store.is_lasting
     assert len(warnings_in(caplog)) == 1
-
-
-def test_a_first_listing_leaves_nothing_of_an_incomplete_one(tmp_path: Path) -> None:
-    with opened(tmp_path / "a.sqlite3") as store:
-        store.save([resource(1)])
-        store.replace_all([resource(2)], 5.0)
-        remembered = store.load()
-        assert remembered is not None
-        assert remembered.media == [resource(2)]
 
 
 def test_a_reader_does_not_wait_for_another_mounts_writer(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     media, infos = filled(path, 3)
     with opened(path) as store:
-        store.probed()
+        probed(store)
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         other.execute("DELETE FROM probes")
+        other.execute("UPDATE media SET state = NULL")
         assert store.probe(media[0].sid) == infos[media[0].sid]
         other.execute("ROLLBACK")
         other.close()
@@ -585,19 +606,22 @@ def test_a_reader_does_not_wait_for_another_mounts_writer(tmp_path: Path) -> Non
 
 
 def test_a_file_that_another_process_holds_is_not_waited_for_without_end(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is no shared memory, and so no WAL, a lock keeps readers out too."""
     path = tmp_path / "a.sqlite3"
     filled(path, 3)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
     with opened(path) as store:
-        store.probed()
-        assert store._connection is not None
-        store._connection.execute("PRAGMA journal_mode = DELETE")
-        store._connection.execute("PRAGMA busy_timeout = 10")
+        probed(store)
+        for reader in store.database._idle:
+            reader.close()
+        store.database._idle.clear()
+        assert store.database._writer is not None
+        store.database._writer.execute("PRAGMA journal_mode = DELETE")
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
-        assert store.probed() == []
+        assert probed(store) == []
         assert not store.is_lasting
         other.execute("ROLLBACK")
         other.close()
@@ -611,46 +635,46 @@ def test_a_file_that_another_process_holds_is_not_waited_for_without_end(
 def test_what_a_whole_reading_showed_is_known_to_other_mounts_and_later_ones(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store, opened(path) as other:
-        assert store.whole_reading("RT1") is None
-        store.save_whole_reading("RT1", WholeReading("one"))
-        assert other.whole_reading("RT1") == WholeReading("one")
-        other.save_whole_reading("RT1", WholeReading("one", "its MD5 is not the ETag"))
+        assert store.evidence.whole_reading("RT1") is None
+        store.evidence.save_whole_reading("RT1", WholeReading("one"))
+        assert other.evidence.whole_reading("RT1") == WholeReading("one")
+        other.evidence.save_whole_reading("RT1", WholeReading("one", "its MD5 is not the ETag"))
     with opened(path) as store:
-        assert store.whole_reading("RT1") == WholeReading("one", "its MD5 is not the ETag")
-        assert store.whole_reading("RT2") is None
+        assert store.evidence.whole_reading("RT1") == WholeReading("one", "its MD5 is not the ETag")
+        assert store.evidence.whole_reading("RT2") is None
 
 
 def test_of_a_medium_that_is_gone_neither_reading_nor_absence_is_kept(tmp_path: Path) -> None:
     with opened(tmp_path / "a.sqlite3") as store:
         for sid in ("RT1", "RT2"):
-            store.save_whole_reading(sid, WholeReading("one"))
-            store.absent_since(sid, 5.0)
-        store.save([], ["RT1"])
-        assert (store.whole_reading("RT1"), store.whole_reading("RT2")) == (None, WholeReading("one"))
-        assert (store.absent_since("RT1", 9.0), store.absent_since("RT2", 9.0)) == (9.0, 5.0)
+            store.evidence.save_whole_reading(sid, WholeReading("one"))
+            store.evidence.absent_since(sid, 5.0)
+        keep(store, [], ["RT1"])
+        assert (store.evidence.whole_reading("RT1"), store.evidence.whole_reading("RT2")) == (None, WholeReading("one"))
+        assert (store.evidence.absent_since("RT1", 9.0), store.evidence.absent_since("RT2", 9.0)) == (9.0, 5.0)
 
 
 def test_an_absence_lasts_until_media_are_found(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite3"
-    with opened(path) as store, opened(path) as other:
-        assert [store.absent_since("RT1", now) for now in (5.0, 6.0)] == [5.0, 5.0]
-        assert other.absent_since("RT1", 7.0) == 5.0
+    with with_resources(path, "RT1") as store, opened(path) as other:
+        assert [store.evidence.absent_since("RT1", now) for now in (5.0, 6.0)] == [5.0, 5.0]
+        assert other.evidence.absent_since("RT1", 7.0) == 5.0
         other.save_probe("RT1", readable("RT1"))
-        assert store.absent_since("RT1", 8.0) == 8.0
-        other.end_absence("RT1")
-        assert store.absent_since("RT1", 9.0) == 9.0
+        assert store.evidence.absent_since("RT1", 8.0) == 8.0
+        other.evidence.end_absence("RT1")
+        assert store.evidence.absent_since("RT1", 9.0) == 9.0
 
 
 @pytest.mark.parametrize("change", ["since = 1.0", "since = NULL", "since = 'soon'", "checksum = 1"])
 def test_a_damaged_absence_begins_anew(tmp_path: Path, change: str) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store:
-        store.absent_since("RT1", 5.0)
+        store.evidence.absent_since("RT1", 5.0)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"UPDATE absences SET {change}")
         connection.commit()
     with opened(path) as store:
-        assert [store.absent_since("RT1", now) for now in (9.0, 10.0)] == [9.0, 9.0]
+        assert [store.evidence.absent_since("RT1", now) for now in (9.0, 10.0)] == [9.0, 9.0]
 
 
 @pytest.mark.parametrize(
@@ -658,7 +682,7 @@ def test_a_damaged_absence_begins_anew(tmp_path: Path, change: str) -> None:
     [
         "DELETE FROM listing",
         *(f"UPDATE listing SET listed_at = {value}" for value in ("'soon'", "x'00'")),
-        *(f"UPDATE listing SET resource_count = {value}" for value in ("'many'", "NULL", "39", "41")),
+        *(f"UPDATE listing SET resources = {value}" for value in ("'many'", "NULL", "39", "41")),
     ],
 )
 def test_a_damaged_listing_is_no_listing_and_the_next_one_is_remembered(tmp_path: Path, change: str) -> None:
@@ -669,11 +693,10 @@ def test_a_damaged_listing_is_no_listing_and_the_next_one_is_remembered(tmp_path
         connection.commit()
     with opened(path) as store:
         assert store.load() is None
-        store.replace_all(media, float(START))
+        keep(store, media, listed_at=float(START))
     with opened(path) as store:
-        remembered = store.load()
-        assert remembered is not None
-        assert (remembered.media, remembered.listed_at) == (media, START)
+        remembered = held(store)
+        assert (remembered, store.listed_at) == (media, START)
 
 
 @pytest.mark.parametrize(
@@ -683,15 +706,15 @@ def test_a_damaged_listing_is_no_listing_and_the_next_one_is_remembered(tmp_path
 def test_a_damaged_reading_shows_nothing(tmp_path: Path, change: str) -> None:
     path = tmp_path / "a.sqlite3"
     with opened(path) as store:
-        store.save_whole_reading("RT1", WholeReading("one", "its MD5 is not the ETag"))
+        store.evidence.save_whole_reading("RT1", WholeReading("one", "its MD5 is not the ETag"))
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"UPDATE readings SET {change}")
         connection.commit()
     with opened(path) as store:
-        assert (store.whole_reading("RT1"), store.whole_reading("RT2")) == (None, None)
+        assert (store.evidence.whole_reading("RT1"), store.evidence.whole_reading("RT2")) == (None, None)
 
 
 def test_readings_live_in_memory_where_there_is_no_file() -> None:
     with opened(None) as store:
-        store.save_whole_reading("RT1", WholeReading("one"))
-        assert store.whole_reading("RT1") == WholeReading("one")
+        store.evidence.save_whole_reading("RT1", WholeReading("one"))
+        assert store.evidence.whole_reading("RT1") == WholeReading("one")

@@ -227,16 +227,16 @@ def test_a_track_with_a_size_and_no_media_ends_trust_once_that_is_sure(account: 
     del account.twilio.objects[muted]
     account.catalog.first_listing()
     account.probe([*sids, muted])
-    account.catalog._refresher._look_singly(())
+    account.catalog._refresher._look_singly({})
     assert account.size(muted) == (0, True)
     assert account.catalog.known_size(last) == (99, False), "its media may still come"
     account.clock.advance(YOUNG_SECONDS + 60)
-    account.catalog._prober.step()
+    account.catalog._probing.step()
     account.catalog.examine(sids[0], account.deadline())
     for _ in range(3):
-        account.catalog._prober._attempt(muted)
+        account.catalog._prober.attempt(muted)
         account.clock.advance(3600)
-        account.catalog._refresher._look_singly(())
+        account.catalog._refresher._look_singly({})
     assert account.catalog.known_size(last) is None
 
 
@@ -248,7 +248,7 @@ def test_a_deletion_elsewhere_is_no_contradiction(account: Account) -> None:
     account.clock.advance(YOUNG_SECONDS + 60)
     account.twilio.forget(gone)
     account.probe([*sids, gone])
-    account.catalog._refresher._look_singly(())
+    account.catalog._refresher._look_singly({})
     assert gone not in account.catalog.media()
     assert account.catalog.known_size(last) == (99, False)
 
@@ -259,7 +259,7 @@ def test_what_no_key_opens_is_no_witness() -> None:
     trust = SizeTrust(lambda _sid: medium, store)
     for state in (MediaState.LOCKED, MediaState.DAMAGED):
         trust.learn(medium.sid, MediaInfo(state, 7, encrypted=True))
-    assert store.distrusted() == frozenset()
+    assert store.evidence.distrusted() == frozenset()
     assert not trust.has_ended(Kind.RECORDING)
     store.close()
 
@@ -300,8 +300,8 @@ def test_the_background_first_takes_a_sample_of_the_whole_list(account: Account)
     sids = account.add_many(3 * WITNESSES, encrypted=True)
     account.catalog.first_listing()
     for _ in range(WITNESSES):
-        account.catalog._prober.step()
+        account.catalog._probing.step()
     assert account.twilio.inspected == sids[::3]
     assert account.catalog.known_size(sids[1]) is not None
-    account.catalog._prober.step()
+    account.catalog._probing.step()
     assert account.twilio.inspected[-1] == sids[1]

@@ -102,8 +102,8 @@ def found_absent(place: Customer, sid: str) -> None:
     with closing(sqlite3.connect(state_file)) as connection:
         (since,) = connection.execute("SELECT since FROM absences WHERE sid = ?", (sid,)).fetchone()
     store = Store(state_file)
-    store.end_absence(sid)
-    assert store.absent_since(sid, since - ABSENCE_SECONDS) < since
+    store.evidence.end_absence(sid)
+    assert store.evidence.absent_since(sid, since - ABSENCE_SECONDS) < since
     store.close()
 
 

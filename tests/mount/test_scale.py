@@ -6,6 +6,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from tests.mount.harness import Customer, customer, mounted, needs_fuse, run, run_twfs
+from twfs.catalog.all_media import AllMedia
 from twfs.catalog.options import CatalogSettings, store_path
 from twfs.catalog.store import Store
 from twfs.probe import TAIL_SIZE, MediaInfo, MediaState, ObjectFacts
@@ -37,10 +38,9 @@ def know_all(place: Customer) -> None:
     store = Store(
         store_path(Path(place.options["state_dir"]), place.account.account_sid, place.simulator.url, CatalogSettings())
     )
-    remembered = store.load()
-    assert remembered is not None
-    for medium in remembered.media:
-        store.save_probe(medium.sid, info)
+    assert store.load() is not None
+    for sid in list(AllMedia(store)):
+        store.save_probe(sid, info)
     store.close()
     place.simulator.clear_requests()
 

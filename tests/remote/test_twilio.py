@@ -15,7 +15,7 @@ from twfs.errors import CredentialsRefused, DeadlineExceeded, MediaAbsent, NotFo
 from twfs.remote.http import Authorization, HttpPool
 from twfs.remote.retry import RateLimit
 from twfs.remote.twilio import TwilioApi
-from twfs.resources import Kind, ListFilter, parse_medium
+from twfs.resources import Kind, ListFilter, Page, parse_medium
 from twfs.simulator.account import StoredObject, new_sid
 from twfs.simulator.faults import Fault
 from twfs.simulator.server import Simulator
@@ -469,7 +469,7 @@ def test_a_long_list_comes_whole_though_each_page_fails_longer_than_its_attempts
             pages = list(api.pages(Kind.RECORDING, EVERYTHING))
     assert sum(map(len, pages)) == 30
     # Six attempts, a pause, and so on: what is empty tells whoever reads that there is one.
-    assert pages.count([]) >= 20
+    assert pages.count(Page()) >= 20
 
 
 def test_the_more_pages_came_the_longer_the_next_is_waited_for_and_a_long_wait_is_told_once(

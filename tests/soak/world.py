@@ -139,9 +139,9 @@ class World:
 
     def work(self) -> None:
         """What the background threads would do by now."""
-        self.catalog._refresher._look_singly((), suspects_only=True)
+        self.catalog._refresher.look_at_suspects()
         for _ in range(100):
-            if self.catalog._prober.step():
+            if self.catalog._probing.step():
                 break
 
     def close(self) -> None:

@@ -3,7 +3,7 @@
 import threading
 from typing import NamedTuple
 
-from twfs.catalog.store import Store
+from twfs.catalog.evidence import Evidence
 from twfs.clock import Clock
 
 
@@ -22,9 +22,9 @@ class Absences:
     Time that passes in this process is measured by the clock that does not jump.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, evidence: Evidence, clock: Clock) -> None:
         """No I/O."""
-        self._store = store
+        self._evidence = evidence
         self._clock = clock
         self._first: dict[str, _FirstLook] = {}
         self._lock = threading.Lock()
@@ -32,7 +32,7 @@ class Absences:
     def found(self, sid: str) -> None:
         """A look at `sid` found no media just now."""
         wall = self._clock.wall()
-        since = self._store.absent_since(sid, wall)
+        since = self._evidence.absent_since(sid, wall)
         with self._lock:
             first = self._first.get(sid)
             # Another process may have found media meanwhile, and then none again.
@@ -43,7 +43,7 @@ class Absences:
         """A look at `sid` found media just now."""
         with self._lock:
             self._first.pop(sid, None)
-        self._store.end_absence(sid)
+        self._evidence.end_absence(sid)
 
     def seconds(self, sid: str) -> float | None:
         """How long ago the first look was; None if this process has made none."""

@@ -1,21 +1,24 @@
 """The catalogue as file system and commands see it."""
 
-import gc
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from twfs.catalog import queries
 from twfs.catalog.absences import Absences
-from twfs.catalog.folder_index import FolderIndex
+from twfs.catalog.all_media import AllMedia
+from twfs.catalog.background import BackgroundProbing
+from twfs.catalog.evidence import WholeReading
 from twfs.catalog.known import ProbeBook
+from twfs.catalog.looking import Looking
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.ports import Inspector, Interpreter, Listing
 from twfs.catalog.probes import Prober
 from twfs.catalog.refresh import Refresher
-from twfs.catalog.store import Remembered, Store, WholeReading
+from twfs.catalog.rows import Entry
+from twfs.catalog.store import Store
+from twfs.catalog.trouble import Troubles
 from twfs.catalog.trust import SizeTrust
-from twfs.catalog.truth import Truth
 from twfs.clock import Clock, Deadline
 from twfs.folders import KnownFolder, PlacedMedium, Totals
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
@@ -40,32 +43,37 @@ class Catalog:
     ) -> None:
         """No I/O, no thread."""
         self._store = store
-        self._truth = Truth(settings.includes)
-        self._trust = SizeTrust(self._truth.get, store)
+        self._trust = SizeTrust(self._medium, store)
         self._book = ProbeBook(store, interpreter, self._trust, clock)
-        self._absences = Absences(store, clock)
+        self._absences = Absences(store.evidence, clock)
+        self._troubles = Troubles()
+        looking = Looking(inspector, interpreter, store, clock, self._troubles)
         self._prober = Prober(
-            inspector,
-            interpreter,
+            store,
+            looking,
             self._book,
             self._trust,
             clock,
+            self._troubles,
             absences=self._absences,
-            media=self._truth.media,
             timeout=settings.timeout,
             on_doubtful=self.suspect,
         )
+        self._probing = BackgroundProbing(self._prober, looking, store, self._book, self._trust, clock)
         self._has_background = False
-        self._index = FolderIndex(lambda: self._truth.version, self._truth.media)
         self._refresher = Refresher(
-            listing, self._truth, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
+            listing, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
         )
 
     def load(self) -> bool:
         """Take over what an earlier mount knew, without a request; whether that is a complete listing."""
         try:
-            with _without_collections():
-                return self._take_over(self._store.load())
+            listed_at = self._store.load()
+            if listed_at is not None:
+                self._book.load()
+                self._refresher.loaded(listed_at)
+                self._probing.changed()
+            return listed_at is not None
         finally:
             self._store.release()
 
@@ -102,18 +110,18 @@ class Catalog:
         """Refresh and probe in the background from now on."""
         self._has_background = True
         self._refresher.start()
-        self._prober.start()
+        self._probing.start()
 
     def stop(self) -> None:
         """End the background work and close the state file."""
         self._refresher.stop()
-        self._prober.stop()
+        self._probing.stop()
         self._store.close()
 
     @property
     def version(self) -> int:
-        """Grows whenever `media()` changes, a medium turns out to be another object, or sizes told prove wrong."""
-        return self._truth.version + self.size_version
+        """Grows whenever what is shown changes, a medium turns out to be another object, or sizes told prove wrong."""
+        return self._store.version + self.size_version
 
     @property
     def size_version(self) -> int:
@@ -121,32 +129,39 @@ class Catalog:
         return self._prober.contradictions + self._trust.revocations
 
     def find(self, sid: str) -> PlacedMedium | None:
-        """The completed medium of that SID, if it is selected."""
-        return self._index.find(sid)
+        """The completed medium of that SID, if it is of the selection.
+
+        Raises:
+            Unreachable: what there is is not known: a listing that came whole is asked for. So do the next five.
+        """
+        entry = self._store.shown(sid)
+        return None if entry is None else PlacedMedium(entry.number + queries.COOKIES_FROM, entry.medium)
 
     def folder(self, path: str) -> KnownFolder | None:
-        """The folder at `path`, if there are media in it or below it, or it is always there."""
-        return self._index.folder(path)
+        """The folder at `path`, if it is shown (`twfs.folders`)."""
+        return self._store.ask(queries.folder, path)
 
     def subfolders(self, path: str, after: int, limit: int) -> Sequence[KnownFolder]:
-        """At most `limit` folders in `path` with cookies above `after`, in that order."""
-        return self._index.subfolders(path, after, limit)
+        """At most `limit` of the folders shown in `path` that have cookies above `after`, in that order."""
+        return self._store.ask(queries.subfolders, path, after, limit)
 
     def page(self, path: str, after: int, limit: int) -> Sequence[PlacedMedium]:
-        """The same of media."""
-        return self._index.page(path, after, limit)
+        """The same of the media in `path`."""
+        return self._store.ask(queries.page, path, after, limit)
 
     def known_sizes(self, sids: Sequence[str]) -> list[tuple[int, bool] | None]:
-        """What `known_size` tells of each."""
-        return list(map(self._prober.known_size, sids))
+        """What `known_size` tells of each, in one go."""
+        entries = self._store.ask(queries.find_all, sids)
+        return [self._prober.size_of(entries[sid]) if sid in entries else None for sid in sids]
 
     def totals(self) -> Totals:
         """How much there is, as far as known."""
-        return Totals(len(self._truth.media()), self.plain_bytes())
+        sums = self._store.ask(queries.sums)
+        return Totals(sum(each.media for each in sums), self._trust.known_bytes(sums))
 
     def media(self) -> Mapping[str, Medium]:
-        """All completed media of the selection by SID: a snapshot that never changes. No I/O."""
-        return self._truth.media()
+        """All completed media of the selection by SID, as they are whenever that is asked."""
+        return AllMedia(self._store)
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What `sid` is to a reader; asks Twilio and S3 only if that is not known yet.
@@ -173,8 +188,8 @@ class Catalog:
 
     def known_info(self, sid: str) -> MediaInfo | None:
         """What `info` gives as far as it is known, without a request."""
-        medium = self._truth.media().get(sid)
-        return None if medium is None else self._prober.known(medium)
+        entry = self._store.shown(sid)
+        return None if entry is None else self._prober.known(entry.medium)
 
     def examine(self, sid: str, deadline: Deadline) -> MediaInfo:
         """The same as it is now, asked anew: for what cannot be undone.
@@ -209,19 +224,19 @@ class Catalog:
         Of one without a strong ETag that cannot be said: nothing tells which object the bytes of each range are of.
         """
         if facts.has_strong_etag:
-            self._store.save_whole_reading(sid, WholeReading(facts.fingerprint))
+            self._store.evidence.save_whole_reading(sid, WholeReading(facts.fingerprint))
 
     def record_damage(self, sid: str, facts: ObjectFacts, reason: str) -> None:
         """Remember, across mounts, that reading this very object whole showed that it is damaged."""
-        self._store.save_whole_reading(sid, WholeReading(facts.fingerprint, reason))
+        self._store.evidence.save_whole_reading(sid, WholeReading(facts.fingerprint, reason))
 
     def is_verified(self, sid: str, facts: ObjectFacts) -> bool:
         """Whether the last reading of a whole object was of this very one, and proved it."""
-        return facts.has_strong_etag and self._store.whole_reading(sid) == WholeReading(facts.fingerprint)
+        return facts.has_strong_etag and self._store.evidence.whole_reading(sid) == WholeReading(facts.fingerprint)
 
     def damage(self, sid: str, facts: ObjectFacts) -> str:
         """What reading this very object whole showed to be wrong with it; empty if it did not."""
-        reading = self._store.whole_reading(sid)
+        reading = self._store.evidence.whole_reading(sid)
         return reading.damage if reading is not None and reading.fingerprint == facts.fingerprint else ""
 
     def forget(self, sid: str) -> None:
@@ -234,7 +249,7 @@ class Catalog:
 
     def plain_bytes(self) -> int:
         """Sum of all plain sizes known, for statfs."""
-        return self._book.plain_bytes(self._truth.media())
+        return sum(each.size for each in self._store.ask(queries.sums) if each.state is not None)
 
     def suspect(self, sid: str) -> None:
         """Somebody met 404 or another object: ask Twilio for this one soon, in the background."""
@@ -252,53 +267,40 @@ class Catalog:
 
     def keys_added(self) -> None:
         """There are more private keys: what none opened is looked at again, without a request."""
-        self._prober.keys_added()
+        self._probing.keys_added()
 
     def try_again(self) -> None:
         """What was refused may be granted now: list and examine in the background without delay."""
-        self._prober.go_on()
+        self._probing.go_on()
         self.refresh_now()
 
     def status(self) -> dict[str, Any]:
         """What is known, for people and scripts; JSON-able. Times are seconds since 1970 UTC."""
-        media = self._truth.media()
-        by_kind = Counter(medium.kind for medium in media.values())
-        states = self._book.states(media)
+        sums = self._store.ask(queries.sums) if self._store.is_whole else []
+        by_kind: Counter[Kind] = Counter()
+        for each in sums:
+            by_kind[each.kind] += each.media
+        states = self._book.states(sums)
         return {
             "media": {kind.value: by_kind[kind] for kind in Kind},
-            "unsettled": len(self._truth.unsettled()),
+            "unsettled": self._store.known(queries.count_unsettled),
             "states": states,
-            "plain_bytes": self.plain_bytes(),
+            "plain_bytes": sum(each.size for each in sums if each.state is not None),
             "probes_pending": states["unknown"],
             "in_doubt": self._refresher.suspects,
             "last_refresh": self._refresher.last_success,
             "refresh_error": self._refresher.last_error,
-            "probe_error": self._prober.last_error,
+            "probe_error": self._troubles.last_text(),
             "state_file": "lasting" if self._store.is_lasting else "in memory",
             "version": self.version,
         }
 
-    def _take_over(self, remembered: Remembered | None) -> bool:
-        if remembered is None:
-            return False
-        self._truth.apply(remembered.media)
-        self._book.load()
-        self._refresher.loaded(remembered.listed_at)
-        self._prober.update()
-        return True
+    def _medium(self, sid: str) -> Medium | None:
+        entry = self._store.entry(sid)
+        return None if entry is None else entry.medium
 
-    def _changed(self, gone: Collection[str]) -> None:
-        self._book.drop(gone)
-        self._prober.update()
-
-
-@contextmanager
-def _without_collections() -> Iterator[None]:
-    """While very many objects are made that all stay, looking for those that do not is a sixth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    def _changed(self, gone: Collection[str], contradicted: Collection[Entry]) -> None:
+        for entry in contradicted:
+            if entry.size is not None:
+                self._trust.witness(entry.medium.sid, entry.size.plain_size, encrypted=entry.size.encrypted)
+        self._probing.changed(gone)

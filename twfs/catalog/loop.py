@@ -66,6 +66,10 @@ class Loop:
     def _guarded_step(self) -> float:
         try:
             return self._step()
-        except Exception:  # noqa: BLE001 - a bug must not end refreshing for the rest of the mount; it is logged whole
+        except Exception as error:  # noqa: BLE001 - a bug must not end refreshing for the rest of the mount
+            if self._stopping:
+                # What it stands on is being closed.
+                log.debug("the background work %s ends with %r", self._name, error)
+                return 0.0
             log.exception("the background work %s failed unexpectedly", self._name)
             return AFTER_BUG_PAUSE

@@ -5,19 +5,25 @@ from typing import Protocol
 
 from twfs.clock import Deadline
 from twfs.probe import MediaInfo, ObjectFacts
-from twfs.resources import Kind, ListFilter, Medium
+from twfs.resources import Kind, ListFilter, Medium, Page
 
 
 class Listing(Protocol):
     """Twilio's lists of recordings and compositions."""
 
-    def pages(self, kind: Kind, wanted: ListFilter) -> Iterator[list[object]]:
+    def pages(self, kind: Kind, wanted: ListFilter, place: str | None = None) -> Iterator[Page]:
         """Raw JSON records, a page of at most 100 at a time, requested as they are consumed.
 
         An empty page comes before each pause while the next one is awaited, so that the list can be given up there.
 
+        Args:
+            kind: whose list.
+            wanted: which part of it.
+            place: `following` of an earlier page, in whatever process, to go on behind that one.
+
         Raises:
-            RemoteError, CredentialsRefused: a page did not come; no later page will.
+            RemoteError, CredentialsRefused: a page did not come; no later page will. A `RemoteError` that is no
+                `Unreachable` at the first page: that place is refused.
         """
 
     def fetch(self, kind: Kind, sid: str) -> object:
@@ -76,6 +82,10 @@ class Inspector(Protocol):
 
 class Interpreter(Protocol):
     """What facts mean with the private keys at hand: pure, a few milliseconds, no request."""
+
+    @property
+    def keys(self) -> str:
+        """A digest of the keys at hand: as long as it is the same, the same facts mean the same."""
 
     def interpret(self, facts: ObjectFacts) -> MediaInfo:
         """READABLE only if key, padding and sizes prove it; else LOCKED or DAMAGED with a reason. Never raises."""

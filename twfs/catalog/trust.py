@@ -11,8 +11,10 @@ One witness that disagrees ends the trust in its kind for good, and so does a me
 
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+from twfs.catalog import queries
+from twfs.catalog.queries import Sums
 from twfs.catalog.store import Store
 from twfs.log import log
 from twfs.probe import MediaInfo, MediaState
@@ -40,9 +42,14 @@ class SizeTrust:
         """How often sizes that were told on trust had to be taken back."""
 
     def load(self) -> None:
-        """Take over which trust has ended in earlier mounts."""
+        """Take over what the probes of earlier mounts have proven, and which trust has ended."""
+        sums = self._store.known(queries.sums)
         with self._lock:
-            self._ended |= self._store.distrusted()
+            self._ended |= self._store.evidence.distrusted()
+            self._ended |= {each.kind for each in sums if each.agrees is False}
+            self._agreeing = Counter()
+            for each in sums:
+                self._agreeing[each.kind, each.encrypted] += each.media if each.agrees else 0
 
     def has_ended(self, kind: Kind) -> bool:
         """Whether nothing can bring trust in this kind back."""
@@ -65,6 +72,16 @@ class SizeTrust:
         if encrypted >= WITNESSES or (plain >= WITNESSES and claimed % _AES_BLOCK):
             return claimed
         return None
+
+    def known_bytes(self, sums: Iterable[Sums]) -> int:
+        """Sum of the plain sizes known of all media: proven, or claimed where that is to be believed."""
+        return sum(each.size if each.state is not None else self._believed_bytes(each) for each in sums)
+
+    def _believed_bytes(self, claimed: Sums) -> int:
+        encrypted, plain = self._count(claimed.kind)
+        if claimed.kind in self._ended or max(encrypted, plain) < WITNESSES:
+            return 0
+        return claimed.size if encrypted >= WITNESSES else claimed.odd_size
 
     def learn(self, sid: str, info: MediaInfo) -> None:
         """A medium was probed; what no key opens proves nothing."""
@@ -99,7 +116,7 @@ class SizeTrust:
             was_trusted = max(self._count(kind)) >= WITNESSES
             self._ended |= {kind}
             self.revocations += was_trusted
-        self._store.save_distrust(kind)
+        self._store.evidence.save_distrust(kind)
         if was_trusted:
             log.warning("%s has %s: sizes of %s are believed no more, each is examined", medium.sid, finding, kind)
         else:

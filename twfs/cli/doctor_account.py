@@ -30,7 +30,7 @@ from twfs.errors import (
 )
 from twfs.invocation import pasteable
 from twfs.mount.session import Session, open_session
-from twfs.resources import Kind, ListFilter, Medium, parse_medium
+from twfs.resources import Kind, ListFilter, Medium, Page, parse_medium
 
 _MOST_SKEW = 30.0
 """Seconds: the margin before its expiry in which a pre-signed URL is not used any more."""
@@ -147,7 +147,7 @@ def _answers(session: Session) -> Iterator[Finding]:
 
 def _newest(session: Session, kind: Kind) -> list[Medium]:
     """Completed media of the list's first page; Twilio lists the newest first."""
-    page = next(session.api.pages(kind, ListFilter()), [])
+    page = next(session.api.pages(kind, ListFilter()), Page())
     return [medium for record in page if (medium := _parsed(kind, record)) is not None and medium.is_completed]
 
 

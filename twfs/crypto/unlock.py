@@ -10,12 +10,16 @@ looked at before anything is decrypted for a reader, always. To tell a medium's 
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from twfs.crypto.cbc import AES_BLOCK, ContentKey, cipher_size, padding_size
 from twfs.crypto.envelope import Envelope, parse_envelope
 from twfs.crypto.keyring import Keyring, PrivateKey
 from twfs.errors import MediaDamaged, NoKey
 from twfs.probe import TAIL_SIZE, MediaInfo, MediaState, ObjectFacts
+
+_RULES = "1"
+"""To be raised with any change of what this module opens or refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,12 @@ class Unlocker:
         """Keys are tried in the keyring's order; where none fits, `look_for_keys` may add some to it."""
         self._keyring = keyring
         self._look_for_keys = look_for_keys
+
+    @property
+    def keys(self) -> str:
+        """A digest of the public keys, and of the rules of this module: what both are the same for means the same."""
+        prints = sorted(key.fingerprint for key in self._keyring)
+        return blake2b("\n".join((_RULES, *prints)).encode(), digest_size=8).hexdigest()
 
     def interpret(self, facts: ObjectFacts) -> MediaInfo:
         """What a probe means; never raises for what is wrong with the object, that is its state."""

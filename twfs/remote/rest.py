@@ -4,6 +4,7 @@ Facts (paging, quota, error bodies): Twilio's OpenAPI description and documentat
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 
 from twfs.clock import Clock, Deadline
@@ -14,6 +15,7 @@ from twfs.remote.http import Answer, HttpPool, NotSent, without_query
 from twfs.remote.perseverance import LONGEST_PAUSE, Perseverance
 from twfs.remote.retry import Lasting, RateLimit, Transient, retry_after, retrying
 from twfs.remote.untrusted_json import parsed
+from twfs.resources import Page
 
 _LARGEST_ANSWER = 4 * 2**20
 """Bytes of a page of 100 records, which has about 100 KiB; more than this is no page."""
@@ -29,6 +31,9 @@ _LONGEST_URL = 8 * 2**10
 
 _MOST_STALE_PAGES = 5
 """Pages in a row without a new record: one may be all known, where records move on while a list is read, or empty."""
+
+_REMEMBERED_RECORDS = 1000
+"""Of the pages before: those of a million records would be most of what a first listing needs of memory."""
 
 _QUOTA_PAUSE = 1.0
 """Seconds that all requests pause after a 429: the quota is counted per second."""
@@ -123,34 +128,41 @@ class RestApi:
         """
         self._change("DELETE", url, None)
 
-    def _pages(self, url: str, params: Mapping[str, str] | None) -> Iterator[list[object]]:
-        """The pages of a list, each asked for when it is wanted; an empty one before each pause in waiting for one."""
-        page_url: str | None = url
+    def _pages(self, url: str, params: Mapping[str, str] | None, place: str | None = None) -> Iterator[Page]:
+        """The pages of a list, each asked for when it is wanted; from `place` on, which an earlier page named.
+
+        Before each pause in waiting for one comes an empty page, behind which the awaited one is to follow.
+        """
+        page_url: str | None = place or url
+        asked = 0
+        if place is not None:
+            check_same_host(place, url)
         perseverance = Perseverance()
         seen: set[str] = set()
-        known: set[str] = set()
+        known: deque[str] = deque(maxlen=_REMEMBERED_RECORDS)
         stale_pages = 0
         while page_url is not None:
-            if page_url in seen or len(seen) >= _MOST_PAGES or len(page_url) > _LONGEST_URL:
+            if page_url in seen or asked >= _MOST_PAGES or len(page_url) > _LONGEST_URL:
                 raise Unreachable(f"{without_query(url)}: the list never ends")
             seen.add(page_url)
+            asked += 1
             # Only the first request is made of our own words; the parameters are part of the following URLs.
             page = yield from self._page(page_url, params if page_url == url else None, perseverance)
             perseverance.came()
             records, following = _page_content(page, page_url)
             sids = _sids(records)
-            stale_pages = stale_pages + 1 if sids <= known else 0
+            stale_pages = stale_pages + 1 if sids.issubset(known) else 0
             if stale_pages >= _MOST_STALE_PAGES:
                 raise Unreachable(f"{without_query(url)}: the list never ends, its pages come again and again")
-            known |= sids
+            known.extend(sids)
             if following is not None:
                 check_same_host(following, url)
-            yield records
+            yield Page(records, following)
             page_url = following
 
     def _page(
         self, url: str, params: Mapping[str, str] | None, perseverance: Perseverance
-    ) -> Generator[list[object], None, object]:
+    ) -> Generator[Page, None, object]:
         """One page, asked for again for as long as the pages before it are worth it."""
         level = logging.WARNING
         while True:
@@ -168,7 +180,7 @@ class RestApi:
                     log.log(level, "the next page of a list does not come, and is waited for: %s", error)
                     level = logging.DEBUG
             # Whoever reads the list may end it here.
-            yield []
+            yield Page(following=url)
             self._clock.sleep(pause)
 
     def _json(self, url: str, params: Mapping[str, str] | None, deadline: Deadline) -> object:

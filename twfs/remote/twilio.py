@@ -13,7 +13,7 @@ from twfs.remote.hosts import joined
 from twfs.remote.rest import LARGEST_ERROR, RestApi
 from twfs.remote.retry import retrying
 from twfs.remote.untrusted_json import parsed
-from twfs.resources import Kind, ListFilter
+from twfs.resources import Kind, ListFilter, Page
 
 _PATHS = {Kind.RECORDING: "Recordings", Kind.COMPOSITION: "Compositions"}
 _SETTINGS = {Kind.RECORDING: "RecordingSettings", Kind.COMPOSITION: "CompositionSettings"}
@@ -31,14 +31,20 @@ _URL_SECONDS = 3600
 class TwilioApi(RestApi):
     """One account's media, through the REST API. Safe for use by several threads."""
 
-    def pages(self, kind: Kind, wanted: ListFilter) -> Iterator[list[object]]:
+    def pages(self, kind: Kind, wanted: ListFilter, place: str | None = None) -> Iterator[Page]:
         """The list of one kind, as pages of raw records, each asked for when it is wanted.
 
+        Args:
+            kind: whose list.
+            wanted: which part of it.
+            place: `following` of an earlier page of this list: where to go on.
+
         Raises:
-            RemoteError: a page did not come, or is not what it should be.
+            RemoteError: a page did not come, or is not what it should be; at the first one, if it is no `Unreachable`,
+                that this place is refused.
             CredentialsRefused: 401 or 403.
         """
-        return self._pages(f"{self._base_url}/v1/{_PATHS[kind]}", _list_params(kind, wanted))
+        return self._pages(f"{self._base_url}/v1/{_PATHS[kind]}", _list_params(kind, wanted), place)
 
     def fetch(self, kind: Kind, sid: str, deadline: Deadline | None = None) -> object:
         """One raw record; without a `deadline` within `timeout`.

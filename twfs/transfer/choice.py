@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from twfs.catalog.options import CatalogSettings
 from twfs.errors import NoSuchName
+from twfs.folders import PlacedMedium
 from twfs.mount.session import Session
 from twfs.resources import Medium
 
@@ -16,14 +17,16 @@ def by_sid(session: Session, sids: Sequence[str]) -> list[Medium]:
         RemoteError, CredentialsRefused: Twilio had to be asked, and did not answer.
     """
     wanted = list(dict.fromkeys(sids))
-    session.catalog.load()
-    if any(sid not in session.catalog.media() for sid in wanted):
-        session.catalog.first_listing()
-    media = session.catalog.media()
-    for sid in wanted:
-        if sid not in media:
-            raise NoSuchName(f"{sid}: Twilio lists no completed recording or composition of this SID")
-    return [media[sid] for sid in wanted]
+    catalog = session.catalog
+    if not catalog.load() or any(catalog.find(sid) is None for sid in wanted):
+        catalog.first_listing()
+    return [_found(catalog.find(sid), sid) for sid in wanted]
+
+
+def _found(placed: PlacedMedium | None, sid: str) -> Medium:
+    if placed is None:
+        raise NoSuchName(f"{sid}: Twilio lists no completed recording or composition of this SID")
+    return placed.medium
 
 
 def everything(session: Session, selection: CatalogSettings) -> list[Medium]:
