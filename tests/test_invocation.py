@@ -104,6 +104,14 @@ def test_for_another_terminal_a_path_is_absolute(script: Path, tmp_path: Path, m
     assert twfs_command("top", "a b", anywhere=True) == pasteable(script, "top", "a b")
 
 
+@pytest.mark.parametrize("name", [b"b\xe4d\xff 7", b"new\nline", b"\x1b[31m'\\ 0", "\u202egpj \u65e5".encode()])
+def test_any_file_name_is_pasted_as_it_is(name: bytes) -> None:
+    shown = pasteable("printf", "%s", os.fsdecode(name))
+    assert shown.isprintable()
+    for shell in filter(None, map(shutil.which, ("bash", "zsh"))):
+        assert subprocess.run([shell, "-c", shown], capture_output=True, timeout=SECONDS, check=True).stdout == name
+
+
 def remedy(python: Path | str) -> str:
     """What that Python says is to be done for a package."""
     code = "from twfs.invocation import pip_remedy; print(pip_remedy('rich'))"

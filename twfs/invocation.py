@@ -26,8 +26,24 @@ def twfs_command(*words: str | Path, anywhere: bool = False) -> str:
 
 
 def pasteable(*words: str | PurePath) -> str:
-    """Any command, quoted for a shell."""
-    return shlex.join(map(str, words))
+    """Any command, quoted for a shell, in printable characters only."""
+    return " ".join(_quoted(str(word)) for word in words)
+
+
+def _quoted(word: str) -> str:
+    r"""What a message would not show as it is, such as a line end or a byte that is no UTF-8, as `$'\NNN'`.
+
+    Octal, for behind `\x` shells take different numbers of digits.
+    """
+    if word.isprintable():
+        return shlex.quote(word)
+    return "$'" + "".join(_in_dollar_quotes(character) for character in word) + "'"
+
+
+def _in_dollar_quotes(character: str) -> str:
+    if character in "'\\":
+        return f"\\{character}"
+    return character if character.isprintable() else "".join(f"\\{byte:03o}" for byte in os.fsencode(character))
 
 
 def program_words() -> tuple[str, ...]:

@@ -422,6 +422,16 @@ def test_a_state_file_is_looked_at_and_left_as_it_is(
         assert f"can be changed by everybody; run: chmod go-w {file.parent}" in finding.text
 
 
+def test_a_state_folder_of_any_name_is_looked_at(
+    home_of_customer: Path, key: RSAPrivateKey, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with customer(home_of_customer, SimulatedAccount(), key) as place:
+        place.options["state_dir"] = str(home_of_customer / os.fsdecode(b"b\xe4d %? dir"))
+        assert main(["ls", place.source, "-o", place.option_text()]) == 0
+        capsys.readouterr()
+        assert findings_of(place, capsys)[1]["state file"].text.endswith("can be used")
+
+
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """A folder that everybody can enter, as pytest's are not."""

@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from twfs.cli.paths import a_path
 from twfs.cli.signalled import Ending, until_signalled
 from twfs.cli.simulated import Simulated, simulated_account
 from twfs.errors import ConfigError
-from twfs.invocation import program_words, twfs_command
+from twfs.invocation import pasteable, program_words, twfs_command
 from twfs.mount.system import MountFailed, is_mounted, unmount
 from twfs.option import from_here
 from twfs.threads import starting
@@ -138,7 +137,7 @@ def _invitation(place: Path, simulated: Simulated) -> str:
 
 def _commands(place: Path, simulated: Simulated) -> Iterator[str]:
     """What a newcomer may paste into another terminal, which starts in another folder; only programs that are there."""
-    directory = shlex.quote(str(place))
+    directory = pasteable(place)
     yield f"ls -lR {directory}"
     for program, operand in (("ffprobe", "compositions/*.mp4"), ("mpv", "recordings/*.mkv")):
         if shutil.which(program):

@@ -1,7 +1,6 @@
 """What `twfs doctor` finds out about an account: its keys, its state file, Twilio's answers, and S3's."""
 
 import os
-import shlex
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -93,7 +92,7 @@ def _state_that_is_there(file: Path) -> Finding:
             WARNING,
             "state file",
             text,
-            f"run as root: chown {os.getuid()} {shlex.quote(str(file))}*, or give state_dir=DIR",
+            f"run as root: chown {os.getuid()} {pasteable(file)}*, or give state_dir=DIR",
         )
     if not _is_sound(file):
         return Finding(
@@ -110,7 +109,7 @@ def _closed_to_us(state_dir: Path) -> Finding:
     above = reversed(state_dir.parents)
     folder = next((path for path in above if not os.access(path, os.X_OK)), state_dir)
     # Of another folder it is not ours to say whose it should be: it may be somebody's home.
-    mend = f"run as root: chown -R {os.getuid()} {shlex.quote(str(folder))}, or " if folder == state_dir else ""
+    mend = f"run as root: chown -R {os.getuid()} {pasteable(folder)}, or " if folder == state_dir else ""
     return Finding(WARNING, "state file", f"{folder} cannot be entered: {_FORGETFUL}", f"{mend}give state_dir=DIR")
 
 
@@ -118,7 +117,7 @@ def _is_sound(file: Path) -> bool:
     # Without a log nobody has it open: then not even SQLite's own companions of the file are made.
     how = "mode=ro" if file.with_name(f"{file.name}-wal").exists() else "immutable=1"
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(file))}?{how}", uri=True)) as database:
+        with closing(sqlite3.connect(f"file:{quote(bytes(file))}?{how}", uri=True)) as database:
             return bool(database.execute("PRAGMA quick_check(1)").fetchone() == ("ok",))
     except sqlite3.OperationalError as error:
         # A mount writes just now: then it can read, too.

@@ -7,7 +7,6 @@ Labels are not believed: openssl reads PKCS#8 under `BEGIN RSA PRIVATE KEY` and 
 import base64
 import binascii
 import re
-import shlex
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from twfs.crypto.keyring import PassedOver, PrivateKey
+from twfs.invocation import pasteable
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 .]+)-----((?:(?!-----BEGIN).)*?)-----END \1-----", re.DOTALL)
 _SECRET = re.compile(rb"---- ?BEGIN [A-Z0-9 .]*PRIVATE KEY|^PuTTY-User-Key-File-", re.MULTILINE)
@@ -86,9 +86,9 @@ _Found = RSAPrivateKey | _Form | PassedOver
 
 def _passed_over(what: _Form | PassedOver, name: str) -> PassedOver:
     if isinstance(what, PassedOver):
-        return PassedOver(name, what.why.format(old=shlex.quote(name)), may_be_needed=what.may_be_needed)
+        return PassedOver(name, what.why.format(old=pasteable(name)), may_be_needed=what.may_be_needed)
     new = str(PurePath(name).with_suffix(".converted.pem"))
-    command = what.convert.format(old=shlex.quote(name), new=shlex.quote(new))
+    command = what.convert.format(old=pasteable(name), new=pasteable(new))
     return PassedOver(name, f"is {what.what}; convert it: {command}", may_be_needed=True)
 
 
