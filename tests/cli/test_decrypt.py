@@ -205,7 +205,17 @@ def test_neither_input_nor_device_is_overwritten(
     assert "is itself one of the files to read" in capsys.readouterr().err
     assert decrypt(made, Path("/dev/null"), *files) == 2
     assert not Path("/dev/null").is_file()
-    assert decrypt(made, tmp_path, *files) == 2
+
+
+def test_a_folder_is_no_place_for_the_plaintext(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    files = ["--key-file", made["key.bin.enc"], "--iv-file", made["iv.bin"], "--private-key", made["private_key.pem"]]
+    for folder in (".", "..", "/", str(tmp_path), "new/"):
+        assert main(["decrypt", made["encrypted"], "-o", folder, *files]) == 2
+        assert f"-o {folder} is a folder; name the file in it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["private_key.pem", "passphrase", "headers", "key.bin.enc", "iv.bin"])

@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 
 import pytest
 
@@ -45,6 +46,12 @@ def test_result_is_passed_on() -> None:
 def test_system_error_names_the_file(capsys: pytest.CaptureFixture[str]) -> None:
     failing(PermissionError(errno.EACCES, os.strerror(errno.EACCES), "/sbin/mount.twfs"), ExitCodes())
     assert capsys.readouterr().err == "twfs: /sbin/mount.twfs: Permission denied\n"
+
+
+def test_too_many_open_files_names_the_limit(capsys: pytest.CaptureFixture[str]) -> None:
+    failing(OSError(errno.EMFILE, os.strerror(errno.EMFILE)), ExitCodes())
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    assert capsys.readouterr().err == f"twfs: Too many open files: the limit is {limit}; raise it (ulimit -n)\n"
 
 
 def test_traceback_only_when_verbose_and_without_queries(capsys: pytest.CaptureFixture[str]) -> None:

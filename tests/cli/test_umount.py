@@ -107,7 +107,7 @@ def test_who_is_in_it_is_named_with_the_way_out(place: Customer) -> None:
                 inside.terminate()
         assert run.code == 32
         assert is_mounted(mount.path)
-        assert "target is busy" in run.complaint
+        assert "target is busy; in use by " in run.complaint
         for pid in (os.getpid(), inside.pid):
             assert f" {pid} (" in run.complaint
         assert f"{inside.pid} (sleep)" in run.complaint

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.config.builders import ACCOUNT, ENVIRONMENT, OTHER_ACCOUNT, Home
-from twfs.config.profiles import Source, parse_source
+from twfs.config.profiles import SYSTEM_FILE, Source, parse_source
 from twfs.errors import ConfigError
 
 
@@ -44,6 +44,12 @@ def test_missing_profile_names_the_nearest_and_the_known(home: Home) -> None:
     with pytest.raises(ConfigError) as caught:
         home.load("twilio:acmee")
     assert str(caught.value) == (f"no profile 'acmee' in {path}; did you mean acme? (profiles there: acme, beta)")
+
+
+@pytest.mark.skipif(SYSTEM_FILE.exists(), reason=f"{SYSTEM_FILE} is there")
+def test_without_a_file_it_is_said_where_to_write_one(home: Home) -> None:
+    with pytest.raises(ConfigError, match="for there is no configuration file; write it to ~/"):
+        home.load("twilio:acme")
 
 
 def test_an_account_selects_the_profile_that_names_it(home: Home) -> None:

@@ -24,6 +24,7 @@ from twfs.config.secrets import is_folder, read_passphrase
 from twfs.config.table import parse_paths
 from twfs.crypto.keyring import Keyring
 from twfs.errors import ConfigError
+from twfs.invocation import pasteable
 from twfs.option import parse_path
 from twfs.transfer.offline import Decrypted, EncryptedFile, appearing_whole
 from twfs.transfer.saved_headers import SavedHeaders, read_saved_headers
@@ -76,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
                 encrypted.decrypt(write)
             sys.stdout.buffer.flush()
             return 0
+        _refuse_folder(arguments.output)
         _refuse_inputs(arguments, keyring)
         with (
             until_signalled() as ending,
@@ -144,6 +146,16 @@ def _opened(path: Path) -> Any:
         return path.open("rb")
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _refuse_folder(output: str) -> None:
+    """To `Path`, a slash at the end is nothing, and `.` has no name.
+
+    Raises:
+        UsageError: the output is a folder, or can be nothing else.
+    """
+    if output.endswith("/") or Path(output).is_dir():
+        raise UsageError(f"-o {pasteable(output)} is a folder; name the file in it that is to hold the plaintext")
 
 
 def _refuse_inputs(arguments: argparse.Namespace, keyring: Keyring) -> None:

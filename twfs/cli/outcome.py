@@ -1,9 +1,11 @@
 """How a command ends: its exit code, and one line on standard error that says what, why and what to do."""
 
 import argparse
+import errno
 import io
 import os
 import re
+import resource
 import sys
 import traceback
 from collections.abc import Callable
@@ -115,8 +117,14 @@ def _judged(error: Exception, codes: ExitCodes) -> tuple[int, str]:
         return codes.failed, str(error)
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename else ""
-        return codes.system, f"{where}{error.strerror}"
+        return codes.system, f"{where}{error.strerror}{_remedy(error)}"
     return codes.bug, f"unexpected {type(error).__name__}: {error}; run it again with -vv to see where"
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno != errno.EMFILE:
+        return ""
+    return f": the limit is {resource.getrlimit(resource.RLIMIT_NOFILE)[0]}; raise it (ulimit -n)"
 
 
 def _fill_closed_streams() -> None:

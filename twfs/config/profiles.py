@@ -16,6 +16,8 @@ from twfs.option import Option, parse_mode
 from twfs.ownership import refuse_foreign
 from twfs.resources import is_sid
 
+_OWN_FILE = ".config/twfs/config.toml"
+"""Below the home directory."""
 SYSTEM_FILE = Path("/etc/twfs/config.toml")
 DEFAULT_PROFILE = "default"
 _SCHEME = "twilio:"
@@ -87,21 +89,21 @@ def profile_layer(source: Source, explicit_file: Path | None, home: Path) -> Lay
     """
     path, profiles = _read_profiles(explicit_file, home)
     name = _select(source, profiles, path)
-    if name is None:
+    if name is None or path is None:
         return Layer({}, {}, Path("/"))
     texts = _texts(profiles[name], f"{path}, profile {name}")
     return Layer(texts, {key: f"{path}, profile {name}, {key}" for key in texts}, path.parent)
 
 
-def _read_profiles(explicit_file: Path | None, home: Path) -> tuple[Path, Mapping[str, Any]]:
-    paths = [explicit_file] if explicit_file else [home / ".config/twfs/config.toml", SYSTEM_FILE]
+def _read_profiles(explicit_file: Path | None, home: Path) -> tuple[Path | None, Mapping[str, Any]]:
+    paths = [explicit_file] if explicit_file else [home / _OWN_FILE, SYSTEM_FILE]
     for path in paths:
         try:
             return path, _profiles(path)
         except (FileNotFoundError, NotADirectoryError) as error:
             if explicit_file:
                 raise ConfigError(f"configuration file {path} cannot be read: {error.strerror}") from None
-    return SYSTEM_FILE, {}
+    return None, {}
 
 
 def _profiles(path: Path) -> Mapping[str, Any]:
@@ -129,15 +131,20 @@ def _tables(profiles: Any, path: Path) -> Mapping[str, Any]:
     return profiles
 
 
-def _select(source: Source, profiles: Mapping[str, Any], path: Path) -> str | None:
+def _select(source: Source, profiles: Mapping[str, Any], path: Path | None) -> str | None:
     if source.account_sid is not None:
         return _profile_of_account(source.account_sid, profiles)
     if source.profile is None:
         return DEFAULT_PROFILE if DEFAULT_PROFILE in profiles else None
     if source.profile not in profiles:
-        known = ", ".join(profiles) or "none"
         if _LIKE_SID.fullmatch(source.profile):
             raise ConfigError(f"{source.profile!r} is no account SID, which is AC and 32 of the digits 0-9 and a-f")
+        if path is None:
+            raise ConfigError(
+                f"there is no profile {source.profile!r}, for there is no configuration file; write it to "
+                f"~/{_OWN_FILE} or {SYSTEM_FILE}, or name it with config=FILE"
+            )
+        known = ", ".join(profiles) or "none"
         raise ConfigError(
             f"no profile {source.profile!r} in {path}{nearest(source.profile, profiles)} (profiles there: {known})"
         )

@@ -159,7 +159,7 @@ def unmount(mountpoint: Path, *, lazy: bool = False) -> None:
             f"{mountpoint}: {command[0]} does not come back; try: {pasteable('umount', '-l', mountpoint)}"
         ) from None
     if done.returncode != 0:
-        said = " ".join(os.fsdecode(done.stderr).split()) or f"exit code {done.returncode}"
+        said = " ".join(os.fsdecode(done.stderr).split()).rstrip(".") or f"exit code {done.returncode}"
         kind = Busy if "busy" in said else MountFailed
         raise kind(f"{mountpoint}: cannot unmount: {said}")
 
