@@ -208,6 +208,14 @@ def test_no_server_is_an_error_that_says_why(wire: Line) -> None:
     assert complaint(wire, "http://name.invalid") == "no connection: the name was not found"
 
 
+def test_a_host_that_lets_nobody_connect_was_sent_nothing(wire: Line) -> None:
+    with RudeServer(falling_silent_after(b"")) as server:
+        lasted, error = timed(lambda: wire.fetch(server.url.replace("http:", "https:"), 30))
+    assert isinstance(error, NotSent)
+    assert str(error).endswith("no connection in time")
+    assert 7 < lasted < 8 + SLACK
+
+
 def test_a_server_that_speaks_no_tls_is_told_from_a_certificate_that_is_not_accepted(
     wire: Line, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ NEVER_SENT = frozenset(
         pycurl.E_SSL_CONNECT_ERROR,
         pycurl.E_PEER_FAILED_VERIFICATION,
         pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_OPERATION_TIMEDOUT,  # CONNECTTIMEOUT: libcurl is given no other limit
         _E_PROXY,
     )
 )
