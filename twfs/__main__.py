@@ -2,7 +2,7 @@
 
 import sys
 
-from twfs.cli.main import main
+from twfs.cli.start import main
 
 if __name__ == "__main__":
     sys.exit(main())
