@@ -20,6 +20,7 @@ from twfs.catalog.rows import Entry
 from twfs.catalog.store import Store
 from twfs.catalog.trust import WITNESSES, SizeTrust
 from twfs.clock import Clock
+from twfs.errors import Unreachable
 from twfs.resources import Kind
 
 BACKGROUND_WORKERS = 4
@@ -82,8 +83,15 @@ class BackgroundProbing:
 
     def step(self) -> float:
         """One piece of background work; seconds until the next is worthwhile (0: at once)."""
-        if not self._store.is_whole:
+        try:
+            return self._step() if self._store.is_whole else IDLE_SECONDS
+        except Unreachable:
+            if self._store.is_whole:
+                raise
+            # What is known was lost in the middle of this: all is listed anew first.
             return IDLE_SECONDS
+
+    def _step(self) -> float:
         unproven = self._book.next_unproven()
         if unproven is not None:
             self._book.prove(unproven)

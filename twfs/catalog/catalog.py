@@ -64,13 +64,14 @@ class Catalog:
         self._refresher = Refresher(
             listing, store, settings, clock, on_change=self._changed, on_confirmed=self._prober.doubt
         )
+        store.on_lost = self._refresher.list_anew
 
     def load(self) -> bool:
         """Take over what an earlier mount knew, without a request; whether that is a complete listing."""
         try:
             listed_at = self._store.load()
+            self._book.load()
             if listed_at is not None:
-                self._book.load()
                 self._refresher.loaded(listed_at)
                 self._probing.changed()
             return listed_at is not None

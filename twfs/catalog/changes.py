@@ -111,7 +111,7 @@ def _delete(connection: sqlite3.Connection, ledger: Ledger, sid: str) -> int:
 
 
 def check(connection: sqlite3.Connection) -> None:
-    """Whether the file is what was written.
+    """Whether the file is what was written; in a transaction, for what it compares must be of one moment.
 
     Raises:
         Damaged: it is not.

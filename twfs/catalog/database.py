@@ -298,6 +298,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         raise
 
 
+@contextmanager
+def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that the block reads is of one moment; nobody waits for it."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
 def _is_taken_away(path: Path | None, file: os.stat_result | None) -> bool:
     """Whether nothing stands there any more, or something else than `file`."""
     if path is None or file is None:

@@ -99,7 +99,7 @@ class ProbeBook:
             return False
         with self._lock:
             self._unproven.clear()
-        return any(each.state for each in self._store.ask(queries.sums))
+        return any(each.state for each in self._store.known(queries.sums))
 
     def record(self, sid: str, info: MediaInfo) -> None:
         """A probe came back with facts."""

@@ -7,6 +7,7 @@ finished: so neither a failing page, nor a list that is behind or shifts while i
 import threading
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from math import inf
 from sqlite3 import Connection
 
 from twfs.catalog import queries
@@ -36,6 +37,9 @@ BACKLOG_SECONDS = 5.0
 """Between bursts of single looks while media in doubt are left over: 20 requests/s, half of the default `api_rate`."""
 LOOKS_AT_ONCE = 8
 """Single looks at once where somebody waits for them: at 100 ms each 80/s, so that `api_rate` is the limit."""
+CHECK_SECONDS = 60.0
+"""After which a file that was taken over is looked through for damage that no single row shows. That takes a processor
+four seconds for a million media (measured); whoever has just mounted has better use for it. Then before full passes."""
 _AT_ONCE = 1000
 """Numbers of media looked up in one go."""
 
@@ -78,6 +82,7 @@ class Refresher:
         self._deleted: set[str] = set()
         self._full_asked = threading.Event()
         self._next_listing = self._next_full = self._next_single = clock.monotonic()
+        self._next_check = inf
         self._coming: dict[Kind, Listed] = {}
         self.last_success: float | None = None
         """When a listing last came whole, seconds since 1970 UTC."""
@@ -88,6 +93,7 @@ class Refresher:
         # A clock that jumped says nothing of the age.
         left = FULL_PASS_SECONDS - age if 0 <= age < FULL_PASS_SECONDS else 0.0
         self._next_full = self._clock.monotonic() + left
+        self._next_check = self._clock.monotonic() + CHECK_SECONDS
         self.last_success = listed_at
 
     @property
@@ -192,8 +198,9 @@ class Refresher:
 
     def round(self, *, full: bool) -> None:
         """One look at Twilio: the lists (all, or what is new), then single looks. Failures are recorded, not raised."""
-        if full and self._store.is_whole:
+        if self._store.is_whole and (full or self._clock.monotonic() >= self._next_check):
             self._store.check()
+            self._next_check = inf
         if not self._store.is_whole:
             self._begin_anew()
             return
@@ -206,7 +213,7 @@ class Refresher:
             self._look_singly(outcomes)
 
     def _begin_anew(self) -> None:
-        """What was known is damaged: until all is listed again, every question is answered with an error."""
+        """As nothing is known; failures are recorded, not raised."""
         self._schedule(complete=False, full=True)
         try:
             self.first_listing()
@@ -217,19 +224,27 @@ class Refresher:
 
     def step(self) -> float:
         """What is due now; seconds until the next thing is."""
-        was_whole = self._store.is_whole
-        if was_whole:
-            self._store.look_again()
+        try:
+            self._do_what_is_due()
+        except Unreachable:
+            if self._store.is_whole:
+                raise
+            # What is known was lost in the middle of this: all is listed anew next.
+            self._full_asked.set()
+            return 0.0
+        due = min(self._next_listing, self._next_single) if len(self._looks) else self._next_listing
+        return max(0.0, due - self._clock.monotonic())
+
+    def _do_what_is_due(self) -> None:
+        self._store.look_again()
         now = self._clock.monotonic()
-        if self._full_asked.is_set() or (was_whole and not self._store.is_whole):
+        if self._full_asked.is_set():
             self._full_asked.clear()
             self.round(full=True)
         elif now >= self._next_listing:
             self.round(full=now >= self._next_full)
         elif len(self._looks) and now >= self._next_single:
             self.look_at_suspects()
-        due = min(self._next_listing, self._next_single) if len(self._looks) else self._next_listing
-        return max(0.0, due - self._clock.monotonic())
 
     def look_at_suspects(self) -> None:
         """Ask for what is in doubt now, and for nothing else."""
@@ -250,6 +265,10 @@ class Refresher:
     def drop(self, sid: str) -> None:
         """Twilio was asked for `sid` just now, and has none: it goes, and comes back if a listing has it, completed."""
         self._apply([], {sid})
+
+    def list_anew(self) -> None:
+        """What was known is lost: until all is listed again, every question is answered with an error."""
+        self.refresh_now()
 
     def refresh_now(self) -> None:
         """Have the background make a full pass now; returns at once."""

@@ -71,7 +71,7 @@ class SingleLooks:
 
     def complaint(self, sid: str) -> bool:
         """A reader was told that `sid` is not there; whether it is to be asked for soon."""
-        if self._store.entry(sid) is None:
+        if self._store.known(queries.find, sid) is None:
             return False
         with self._lock:
             now = self._clock.monotonic()

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from twfs.catalog import changes, queries
 from twfs.catalog.changes import Applied
-from twfs.catalog.database import Database
+from twfs.catalog.database import Database, one_moment
 from twfs.catalog.evidence import Evidence
 from twfs.catalog.recent import Recent
 from twfs.catalog.rows import KINDS, Entry, Size, info_of, probe_row
@@ -58,6 +58,8 @@ class Store:
         self._file_version: int | None = None
         self.version = 0
         """Grows with each change of what is shown, whoever made it as soon as that is known."""
+        self.on_lost: Callable[[], None] = lambda: None
+        """Called, in any thread, when what was whole is so no more."""
         self.listed_at: float | None = None
         """When the last full pass ended, seconds since 1970 UTC; None if no listing ever came whole."""
 
@@ -84,7 +86,7 @@ class Store:
 
     def check(self) -> None:
         """Set a damaged file aside. Takes seconds for a million media; waits for nobody."""
-        self.database.read(changes.check)
+        self.database.read(_check)
 
     def ask(self, query: Callable[..., _Outcome], *arguments: Any) -> _Outcome:
         """What one of `queries` tells.
@@ -241,7 +243,10 @@ class Store:
             if version != self._file_version or (listed_at is None) != (self.listed_at is None):
                 self._recent.clear()
                 self.version += 1
+            is_lost = self.listed_at is not None and listed_at is None
             self._file_version, self.listed_at = version, listed_at
+        if is_lost:
+            self.on_lost()
 
     def _grow(self, file_version: int) -> None:
         with self._noted:
@@ -286,15 +291,22 @@ def _check_small(connection: sqlite3.Connection) -> None:
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (size,) = connection.execute("PRAGMA page_size").fetchone()
     if pages * size <= SMALL:
+        with one_moment(connection):
+            changes.check(connection)
+            changes.check_rows(connection)
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    with one_moment(connection):
         changes.check(connection)
-        changes.check_rows(connection)
 
 
 def _is_whole(connection: sqlite3.Connection) -> bool:
     """Whether it holds a complete listing, undamaged."""
-    changes.check(connection)
-    changes.check_rows(connection)
-    return _mark(connection)[1] is not None
+    with one_moment(connection):
+        changes.check(connection)
+        changes.check_rows(connection)
+        return _mark(connection)[1] is not None
 
 
 def _probe(connection: sqlite3.Connection, number: int, size: Size) -> MediaInfo | None:
