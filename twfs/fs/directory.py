@@ -79,11 +79,11 @@ class Directory:
         """What `getattr` tells of it, but for a medium's size, which is 0 here; None of what has to be asked for."""
         match entry.node:
             case MediumFile() as file:
-                return self._stats.medium(file, 0)
+                return self._stats.medium(file, 0, entry.st_ino)
             case MediumLink() as link:
-                return self._stats.link(link)
+                return self._stats.link(link, entry.st_ino)
             case KnownFolder() as folder:
-                return self._stats.folder(folder)
+                return self._stats.folder(folder, entry.st_ino)
             case _:
                 # twfs' own files are written anew to know their size.
                 return None

@@ -10,7 +10,7 @@ from twfs.fs.tree import MediumFile, MediumLink, Node, VirtualFile, node_inode
 
 
 class NodeStat:
-    """Makes the attributes of nodes. Asks nobody."""
+    """Makes the attributes of nodes. Asks nobody. An inode number that is at hand need not be worked out again."""
 
     def __init__(self, settings: FsSettings, clock: Clock, *, allows_delete: bool) -> None:
         """If the mount `allows_delete`, folders are writable to their owner."""
@@ -21,22 +21,24 @@ class NodeStat:
         self._folder_mode = stat.S_IFDIR | settings.masked(folder_bits)
         self._file_mode = stat.S_IFREG | settings.masked(settings.file_mode)
 
-    def folder(self, folder: KnownFolder) -> Attributes:
-        return self._attributes(folder, self._folder_mode, 0, folder.changed_at, links=2 + folder.folders)
+    def folder(self, folder: KnownFolder, st_ino: int | None = None) -> Attributes:
+        return self._attributes(folder, self._folder_mode, 0, folder.changed_at, st_ino, links=2 + folder.folders)
 
-    def link(self, link: MediumLink) -> Attributes:
-        return self._attributes(link, stat.S_IFLNK | 0o777, len(link.target), link.medium.changed_at)
+    def link(self, link: MediumLink, st_ino: int | None = None) -> Attributes:
+        return self._attributes(link, stat.S_IFLNK | 0o777, len(link.target), link.medium.changed_at, st_ino)
 
     def virtual(self, file: VirtualFile, content: bytes) -> Attributes:
         return self._attributes(file, self._file_mode, len(content), self._clock.wall())
 
-    def medium(self, file: MediumFile, plain_size: int) -> Attributes:
-        return self._attributes(file, self._file_mode, plain_size, file.medium.changed_at)
+    def medium(self, file: MediumFile, plain_size: int, st_ino: int | None = None) -> Attributes:
+        return self._attributes(file, self._file_mode, plain_size, file.medium.changed_at, st_ino)
 
-    def _attributes(self, node: Node, mode: int, size: int, changed_at: float, links: int = 1) -> Attributes:
+    def _attributes(  # noqa: PLR0917 - the fields of a stat
+        self, node: Node, mode: int, size: int, changed_at: float, st_ino: int | None = None, links: int = 1
+    ) -> Attributes:
         return Attributes(
             st_mode=mode,
-            st_ino=node_inode(node),
+            st_ino=st_ino or node_inode(node),
             st_nlink=links,
             st_uid=self._settings.uid,
             st_gid=self._settings.gid,
