@@ -178,7 +178,7 @@ SOME: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (queries.shown_after, (0, 9)),
     (queries.pending, (Kind.RECORDING, 0, 9)),
     (queries.pending_span, (Kind.RECORDING,)),
-    (queries.closed, ("keys", 9)),
+    (queries.closed, ("keys", ("", 0), 9)),
     (queries.unsettled, ()),
     (queries.count_unsettled, ()),
     (queries.numbers_of, (Kind.RECORDING, 1, 0, 9)),

@@ -626,6 +626,27 @@ def test_known_proves_a_locked_medium_before_it_is_believed(tmp_path: Path) -> N
     bench.close()
 
 
+def test_two_mounts_with_different_keys_do_not_prove_one_another_wrong_without_end(tmp_path: Path) -> None:
+    benches = [Bench(tmp_path / "a.sqlite3", count=3) for _ in range(2)]
+    for bench, fitting in zip(benches, ("one", "other"), strict=True):
+        bench.interpreter.fits_all = False
+        bench.interpreter.fitting = {fitting}
+        bench.book.load()
+    for sid in benches[0].sids:
+        benches[0].info(sid)
+    for _ in range(20):
+        for bench in benches:
+            bench.background.step()
+    calls = [bench.interpreter.calls for bench in benches]
+    assert calls == [3, 3]
+    for bench in benches:
+        for sid in benches[0].sids:
+            known = bench.book.known(sid)
+            assert known is not None
+            assert known.state is MediaState.LOCKED
+        bench.close()
+
+
 def test_locked_media_are_proven_while_the_network_is_down(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "a.sqlite3", count=4)
     bench.interpreter.fits_all = False

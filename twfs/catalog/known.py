@@ -19,6 +19,9 @@ ABSENT_SECONDS = 60.0
 _AT_ONCE = 64
 """Media that other keys have judged, looked up in one go."""
 
+_BEGINNING = ("", 0)
+"""Before all keys and numbers."""
+
 
 class ProbeBook:
     """Every probe's outcome by SID.
@@ -36,11 +39,13 @@ class ProbeBook:
         self._lock = threading.Lock()
         self._keys = interpreter.keys
         self._unproven: deque[str] = deque()
+        self._proven_to: tuple[str, int] | None = _BEGINNING
+        """How far that came; None: to the end."""
         self._absent: dict[str, float] = {}
 
     def load(self) -> None:
         """Take over what the store knows."""
-        self._keys = self._interpreter.keys
+        self._keys, self._proven_to = self._interpreter.keys, _BEGINNING
         self._trust.load()
 
     def plain_size(self, entry: Entry) -> int | None:
@@ -75,10 +80,16 @@ class ProbeBook:
         return entry is not None and entry.size is not None and self._holds(entry)
 
     def next_unproven(self) -> str | None:
-        """A medium that `prove` should look at, if any is left; several threads are given several."""
+        """A medium that `prove` should look at, if any is left; several threads are given several.
+
+        One pass for each set of keys. Another mount with other keys writes its own verdicts to the same state file: if
+        each proved again what the other has proven, neither would ever end.
+        """
         with self._lock:
-            if not self._unproven:
-                self._unproven.extend(self._store.ask(queries.closed, self._keys, _AT_ONCE))
+            if not self._unproven and self._proven_to is not None:
+                rows = self._store.ask(queries.closed, self._keys, self._proven_to, _AT_ONCE)
+                self._unproven.extend(sid for _, _, sid in rows)
+                self._proven_to = rows[-1][:2] if rows else None
             return self._unproven.popleft() if self._unproven else None
 
     def prove(self, sid: str) -> MediaInfo | None:
@@ -99,6 +110,7 @@ class ProbeBook:
             return False
         with self._lock:
             self._unproven.clear()
+            self._proven_to = _BEGINNING
         return any(each.state for each in self._store.known(queries.sums))
 
     def record(self, sid: str, info: MediaInfo) -> None:

@@ -107,11 +107,13 @@ def pending_span(connection: sqlite3.Connection, kind: Kind) -> tuple[int, int]:
     return (ends[0][0], ends[1][0]) if ends[0] and ends[1] else (0, 0)
 
 
-def closed(connection: sqlite3.Connection, keys: str, limit: int) -> list[str]:
-    """SIDs of media that are not readable, as other keys than those have judged."""
-    query = "SELECT sid FROM media WHERE state > 0 AND keys {} ? LIMIT ?"
-    below = connection.execute(query.format("<"), (keys, limit)).fetchall()
-    return [sid for (sid,) in below or connection.execute(query.format(">"), (keys, limit)).fetchall()]
+def closed(connection: sqlite3.Connection, keys: str, after: tuple[str, int], limit: int) -> list[tuple[str, int, str]]:
+    """Media that are not readable, as other keys than those have judged: keys, number and SID, in that order."""
+    query = (
+        "SELECT keys, id, sid FROM media INDEXED BY media_closed"
+        " WHERE state > 0 AND keys != ? AND (keys, id) > (?, ?) ORDER BY keys, id LIMIT ?"
+    )
+    return connection.execute(query, (keys, *after, limit)).fetchall()
 
 
 def unsettled(connection: sqlite3.Connection) -> list[Entry]:
