@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.clocks import ManualClock
 from twfs.errors import ConfigError
-from twfs.mount.notify import Notifier, Supervision, answers, status_line, supervision
+from twfs.mount.notify import (
+    ListingTold,
+    Notifier,
+    Supervision,
+    answers,
+    listing_line,
+    listing_told,
+    status_line,
+    supervision,
+)
 
 SECONDS = 20.0
 
@@ -52,6 +62,43 @@ def test_life_of_a_mount_as_the_manager_hears_it(tmp_path: Path, manager: Manage
     assert manager.heard() == {"READY": "1", "STATUS": "12 media"}
     supervised.end()
     assert manager.heard() == {"STOPPING": "1", "STATUS": "ending"}
+
+
+class Coming:
+    """A catalogue that is being listed."""
+
+    listed = 0
+    listed_before = 0
+
+
+def test_the_manager_waits_for_a_listing_as_long_as_it_comes_on(tmp_path: Path, manager: Manager) -> None:
+    catalog, clock = Coming(), ManualClock()
+    told = ListingTold(Notifier(str(tmp_path / "notify")), catalog, clock)
+    catalog.listed = 5000
+    clock.sleep(5)
+    told.tell()
+    longer = {"EXTEND_TIMEOUT_USEC": "60000000"}
+    assert manager.heard() == {"STATUS": "listing the account: 5,000 media so far, 1,000/s", **longer}
+    clock.sleep(5)
+    told.tell()
+    assert manager.heard() == {"STATUS": "listing the account: 5,000 media so far, 500/s"}
+
+
+def test_what_an_earlier_attempt_listed_counts_but_took_no_time() -> None:
+    catalog = Coming()
+    assert listing_line(catalog, 0.5) == "listing the account: 0 media so far"
+    catalog.listed, catalog.listed_before = 100, 4_000
+    assert listing_line(catalog, 0.5) == "listing the account: 4,100 media so far"
+    assert listing_line(catalog, 10.0) == "listing the account: 4,100 media so far, 10/s"
+
+
+def test_telling_of_a_listing_leaves_no_thread_and_needs_no_manager(tmp_path: Path, manager: Manager) -> None:
+    before = threading.active_count()
+    for environ in ({}, {"NOTIFY_SOCKET": str(tmp_path / "notify")}):
+        with listing_told(environ, Coming(), ManualClock()):
+            assert threading.active_count() == before + bool(environ)
+        assert threading.active_count() == before
+    assert manager.has_heard_nothing()
 
 
 def test_abstract_address() -> None:

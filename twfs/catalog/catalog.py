@@ -94,6 +94,11 @@ class Catalog:
         """Media that a listing under way has shown so far; may be asked from another thread."""
         return self._refresher.listed
 
+    @property
+    def listed_before(self) -> int:
+        """Media that an earlier attempt at the first listing has left, which is gone on from."""
+        return self._refresher.listed_before
+
     def list_again(self) -> None:
         """See what is new at Twilio, in the caller's thread: for who keeps a catalogue long and does not `start` it.
 

@@ -146,6 +146,11 @@ def sid_of(connection: sqlite3.Connection, number: int) -> str | None:
     return entries[0].medium.sid if entries else None
 
 
+def count(connection: sqlite3.Connection) -> int:
+    """How many media are known, shown or not."""
+    return int(connection.execute("SELECT resources FROM listing").fetchone()[0])
+
+
 def last_number(connection: sqlite3.Connection) -> int:
     """The largest that a medium has or had."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'media'").fetchone()

@@ -84,6 +84,8 @@ class Refresher:
         self._next_listing = self._next_full = self._next_single = clock.monotonic()
         self._next_check = inf
         self._coming: dict[Kind, Listed] = {}
+        self.listed_before = 0
+        """Media that an earlier attempt at the first listing has left."""
         self.last_success: float | None = None
         """When a listing last came whole, seconds since 1970 UTC."""
 
@@ -144,6 +146,7 @@ class Refresher:
     def _list_first(self) -> None:
         """List what was not listed before. Must be called with `_round` held."""
         give_up = threading.Event()
+        self.listed_before = self._store.known(queries.count)
         first = FirstListing(
             self._listing,
             self._store,
@@ -178,6 +181,7 @@ class Refresher:
             if not went.was_resumed:
                 self._doubt_missing(kind, self._coming[kind])
         self._coming.clear()
+        self.listed_before = 0
         # Of what was deleted meanwhile the next full pass knows more: it is due as if this one had ended as it began.
         self._store.finish(began, self._settings.kinds)
         if not self._store.is_whole:

@@ -5,25 +5,18 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO
+from typing import TextIO
 
 from twfs.cli.figures import human_duration, human_size
 from twfs.cli.output import ERASE_LINE, takes_escapes
-from twfs.clock import Clock
+from twfs.clock import Clock, SystemClock
+from twfs.mount.notify import Listed, listing_line
 from twfs.threads import start_thread
 
 _REDRAW_SECONDS = 0.2
 _FIRST_SECONDS = 1.0
 """Before that a speed means nothing."""
 _USUAL_WIDTH = 80
-
-
-class Listed(Protocol):
-    """A catalogue."""
-
-    @property
-    def listed(self) -> int:
-        """Media that a listing under way has shown so far."""
 
 
 class Line:
@@ -200,4 +193,6 @@ def shown_meanwhile(text_now: Callable[[], str], stream: TextIO | None = None) -
 
 def listing_shown(catalog: Listed) -> AbstractContextManager[None]:
     """Show how many media have been listed while the block asks Twilio what there is."""
-    return shown_meanwhile(lambda: f"listing the account: {catalog.listed:,} media so far")
+    clock = SystemClock()
+    began = clock.monotonic()
+    return shown_meanwhile(lambda: listing_line(catalog, clock.monotonic() - began))

@@ -23,7 +23,7 @@ from twfs.invocation import pasteable, twfs_command
 from twfs.log import log
 from twfs.mount.daemon import in_background
 from twfs.mount.log_destination import log_destination, log_file, redirect
-from twfs.mount.notify import status_line, supervision
+from twfs.mount.notify import listing_told, status_line, supervision
 from twfs.mount.observer import observed
 from twfs.mount.session import Session, open_session
 from twfs.mount.system import (
@@ -114,7 +114,7 @@ def _serve(
     with ExitStack() as stack:
         session = stack.enter_context(open_session(config))
         seen = stack.enter_context(observed(session, source, place, binding))
-        with listing(session.catalog):
+        with listing(session.catalog), listing_told(os.environ, session.catalog, session.clock):
             _first_look(session, source)
         # What is known now stays: looking through 100,000 media for garbage takes a tenth of a second each time.
         gc.freeze()

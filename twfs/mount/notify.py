@@ -4,11 +4,13 @@ import os
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from twfs.clock import Clock
 from twfs.errors import ConfigError
 from twfs.log import OncePerTrouble, log
 from twfs.mount.hardening import childs_environment
@@ -18,6 +20,9 @@ _MICROSECONDS = 1e6
 _PINGS_PER_TIMEOUT = 3
 """One late answer must not be the end; sd_watchdog_enabled(3) asks for two at least."""
 _PATIENCE_SECONDS = 5.0
+_TELL_SECONDS = 5.0
+_EXTEND_USEC = 60_000_000
+"""For which systemd is to wait after each sign that a listing comes on: some retries of one page take as long."""
 
 
 class Notifier:
@@ -58,6 +63,18 @@ class Answers(Protocol):
     def __call__(self, seconds: float) -> bool:
         """True: it does."""
         ...
+
+
+class Listed(Protocol):
+    """A catalogue that is being listed."""
+
+    @property
+    def listed(self) -> int:
+        """Media that this process has seen so far."""
+
+    @property
+    def listed_before(self) -> int:
+        """Those of an earlier attempt, which it goes on from."""
 
 
 class Supervision:
@@ -136,6 +153,59 @@ def answers(place: Path, seconds: float) -> bool:
         log.warning("cannot ask whether the mount answers: %s", error)
         return False
     return asked.returncode == 0
+
+
+@contextmanager
+def listing_told(environ: Mapping[str, str], catalog: Listed, clock: Clock) -> Iterator[None]:
+    """Tell the service manager how a listing comes on while the block runs, and have it wait as long as it does.
+
+    Raises:
+        ConfigError: `NOTIFY_SOCKET` is nonsense.
+    """
+    notifier = Notifier(environ.get("NOTIFY_SOCKET"))
+    if not notifier.is_heard:
+        yield
+        return
+    over = threading.Event()
+    told = ListingTold(notifier, catalog, clock)
+    thread = start_thread(lambda: told.until(over), "listing-told")
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+class ListingTold:
+    """Tells how a listing comes on."""
+
+    def __init__(self, notifier: Notifier, catalog: Listed, clock: Clock) -> None:
+        """It begins now."""
+        self._notifier = notifier
+        self._catalog = catalog
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._last = 0
+
+    def until(self, over: threading.Event) -> None:
+        """Tell it again and again."""
+        while not over.wait(_TELL_SECONDS):
+            self.tell()
+
+    def tell(self) -> None:
+        """Only of a listing that comes on the end is worth waiting for."""
+        now = self._catalog.listed
+        line = listing_line(self._catalog, self._clock.monotonic() - self._began)
+        more = {"EXTEND_TIMEOUT_USEC": str(_EXTEND_USEC)} if now > self._last else {}
+        self._last = now
+        self._notifier.send(STATUS=line, **more)
+
+
+def listing_line(catalog: Listed, seconds: float) -> str:
+    """How many media a listing has shown so far, that of an earlier attempt included, and how fast they come."""
+    listed = catalog.listed
+    line = f"listing the account: {catalog.listed_before + listed:,} media so far"
+    return f"{line}, {listed / seconds:,.0f}/s" if seconds >= 1 and listed else line
 
 
 def status_line(place: Path, catalog: Mapping[str, Any], *, stands: bool = True) -> str:
