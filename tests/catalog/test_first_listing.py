@@ -1,5 +1,6 @@
 """A first listing that is broken off goes on where it was, and nothing of it is shown before it is whole."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from tests.catalog.fakes import ACCOUNT, START, FakeTwilio, record_of, sid_of
 from tests.catalog.test_catalog import House, assert_nothing_is_told
 from twfs.catalog.first_listing import LONG_SECONDS
 from twfs.catalog.refresh import FULL_PASS_SECONDS, OVERLAP
+from twfs.catalog.state_file import SIDE_FILES
 from twfs.errors import CredentialsRefused, RemoteError, TwfsError, Unreachable
 from twfs.resources import Kind, ListFilter, Page
 
@@ -161,14 +163,23 @@ def test_records_that_are_listed_twice_or_shift_between_pages_are_one_each(house
     assert again[0]["account_sid"] == ACCOUNT
 
 
-def test_a_file_that_is_lost_meanwhile_is_no_whole_one(house: House, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lost_at", [1, 4, 9])
+def test_a_file_that_is_lost_meanwhile_is_no_whole_one(house: House, tmp_path: Path, lost_at: int) -> None:
+    lost = threading.Event()
+
     class Losing(FakeTwilio):
         def pages(self, kind: Kind, wanted: ListFilter, place: str | None = None) -> Iterator[Page]:
             for number, page in enumerate(super().pages(kind, wanted, place)):
-                if number == 4:
+                if number == lost_at and kind is Kind.RECORDING:
                     path = tmp_path / "a.sqlite3"
                     path.with_name("b").write_bytes(b"something else" * 1000)
                     path.with_name("b").replace(path)
+                    for side_file in SIDE_FILES:
+                        path.with_name(path.name + side_file).unlink(missing_ok=True)
+                    lost.set()
+                if kind is Kind.COMPOSITION:
+                    # Its only page is written to the new file, where it is whole.
+                    assert lost.wait(10)
                 yield page
 
     losing = Losing()
@@ -179,3 +190,8 @@ def test_a_file_that_is_lost_meanwhile_is_no_whole_one(house: House, tmp_path: P
     with pytest.raises(RemoteError, match="must be listed again"):
         house.catalog.first_listing()
     assert_nothing_is_told(house.catalog)
+    house.twilio = FakeTwilio()
+    house.twilio.records, house.twilio.objects = losing.records, losing.objects
+    house.catalog.stop()
+    house.remount().first_listing()
+    assert shown(house) == house.twilio.completed()

@@ -64,12 +64,13 @@ class FirstListing:
         if reached is not None and reached.is_done:
             return Went(reached.began, was_resumed=True)
         went, pages = self._begin(kind, wanted, reached)
-        for page in pages:
+        for number, page in enumerate(pages):
             if self._is_given_up():
                 return None
             self._take_page(kind, page, listed)
             note = Pass(went.began, page.following, page.following is None)
-            self._write(listed.take_changed(), noting(kind, note))
+            is_first = number == 0 and not went.was_resumed
+            self._write(listed.take_changed(), noting(kind, note, is_first=is_first))
         return went
 
     def _begin(self, kind: Kind, wanted: ListFilter, reached: Pass | None) -> tuple[Went, Iterator[Page]]:

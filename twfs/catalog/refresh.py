@@ -20,7 +20,7 @@ from twfs.catalog.records import Records
 from twfs.catalog.rows import Entry
 from twfs.catalog.side_by_side import side_by_side
 from twfs.catalog.single_looks import SingleLooks
-from twfs.catalog.store import Store
+from twfs.catalog.store import LOST, Store
 from twfs.catalog.trouble import Troubles
 from twfs.clock import Clock
 from twfs.errors import CredentialsRefused, RemoteError, Unreachable
@@ -185,7 +185,7 @@ class Refresher:
         # Of what was deleted meanwhile the next full pass knows more: it is due as if this one had ended as it began.
         self._store.finish(began, self._settings.kinds)
         if not self._store.is_whole:
-            raise Unreachable("the state file was damaged while the account was listed; it must be listed again")
+            raise Unreachable(LOST)
         self.last_success = self._clock.wall()
         self._schedule(complete=True, full=True)
         self._next_full = self._clock.monotonic() + max(0.0, FULL_PASS_SECONDS - (self._clock.wall() - began))

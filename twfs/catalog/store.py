@@ -33,6 +33,9 @@ SMALL = 4 * 2**20
 """Bytes of a file that is checked whole whenever it is opened, in some ten milliseconds; larger ones when all media are
 listed anew, in the background. What a query meets is checked always."""
 
+LOST = "the state file was lost or damaged while the account was listed; it must be listed again"
+"""Said of a first listing whose beginning is not in the file any more."""
+
 _Outcome = TypeVar("_Outcome")
 
 
@@ -257,12 +260,17 @@ class Store:
             self.version += 1
 
 
-def noting(kind: Kind, reached: Pass) -> Callable[[sqlite3.Connection], None]:
-    """What notes how far a first listing came, in the transaction of its page; one that is done does not go back."""
+def noting(kind: Kind, reached: Pass, *, is_first: bool = True) -> Callable[[sqlite3.Connection], None]:
+    """What notes how far a first listing came, in the transaction of its page; one that is done does not go back.
+
+    The transaction fails with `Unreachable` if it is not the first page, and none is noted before it: those are lost.
+    """
     row = (KINDS.index(kind), reached.began, reached.place, int(reached.is_done))
 
     def work(connection: sqlite3.Connection) -> None:
         before = _pass(connection, kind)
+        if before is None and not is_first and _mark(connection)[1] is None:
+            raise Unreachable(LOST)
         if before is None or not before.is_done:
             connection.execute("INSERT OR REPLACE INTO passes VALUES (?, ?, ?, ?, ?)", (*row, checksum(*row)))
 
