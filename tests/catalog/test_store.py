@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.catalog.fakes import START, facts_of, record_of, sid_of
-from twfs.catalog import database, rows
+from twfs.catalog import database, queries, rows
 from twfs.catalog.evidence import WholeReading
 from twfs.catalog.schema import APPLICATION_ID, SCHEMA_VERSION, checksum
 from twfs.catalog.store import Pass, Store, noting
@@ -718,3 +718,27 @@ def test_readings_live_in_memory_where_there_is_no_file() -> None:
     with opened(None) as store:
         store.evidence.save_whole_reading("RT1", WholeReading("one"))
         assert store.evidence.whole_reading("RT1") == WholeReading("one")
+
+
+@pytest.mark.parametrize("index", ["media_kind", "media_day", "media_room"])
+def test_a_folder_whose_index_has_lost_entries_is_an_error_and_never_shorter(tmp_path: Path, index: str) -> None:
+    path = tmp_path / "a.sqlite3"
+    store = Store(path)
+    store.apply([Medium(f"RT{n:032x}", Kind.RECORDING, status="completed", room_sid="RM1") for n in range(9)])
+    for kind in Kind:
+        store.apply([], then=noting(kind, Pass(1.0, None, is_done=True)))
+    store.finish(1.0, tuple(Kind))
+    store.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (index,)).fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        # How many entries this page of an index has (https://sqlite.org/fileformat2.html#b_tree_pages).
+        file.seek((root - 1) * size + 3)
+        file.write((5).to_bytes(2, "big"))
+    store = Store(path)
+    assert store.look_again() is not None  # as with a large file, which is not looked through at once
+    folder = {"media_kind": "/recordings", "media_day": "/by-date/undated", "media_room": "/by-room/RM1"}[index]
+    with pytest.raises(Unreachable):
+        store.ask(queries.page, folder, 0, 100)
+    store.close()
