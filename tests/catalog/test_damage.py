@@ -169,3 +169,15 @@ def test_a_reader_does_not_wait_for_a_writer(house: House, ask: Callable[[Catalo
     finally:
         may_end.set()
         writer.join()
+
+
+def test_a_number_never_means_another_medium_while_a_mount_stands(house: House) -> None:
+    """What was told of sizes and objects is remembered by number, also over a file that is begun anew."""
+    before = {found.medium.sid: found.cookie for found in house.catalog.page("/recordings", 0, 99)}
+    damage(house, DAMAGE[0])
+    house.catalog.refresh_now()
+    for _ in range(2):
+        house.catalog._refresher.step()
+    after = {found.medium.sid: found.cookie for found in house.catalog.page("/recordings", 0, 99)}
+    assert after.keys() == before.keys()
+    assert min(after.values()) > max(before.values())

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from twfs.catalog.ledger import FOLDER_COLUMNS, Ledger, agreement, folder_row_of
-from twfs.catalog.queries import find, sums
+from twfs.catalog.queries import find, last_number, sums
 from twfs.catalog.rows import Entry, Size, columns_of, entries_of, size_row
 from twfs.catalog.schema import Damaged, checksum
 from twfs.folders import homes
@@ -42,6 +42,14 @@ def apply(
     if more:
         connection.execute("UPDATE listing SET resources = resources + ?", (more,))
     return applied
+
+
+def number_behind(connection: sqlite3.Connection, number: int) -> int:
+    """Number new media behind `number`, and behind all that the file ever had; the number that the last one has."""
+    last = max(number, last_number(connection))
+    if not connection.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'media'", (last,)).rowcount:
+        connection.execute("INSERT INTO sqlite_sequence VALUES ('media', ?)", (last,))
+    return last
 
 
 def set_size(connection: sqlite3.Connection, entry: Entry, size: Size | None) -> None:

@@ -59,6 +59,8 @@ class Store:
         self._recent: Recent[Entry] = Recent(REMEMBERED)
         self._noted = threading.Lock()
         self._file_version: int | None = None
+        self._last_number = 0
+        """The largest that a medium had in any file that was used: what was told of a number holds while this lives."""
         self.version = 0
         """Grows with each change of what is shown, whoever made it as soon as that is known."""
         self.on_lost: Callable[[], None] = lambda: None
@@ -145,6 +147,7 @@ class Store:
 
         def work(connection: sqlite3.Connection) -> Applied:
             applied = changes.apply(connection, changed, gone, map(shows, changed))
+            self._last_number = max(self._last_number, queries.last_number(connection))
             if then is not None:
                 then(connection)
             return applied
@@ -236,7 +239,8 @@ class Store:
             raise Unreachable("what there is in this account is not known yet: it is being listed")
 
     def _opened(self, connection: sqlite3.Connection) -> None:
-        """Another file is used from now on."""
+        """Another file is used from now on. It numbers new media behind those of the one before."""
+        self._last_number = changes.number_behind(connection, self._last_number)
         self._note(_mark(connection))
         self._recent.clear()
 
