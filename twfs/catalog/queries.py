@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twfs.catalog.ledger import FOLDER_COLUMNS, FolderRow, amounts_of, folder_row, folder_row_of
-from twfs.catalog.rows import KINDS, Entry, entries_of
+from twfs.catalog.rows import KINDS, Entry, entries_of, placed_of
 from twfs.catalog.schema import Damaged
 from twfs.folders import BY_ROOM, FIRST_COOKIE, FIXED_FOLDERS, FOLDER_OF, ROOT, KnownFolder, PlacedMedium
 from twfs.resources import Kind
@@ -76,8 +76,8 @@ def page(connection: sqlite3.Connection, path: str, after: int, limit: int) -> l
     if after < FIRST_COOKIE:
         _check_count(connection, path, column, value)
     where = f"shown = 1 AND {column} = ? AND id > ? ORDER BY id LIMIT ?"
-    found = entries_of(connection, where, (value, max(after - COOKIES_FROM, 0), limit))
-    return [PlacedMedium(entry.number + COOKIES_FROM, entry.medium) for entry in found]
+    found = placed_of(connection, where, (value, max(after - COOKIES_FROM, 0), limit))
+    return [PlacedMedium(number + COOKIES_FROM, medium) for number, medium in found]
 
 
 def shown_after(connection: sqlite3.Connection, number: int, limit: int) -> list[Entry]:

@@ -14,13 +14,13 @@ KINDS = tuple(Kind)
 STATES = (MediaState.READABLE, MediaState.ABSENT, MediaState.LOCKED, MediaState.DAMAGED)
 """By the number that stands in a row; what has no key or is damaged has more than 0."""
 
-_FIELDS = Medium._fields[2:]
-"""All but SID and kind, which have columns of their own."""
-_REPEATED = [_FIELDS.index(name) for name in ("account_sid", "status", "codec", "container", "media_type", "room_sid")]
-"""What many media have in common is held once, as `parse_medium` has it: 30 MB less for 100,000 of them."""
-
+_REPEATED = [
+    Medium._fields.index(name) for name in ("account_sid", "status", "codec", "container", "media_type", "room_sid")
+]
 _MEDIUM_COLUMNS = "id, sid, kind, shown, settled, changed_at, day, room, fields, checksum"
 _SIZE_COLUMNS = "state, plain_size, encrypted, keys, agrees, size_checksum"
+_MARK = _MEDIUM_COLUMNS.count(",")
+"""Where the checksum stands, behind what it is of."""
 ENTRY_COLUMNS = f"{_MEDIUM_COLUMNS}, {_SIZE_COLUMNS}"
 
 
@@ -73,27 +73,42 @@ def columns_of(medium: Medium, day: int | None, room: int | None, *, is_shown: b
     return MediumColumns(medium.sid, KINDS.index(medium.kind), *flags, _in_range(medium.changed_at), day, room, fields)
 
 
-def entry_of(row: tuple[Any, ...]) -> Entry:
-    """Of `ENTRY_COLUMNS`.
+def entries_of(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Entry]:
+    """All that a condition, a constant of this package, selects.
 
     Raises:
-        Damaged: it is not what was written.
+        Damaged: a row is not what was written.
     """
-    number, sid, kind, shown, settled, changed_at, day, room, fields, mark, *size = row
-    if checksum(number, sid, kind, shown, settled, changed_at, day, room, fields) != mark:
-        raise Damaged("a resource does not match its checksum")
+    rows = connection.execute(f"SELECT {ENTRY_COLUMNS} FROM media WHERE {where}", values).fetchall()  # noqa: S608
+    return [_entry(_shared(medium), row) for medium, row in zip(_media_of(rows), rows, strict=True)]
+
+
+def placed_of(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[tuple[int, Medium]]:
+    """The same, but numbers and media alone, in half the time, for who keeps none of them: folders are listed so.
+
+    Raises:
+        Damaged: a row is not what was written.
+    """
+    rows = connection.execute(f"SELECT {_MEDIUM_COLUMNS} FROM media WHERE {where}", values).fetchall()  # noqa: S608
+    return [(row[0], medium) for medium, row in zip(_media_of(rows), rows, strict=True)]
+
+
+def _media_of(rows: list[tuple[Any, ...]]) -> list[Medium]:
+    """Of rows that begin with `_MEDIUM_COLUMNS`: parsed together, which takes half the time."""
+    for row in rows:
+        if checksum(*row[:_MARK]) != row[_MARK]:
+            raise Damaged("a resource does not match its checksum")
     try:
-        medium = _medium(sid, KINDS[kind], json.loads(fields))
+        parsed = json.loads(f"[{','.join(row[_MARK - 1] for row in rows)}]")
+        return [Medium._make((row[1], KINDS[row[2]], *values)) for row, values in zip(rows, parsed, strict=True)]
     except (ValueError, TypeError, LookupError) as error:
         raise Damaged(f"a resource cannot be read: {error}") from error
+
+
+def _entry(medium: Medium, row: tuple[Any, ...]) -> Entry:
+    number, shown, day, room, size = row[0], row[3], row[6], row[7], row[_MARK + 1 :]
     known = size_of(number, size)
     return Entry(number, medium, bool(shown), known, day, room, known is None and size[0] is not None)
-
-
-def entries_of(connection: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> list[Entry]:
-    """All that a condition, a constant of this package, selects."""
-    rows = connection.execute(f"SELECT {ENTRY_COLUMNS} FROM media WHERE {where}", values).fetchall()  # noqa: S608
-    return [entry_of(row) for row in rows]
 
 
 def size_row(number: int, size: Size, agrees: int | None) -> tuple[Any, ...]:
@@ -102,7 +117,7 @@ def size_row(number: int, size: Size, agrees: int | None) -> tuple[Any, ...]:
     return (*row, checksum(number, *row))
 
 
-def size_of(number: int, columns: list[Any]) -> Size | None:
+def size_of(number: int, columns: tuple[Any, ...]) -> Size | None:
     """None if nothing is known, or if it is damaged: then the medium is looked at again."""
     state, plain_size, encrypted, keys, _, mark = columns
     if state is None or checksum(number, *columns[:-1]) != mark:
@@ -133,11 +148,16 @@ def info_of(number: int, size: Size, row: tuple[Any, ...]) -> MediaInfo | None:
     return MediaInfo(size.state, size.plain_size, size.encrypted, etag, reason, facts)
 
 
-def _medium(sid: str, kind: Kind, values: list[Any]) -> Medium:
+def _shared(medium: Medium) -> Medium:
+    """What many media have in common is held once: 30 MB less for 100,000 of them."""
+    values: list[Any] = list(medium)
     for place in _REPEATED:
-        if values[place] is not None:
-            values[place] = intern(values[place])
-    return Medium._make((sid, kind, *values))
+        text = values[place]
+        if isinstance(text, str):
+            values[place] = intern(text)
+        elif text is not None:
+            raise Damaged("a resource cannot be read: what must be text is none")
+    return Medium._make(values)
 
 
 def _in_range(moment: int) -> int:
