@@ -9,7 +9,8 @@ import pytest
 from tests.catalog.fakes import ACCOUNT, START, FakeTwilio, record_of, sid_of
 from tests.catalog.test_catalog import House, assert_nothing_is_told
 from twfs.catalog.first_listing import LONG_SECONDS
-from twfs.catalog.refresh import FULL_PASS_SECONDS, OVERLAP
+from twfs.catalog.lists import OVERLAP
+from twfs.catalog.refresh import FULL_PASS_SECONDS
 from twfs.catalog.state_file import SIDE_FILES
 from twfs.errors import CredentialsRefused, RemoteError, TwfsError, Unreachable
 from twfs.resources import Kind, ListFilter, Page

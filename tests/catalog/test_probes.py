@@ -299,7 +299,7 @@ def test_who_waits_tries_itself_when_only_the_others_time_was_up(bench: Bench) -
         while bench.probes == 0:
             threading.Event().wait(0.001)
         second = pool.submit(bench.info, sid)
-        while bench.prober.flights[sid]._condition._waiters == 0:  # type: ignore[attr-defined]
+        while bench.prober.flights._flights[sid]._condition._waiters == 0:  # type: ignore[attr-defined]
             threading.Event().wait(0.001)
         bench.twilio.gate.set()
         with pytest.raises(DeadlineExceeded):

@@ -8,13 +8,13 @@ import pytest
 from tests.catalog.fakes import START, facts_of, room_of, sid_of
 from tests.catalog.test_catalog import House
 from twfs.catalog.catalog import Catalog
+from twfs.catalog.lists import OVERLAP
 from twfs.catalog.options import CatalogSettings
 from twfs.catalog.refresh import (
     BACKLOG_SECONDS,
     FULL_PASS_SECONDS,
     FULL_RETRY_SECONDS,
     LOOKS_AT_ONCE,
-    OVERLAP,
     Refresher,
 )
 from twfs.catalog.single_looks import DOUBT_SECONDS, FETCH_LIMIT
@@ -227,7 +227,7 @@ def test_a_list_that_shifts_while_it_is_paged_makes_nothing_vanish(house: House)
     house.catalog.info(sid_of(Kind.RECORDING, 2), house.deadline())
     shifted = house.twilio.records.pop(sid_of(Kind.RECORDING, 2))
     refresher = refresher_of(house.catalog)
-    outcomes = refresher._gather(full=True)
+    outcomes = refresher._lists.gather(full=True)
     house.twilio.records[str(shifted["sid"])] = shifted
     refresher._apply_listings(outcomes, full=True)
     assert house.catalog.status()["in_doubt"] == 1
@@ -275,7 +275,7 @@ def test_an_account_that_seems_empty_vanishes_only_by_name(house: House) -> None
     """An empty 200 answer to a listing is no proof of anything."""
     kept, house.twilio.records = house.twilio.records, {}
     refresher = refresher_of(house.catalog)
-    outcomes = refresher._gather(full=True)
+    outcomes = refresher._lists.gather(full=True)
     house.twilio.records = kept
     refresher._apply_listings(outcomes, full=True)
     refresher._look_singly({})

@@ -1,14 +1,14 @@
 """The catalogue as file system and commands see it."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from twfs.catalog import queries
 from twfs.catalog.absences import Absences
-from twfs.catalog.all_media import AllMedia
 from twfs.catalog.background import BackgroundProbing
 from twfs.catalog.evidence import WholeReading
+from twfs.catalog.index import Index
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.looking import Looking
 from twfs.catalog.options import CatalogSettings
@@ -20,12 +20,11 @@ from twfs.catalog.store import Store
 from twfs.catalog.trouble import Troubles
 from twfs.catalog.trust import SizeTrust
 from twfs.clock import Clock, Deadline
-from twfs.folders import KnownFolder, PlacedMedium, Totals
 from twfs.probe import MediaInfo, MediaState, ObjectFacts
 from twfs.resources import Kind, Medium
 
 
-class Catalog:
+class Catalog(Index):
     """What media there are and what is known of each.
 
     First `load`, and `first_listing` if that knew nothing; after the daemonising fork, if any, `start`.
@@ -133,41 +132,6 @@ class Catalog:
     def size_version(self) -> int:
         """Grows whenever a size that was told may be wrong by now."""
         return self._prober.contradictions + self._trust.revocations
-
-    def find(self, sid: str) -> PlacedMedium | None:
-        """The completed medium of that SID, if it is of the selection.
-
-        Raises:
-            Unreachable: what there is is not known: a listing that came whole is asked for. So do the next five.
-        """
-        entry = self._store.shown(sid)
-        return None if entry is None else PlacedMedium(entry.number + queries.COOKIES_FROM, entry.medium)
-
-    def folder(self, path: str) -> KnownFolder | None:
-        """The folder at `path`, if it is shown (`twfs.folders`)."""
-        return self._store.ask(queries.folder, path)
-
-    def subfolders(self, path: str, after: int, limit: int) -> Sequence[KnownFolder]:
-        """At most `limit` of the folders shown in `path` that have cookies above `after`, in that order."""
-        return self._store.ask(queries.subfolders, path, after, limit)
-
-    def page(self, path: str, after: int, limit: int) -> Sequence[PlacedMedium]:
-        """The same of the media in `path`."""
-        return self._store.ask(queries.page, path, after, limit)
-
-    def known_sizes(self, sids: Sequence[str]) -> list[tuple[int, bool] | None]:
-        """What `known_size` tells of each, in one go."""
-        entries = self._store.ask(queries.find_all, sids)
-        return [self._prober.size_of(entries[sid]) if sid in entries else None for sid in sids]
-
-    def totals(self) -> Totals:
-        """How much there is, as far as known."""
-        sums = self._store.ask(queries.sums)
-        return Totals(sum(each.media for each in sums), self._trust.known_bytes(sums))
-
-    def media(self) -> Mapping[str, Medium]:
-        """All completed media of the selection by SID, as they are whenever that is asked."""
-        return AllMedia(self._store)
 
     def info(self, sid: str, deadline: Deadline) -> MediaInfo:
         """What `sid` is to a reader; asks Twilio and S3 only if that is not known yet.

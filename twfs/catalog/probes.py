@@ -5,13 +5,13 @@ One medium's trouble delays only that medium.
 
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from math import inf
 
 from twfs.catalog import queries
 from twfs.catalog.absences import Absences
 from twfs.catalog.ahead import Ahead
+from twfs.catalog.flights import Flights
 from twfs.catalog.known import ProbeBook
 from twfs.catalog.looking import Looking, is_shared
 from twfs.catalog.probe_order import ProbeOrder
@@ -50,17 +50,13 @@ class Prober:
 
         `on_doubtful(sid)` hears that a resource itself may be gone.
         """
-        self._store = store
-        self._looking = looking
-        self._book = book
-        self._trust = trust
-        self._clock = clock
-        self._troubles = troubles
-        self._absences = absences
-        self._timeout = timeout
-        self._on_doubtful = on_doubtful
+        self._store, self._looking, self._book, self._trust = store, looking, book, trust
+        self._clock, self._troubles, self._absences = clock, troubles, absences
+        self._timeout, self._on_doubtful = timeout, on_doubtful
         self.wake: Callable[[], None] = lambda: None
         """Called when there may be something to do in the background."""
+        self.flights: Flights[MediaInfo] = Flights()
+        """Probes under way."""
         self.lock = threading.Lock()
         """Guards what follows; nobody waits for the network with it held."""
         self.order = ProbeOrder(lambda *place: store.ask(queries.pending, *place))
@@ -68,7 +64,6 @@ class Prober:
         self.readers = 0
         self.left_at = -inf
         """When a reader was last waited for no more."""
-        self.flights: dict[str, Future[MediaInfo]] = {}
         self.contradictions = 0
         """How often a medium was found to be another object than before."""
 
@@ -112,10 +107,10 @@ class Prober:
             known = self.known(entry.medium)
             if known is not None:
                 return known
-            flight, leads = self._board(sid)
+            flight, leads = self.flights.board(sid)
             with self._reading(entry):
                 if leads:
-                    return self._fly(sid, flight, deadline)
+                    return self.flights.fly(sid, flight, lambda: self._probe(sid, deadline))
                 try:
                     return flight.result(deadline.remaining())
                 except (TimeoutError, DeadlineExceeded):
@@ -192,12 +187,13 @@ class Prober:
 
     def attempt(self, sid: str) -> None:
         """Probe `sid`; what brings no facts is tried again later: media may follow its resource by some seconds."""
-        flight, leads = self._board(sid)
+        flight, leads = self.flights.board(sid)
         if not leads:
             self._delay(sid)
             return
         try:
-            if self._fly(sid, flight, Deadline(self._clock, self._timeout)).state is MediaState.ABSENT:
+            deadline = Deadline(self._clock, self._timeout)
+            if self.flights.fly(sid, flight, lambda: self._probe(sid, deadline)).state is MediaState.ABSENT:
                 self._delay(sid)
         except NoSuchName:
             return
@@ -219,15 +215,16 @@ class Prober:
     def _is_muted(self, medium: Medium) -> bool:
         return self._book.was_absent(medium.sid) and not self._is_young(medium)
 
-    def _note_absence(self, sid: str) -> None:
-        """Twilio said just now that `sid` has no media; it counts once media cannot still come."""
-        entry = self._store.shown(sid)
-        if entry is not None and not self._is_young(entry.medium):
-            self._absences.found(sid)
+    def _note_absence(self, sid: str) -> bool:
+        """Twilio said just now that `sid` has no media; whether that speaks against trust in sizes.
 
-    def _speaks_against_trust(self, sid: str) -> bool:
+        It counts once media cannot still come.
+        """
         entry = self._store.shown(sid)
-        return entry is not None and not self._is_young(entry.medium) and not self._trust.has_ended(entry.medium.kind)
+        if entry is None or self._is_young(entry.medium):
+            return False
+        self._absences.found(sid)
+        return not self._trust.has_ended(entry.medium.kind)
 
     @contextmanager
     def _reading(self, entry: Entry) -> Iterator[None]:
@@ -244,31 +241,6 @@ class Prober:
                 self.left_at = self._clock.monotonic()
             self.wake()
 
-    def _board(self, sid: str) -> tuple[Future[MediaInfo], bool]:
-        """The probe of `sid` that is under way, or a new one which the caller must fly."""
-        with self.lock:
-            flight = self.flights.get(sid)
-            if flight is not None:
-                return flight, False
-            flight = self.flights[sid] = Future()
-            return flight, True
-
-    def _fly(self, sid: str, flight: "Future[MediaInfo]", deadline: Deadline) -> MediaInfo:
-        """Probe and tell all who wait; what was learnt is recorded before the flight ends."""
-        try:
-            info = self._probe(sid, deadline)
-        except BaseException as error:
-            self._land(sid)
-            flight.set_exception(error)
-            raise
-        self._land(sid)
-        flight.set_result(info)
-        return info
-
-    def _land(self, sid: str) -> None:
-        with self.lock:
-            del self.flights[sid]
-
     def _probe(self, sid: str, deadline: Deadline) -> MediaInfo:
         known = self._book.known(sid)
         if known is not None:
@@ -276,8 +248,8 @@ class Prober:
         try:
             info = self._looking.look(sid, deadline)
         except MediaAbsent:
-            self._note_absence(sid)
-            if self._book.record_absent(sid) or self._speaks_against_trust(sid):
+            speaks_against_trust = self._note_absence(sid)
+            if self._book.record_absent(sid) or speaks_against_trust:
                 self._on_doubtful(sid)
             self._troubles.ended(sid, f"{sid} has no media now")
             return MediaInfo(MediaState.ABSENT, 0)

@@ -1,8 +1,9 @@
 """Single looks at media that are in doubt or not finished: only they make a medium vanish."""
 
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from heapq import nsmallest
 
 from twfs.catalog import queries
 from twfs.catalog.ports import Listing
@@ -30,6 +31,8 @@ class Found:
     gone: set[str] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
     """Those that Twilio still has."""
+    unknown: set[str] = field(default_factory=set)
+    """Those that are known no more, for which there was nothing to ask."""
     came_through: bool = True
     """Whether no outage ended them early."""
 
@@ -82,37 +85,33 @@ class SingleLooks:
             self._suspects[sid] = True
             return True
 
-    def look(self, is_fresh: Callable[[Entry], bool] | None, at_once: int = 1) -> tuple[Found, dict[str, bool]]:
+    def look(self, is_fresh: Callable[[Entry], bool] | None, at_once: int = 1) -> Found:
         """Ask for suspects and for unsettled media that are not fresh, at most `FETCH_LIMIT` in all.
 
         Args:
             is_fresh: whether a list has just told the status of an unsettled one; None: of suspects alone.
             at_once: so many requests.
-
-        Returns:
-            What was found, and the suspects there were, to be given to `clear` once that was applied.
         """
         with self._lock:
-            suspects = dict(self._suspects)
-        waiting = [entry.medium for entry in self._store.known(queries.find_all, list(suspects)).values()]
+            suspects = list(self._suspects)
+        waiting = suspects
         if is_fresh is not None:
-            unsettled = [entry for entry in self._store.known(queries.unsettled) if not is_fresh(entry)]
-            waiting += [entry.medium for entry in unsettled if entry.medium.sid not in suspects]
-            self.turns = {medium.sid: self.turns.get(medium.sid, 0) for medium in waiting}
-        return self._ask_for(self._in_turn(waiting)[:FETCH_LIMIT], at_once), suspects
+            unsettled = (entry for entry in self._store.known(queries.unsettled) if not is_fresh(entry))
+            waiting = list(dict.fromkeys([*suspects, *(entry.medium.sid for entry in unsettled)]))
+            self.turns = {sid: self.turns.get(sid, 0) for sid in waiting}
+        # Those first that were asked for least: one for which no answer comes holds up no other.
+        turn = nsmallest(FETCH_LIMIT, waiting, key=lambda sid: self.turns.get(sid, 0))
+        known = self._store.known(queries.find_all, turn)
+        found = self._ask_for([known[sid].medium for sid in turn if sid in known], at_once)
+        found.unknown.update(sid for sid in turn if sid not in known)
+        return found
 
-    def clear(self, suspects: dict[str, bool], confirmed: Collection[str]) -> list[str]:
-        """Those that are there or gone are in doubt no more; readers' suspects that are there."""
-        known = self._store.known(queries.find_all, list(suspects))
+    def clear(self, found: Found) -> list[str]:
+        """What was found was applied: those that are there or gone are in doubt no more; readers' that are there."""
+        settled = found.confirmed | found.gone | found.unknown
         with self._lock:
-            for sid in suspects:
-                if sid in confirmed or sid not in known:
-                    self._suspects.pop(sid, None)
-        return [sid for sid, is_readers in suspects.items() if is_readers and sid in confirmed]
-
-    def _in_turn(self, waiting: list[Medium]) -> list[Medium]:
-        """Those first that were asked for least: one for which no answer comes holds up no other."""
-        return sorted(waiting, key=lambda medium: self.turns.get(medium.sid, 0))
+            complaints = [sid for sid in settled if self._suspects.pop(sid, False)]
+        return [sid for sid in complaints if sid in found.confirmed]
 
     def _ask_for(self, asked: list[Medium], at_once: int) -> Found:
         """Ask for each; an outage ends it early."""
