@@ -127,6 +127,11 @@ class IndexMachine(RuleBasedStateMachine):
         total = self.index.totals()
         assert (total.media, total.known_bytes) == (len(shown), sum(self.sizes.get(sid, 0) for sid in shown))
         assert len(self.catalog.media()) == len(shown)
+        known = [(self.sizes[sid], True) if sid in self.sizes else None for sid in shown]
+        assert self.index.known_sizes(shown) == known == [self.catalog.known_size(sid) for sid in shown]
+        assert self.index.known_sizes(["RT", *(sid for sid in self.model if sid not in shown)]).count(None) == (
+            1 + len(self.model) - len(shown)
+        )
 
     @invariant()
     def folders_are_those_of_the_media(self) -> None:
@@ -169,6 +174,7 @@ TestIndex.settings = settings(max_examples=60, stateful_step_count=25, deadline=
 SOME: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
     (queries.find, ("RT",)),
     (queries.find_all, (["RT", "CJ"],)),
+    (queries.sizes, (["RT", "CJ"],)),
     (queries.folder, ("/by-date",)),
     (queries.subfolders, ("/by-date", 0, 9)),
     (queries.subfolders, ("", 0, 9)),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from twfs.catalog import queries
 from twfs.catalog.ports import Interpreter
 from twfs.catalog.queries import Sums
-from twfs.catalog.rows import STATES, Entry
+from twfs.catalog.rows import STATES, Entry, Size
 from twfs.catalog.store import Store
 from twfs.catalog.trust import SizeTrust
 from twfs.clock import Clock
@@ -50,7 +50,7 @@ class ProbeBook:
 
     def plain_size(self, entry: Entry) -> int | None:
         """The plain size (bytes) of a medium if it was probed and interpreted."""
-        return entry.size.plain_size if entry.size is not None and self._holds(entry) else None
+        return entry.size.plain_size if entry.size is not None and self.holds(entry.size) else None
 
     def is_unheard_of(self, entry: Entry) -> bool:
         """Whether nothing is known of it, not even something that must be proven first, or that it was absent."""
@@ -62,7 +62,7 @@ class ProbeBook:
         if entry is None:
             return None
         if entry.size is not None or entry.has_damaged_size:
-            return self._store.probe(sid) if self._holds(entry) else self.prove(sid)
+            return self._store.probe(sid) if self.holds(entry.size) else self.prove(sid)
         with self._lock:
             asked = self._absent.get(sid)
         if asked is not None and self._clock.monotonic() - asked < ABSENT_SECONDS:
@@ -77,7 +77,7 @@ class ProbeBook:
     def is_believed(self, sid: str) -> bool:
         """Whether `sid` was probed and interpreted, so that nothing is left to do for it."""
         entry = self._store.entry(sid)
-        return entry is not None and entry.size is not None and self._holds(entry)
+        return entry is not None and entry.size is not None and self.holds(entry.size)
 
     def next_unproven(self) -> str | None:
         """A medium that `prove` should look at, if any is left; several threads are given several.
@@ -99,7 +99,7 @@ class ProbeBook:
             return None
         info = self._interpreter.interpret(before.facts)
         entry = self._store.entry(sid)
-        if info != before or entry is None or not self._holds(entry):
+        if info != before or entry is None or not self.holds(entry.size):
             self.record(sid, info)
         return self._store.probe(sid)
 
@@ -148,9 +148,8 @@ class ProbeBook:
         counts["unknown"] -= absent
         return counts
 
-    def _holds(self, entry: Entry) -> bool:
-        """Whether what is known of its object is what the present keys say."""
-        size = entry.size
+    def holds(self, size: Size | None) -> bool:
+        """Whether what is known of an object is what the present keys say."""
         return size is None or size.state is MediaState.READABLE or size.keys == self._keys
 
 

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from twfs.catalog.ledger import FOLDER_COLUMNS, FolderRow, amounts_of, folder_row, folder_row_of
-from twfs.catalog.rows import KINDS, Entry, entries_of, placed_of
+from twfs.catalog.rows import KINDS, SIZE_COLUMNS, Entry, Size, entries_of, placed_of, size_of
 from twfs.catalog.schema import Damaged
 from twfs.folders import BY_ROOM, FIRST_COOKIE, FIXED_FOLDERS, FOLDER_OF, ROOT, KnownFolder, PlacedMedium
 from twfs.resources import Kind
 
+_AT_ONCE = 500
+"""Media named in one query; SQLite takes 999 values, and more only since 3.32."""
 COOKIES_FROM = FIRST_COOKIE - 1
 """What is added to a row's number, which begins with 1."""
 
@@ -39,10 +41,20 @@ def find(connection: sqlite3.Connection, sid: str) -> Entry | None:
 def find_all(connection: sqlite3.Connection, sids: Sequence[str]) -> dict[str, Entry]:
     """Those of them that are known, shown or not."""
     found: dict[str, Entry] = {}
-    for first in range(0, len(sids), 500):
-        some = tuple(sids[first : first + 500])
+    for first in range(0, len(sids), _AT_ONCE):
+        some = tuple(sids[first : first + _AT_ONCE])
         where = f"sid IN ({', '.join('?' * len(some))})"
         found.update((entry.medium.sid, entry) for entry in entries_of(connection, where, some))
+    return found
+
+
+def sizes(connection: sqlite3.Connection, sids: Sequence[str]) -> dict[str, Size | None]:
+    """What probes of those of them have found that are shown, in a third of the time of `find_all`."""
+    found: dict[str, Size | None] = {}
+    for first in range(0, len(sids), _AT_ONCE):
+        some = tuple(sids[first : first + _AT_ONCE])
+        query = f"SELECT sid, id, {SIZE_COLUMNS} FROM media WHERE shown = 1 AND sid IN ({', '.join('?' * len(some))})"  # noqa: S608
+        found.update((sid, size_of(number, row)) for sid, number, *row in connection.execute(query, some).fetchall())
     return found
 
 

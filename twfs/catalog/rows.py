@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from sys import intern
 from typing import Any, NamedTuple
@@ -18,10 +19,10 @@ _REPEATED = [
     Medium._fields.index(name) for name in ("account_sid", "status", "codec", "container", "media_type", "room_sid")
 ]
 _MEDIUM_COLUMNS = "id, sid, kind, shown, settled, changed_at, day, room, fields, checksum"
-_SIZE_COLUMNS = "state, plain_size, encrypted, keys, agrees, size_checksum"
+SIZE_COLUMNS = "state, plain_size, encrypted, keys, agrees, size_checksum"
 _MARK = _MEDIUM_COLUMNS.count(",")
 """Where the checksum stands, behind what it is of."""
-ENTRY_COLUMNS = f"{_MEDIUM_COLUMNS}, {_SIZE_COLUMNS}"
+ENTRY_COLUMNS = f"{_MEDIUM_COLUMNS}, {SIZE_COLUMNS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +113,12 @@ def _entry(medium: Medium, row: tuple[Any, ...]) -> Entry:
 
 
 def size_row(number: int, size: Size, agrees: int | None) -> tuple[Any, ...]:
-    """Of `_SIZE_COLUMNS`."""
+    """Of `SIZE_COLUMNS`."""
     row = (STATES.index(size.state), size.plain_size, int(size.encrypted), size.keys, agrees)
     return (*row, checksum(number, *row))
 
 
-def size_of(number: int, columns: tuple[Any, ...]) -> Size | None:
+def size_of(number: int, columns: Sequence[Any]) -> Size | None:
     """None if nothing is known, or if it is damaged: then the medium is looked at again."""
     state, plain_size, encrypted, keys, _, mark = columns
     if state is None or checksum(number, *columns[:-1]) != mark:

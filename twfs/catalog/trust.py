@@ -55,6 +55,11 @@ class SizeTrust:
         """Whether nothing can bring trust in this kind back."""
         return kind in self._ended
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any claimed size may be believed."""
+        return any(kind not in self._ended and max(self._count(kind)) >= WITNESSES for kind in Kind)
+
     def lacks_witnesses(self, kind: Kind) -> bool:
         """Whether more probes could still bring about trust."""
         return not self.has_ended(kind) and self._count(kind)[0] < WITNESSES
