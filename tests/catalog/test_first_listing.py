@@ -8,7 +8,7 @@ import pytest
 
 from tests.catalog.fakes import ACCOUNT, START, FakeTwilio, record_of, sid_of
 from tests.catalog.test_catalog import House, assert_nothing_is_told
-from twfs.catalog.first_listing import LONG_SECONDS
+from twfs.catalog.first_listing import LONG_SECONDS, STALE_SECONDS
 from twfs.catalog.lists import OVERLAP
 from twfs.catalog.refresh import FULL_PASS_SECONDS
 from twfs.catalog.state_file import SIDE_FILES
@@ -120,6 +120,16 @@ def test_what_is_deleted_before_it_goes_on_is_found_by_the_next_full_pass_which_
     house.clock.advance(200)
     house.catalog.list_again()
     assert gone not in shown(house)
+
+
+@pytest.mark.parametrize("seconds", [STALE_SECONDS, -60.0])
+def test_an_old_place_or_one_from_the_future_is_not_gone_on_from(house: House, seconds: float) -> None:
+    break_off(house, 5)
+    house.clock.advance(seconds)
+    house.twilio.requests.clear()
+    house.catalog.first_listing()
+    assert shown(house) == house.twilio.completed()
+    assert house.twilio.requests["recordings"] >= 10
 
 
 def test_an_outage_at_the_place_keeps_the_place(house: House) -> None:

@@ -1,7 +1,7 @@
 """The first listing: written page by page, and gone on with where it was broken off, by whatever process.
 
 Nothing of it is shown before all kinds are whole. A place that Twilio does not take any more is not gone on from: the
-list is begun anew then, and what only the earlier attempt had seen is looked at singly.
+list is begun anew then, as it is after six hours, and what only the earlier attempt had seen is looked at singly.
 """
 
 import threading
@@ -20,6 +20,9 @@ from twfs.resources import Kind, Page
 
 LONG_SECONDS = 60.0
 """A list that took longer, or was gone on with, is followed by a look at what came meanwhile."""
+
+STALE_SECONDS = 6 * 3600.0
+"""An older place is not gone on from: nothing says how long Twilio takes it, or whether it leads anywhere."""
 
 
 class Went(NamedTuple):
@@ -90,7 +93,7 @@ class FirstListing:
 
     def _begin(self, kind: Kind, reached: Pass | None, listed: Listed) -> tuple[Went, Iterator[Page]]:
         now, wanted = self._lists.clock.wall(), self._lists.settings.wanted
-        if reached is not None and reached.place is not None:
+        if reached is not None and reached.place is not None and 0 <= now - reached.began < STALE_SECONDS:
             pages = self._lists.listing.pages(kind, wanted, reached.place)
             try:
                 first = next(pages, Page())
@@ -99,8 +102,7 @@ class FirstListing:
             except RemoteError as error:
                 log.info("the list of %s is begun anew, for it cannot be gone on with: %s", kind, error)
             else:
-                # A clock that jumped says nothing.
-                return Went(min(reached.began, now), was_resumed=True, listed=listed), chain([first], pages)
+                return Went(reached.began, was_resumed=True, listed=listed), chain([first], pages)
         return Went(now, was_resumed=False, listed=listed), self._lists.listing.pages(kind, wanted)
 
     def _end(self, lists: dict[Kind, Went]) -> float:
