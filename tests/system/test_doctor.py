@@ -13,7 +13,7 @@ USER = 4711
 CHECKS = {
     *("device", "libfuse", "fusermount", "allow_other", "AppArmor", "helpers", "updatedb", "request timeout"),
     *("mount", "read-ahead", "configuration", "cache", "private keys", "state file", "credentials", "clock"),
-    *("media of recordings", "media of compositions"),
+    *("media of recordings", "media of compositions", "certificates", "key files", "log place"),
 }
 
 
