@@ -3,7 +3,7 @@
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -174,3 +174,17 @@ def _shut(plug: socket.socket) -> None:
         plug.shutdown(socket.SHUT_RDWR)
     except OSError:
         return
+
+
+NEVER_COMES_TO_ITS_END: Sequence[Manner] = (
+    falling_silent_after(b""),
+    falling_silent_after(b"HTTP/1.1 200 OK\r\nContent-"),
+    falling_silent_after(answer(200, b"ab", {"Content-Length": "1000"})),
+    falling_silent_after(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
+    trickling(b"HTTP/1.1 2", 0.05),
+    trickling(b"HTTP/1.1 200 OK\r\nX: ", 0.05),
+    trickling(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", 0.05),
+    trickling(answer(200, b"", {"Content-Length": "100000"}), 0.05),
+    trickling(b"HTTP/1.1 200 OK\r\n\r\n", 0.05),
+)
+"""Answers that fall silent, or trickle, at each place of an answer."""

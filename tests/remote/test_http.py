@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.remote.rude import (
+    NEVER_COMES_TO_ITS_END,
     Manner,
     Meeting,
     RudeServer,
@@ -199,20 +200,7 @@ def test_silence_in_the_middle_ends_at_the_deadline(pool: HttpPool) -> None:
     assert lasted < 0.3 + SLACK
 
 
-@pytest.mark.parametrize(
-    "manner",
-    [
-        falling_silent_after(b""),
-        falling_silent_after(b"HTTP/1.1 200 OK\r\nContent-"),
-        falling_silent_after(answer(200, b"ab", {"Content-Length": "1000"})),
-        falling_silent_after(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
-        trickling(b"HTTP/1.1 2", 0.05),
-        trickling(b"HTTP/1.1 200 OK\r\nX: ", 0.05),
-        trickling(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", 0.05),
-        trickling(answer(200, b"", {"Content-Length": "100000"}), 0.05),
-        trickling(b"HTTP/1.1 200 OK\r\n\r\n", 0.05),
-    ],
-)
+@pytest.mark.parametrize("manner", NEVER_COMES_TO_ITS_END)
 def test_nothing_takes_longer_than_its_deadline(pool: HttpPool, manner: Manner) -> None:
     with RudeServer(manner) as server:
         lasted, error = timed(lambda: get_all(pool, f"{server.url}?{SECRET}", within(0.4)))

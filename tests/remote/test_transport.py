@@ -11,6 +11,7 @@ import pytest
 
 from tests.remote.line import Line, line
 from tests.remote.rude import (
+    NEVER_COMES_TO_ITS_END,
     Manner,
     Meeting,
     RudeServer,
@@ -18,7 +19,6 @@ from tests.remote.rude import (
     falling_silent_after,
     saying,
     saying_and_closing,
-    trickling,
     tunnelling,
 )
 from tests.remote.socks import socks_proxy
@@ -114,20 +114,7 @@ def test_who_judges_the_headers_decides_before_a_byte_of_the_body(wire: Line) ->
     assert wire.bodies == []
 
 
-@pytest.mark.parametrize(
-    "manner",
-    [
-        falling_silent_after(b""),
-        falling_silent_after(b"HTTP/1.1 200 OK\r\nContent-"),
-        falling_silent_after(answer(200, b"ab", {"Content-Length": "1000"})),
-        falling_silent_after(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"),
-        trickling(b"HTTP/1.1 2", 0.05),
-        trickling(b"HTTP/1.1 200 OK\r\nX: ", 0.05),
-        trickling(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", 0.05),
-        trickling(answer(200, b"", {"Content-Length": "100000"}), 0.05),
-        trickling(b"HTTP/1.1 200 OK\r\n\r\n", 0.05),
-    ],
-)
+@pytest.mark.parametrize("manner", NEVER_COMES_TO_ITS_END)
 def test_nothing_takes_longer_than_its_deadline(wire: Line, manner: Manner) -> None:
     with RudeServer(manner) as server:
         lasted, error = timed(lambda: wire.fetch(f"{server.url}?{SECRET}", 0.4))
